@@ -1,0 +1,66 @@
+"""The space of recipes that a federated search looks through."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import qmc
+
+from fedseed.recipe import Recipe
+
+Points = NDArray[np.float64]
+"""Shape ``(n, 2)``: natural logarithms of the learning rate and the embedding multiplier."""
+
+LEARNING_RATES = (1e-5, 1e-2)
+EMBEDDING_MULTIPLIERS = (1.0, 30.0)
+
+
+@dataclass(frozen=True)
+class RecipeSpace:
+    """A box of learning rates and embedding multipliers around one base recipe.
+
+    Both are searched on a logarithmic scale, where equal steps are equal factors.
+    """
+
+    base: Recipe
+    """Everything but the two rates: optimiser, schedule, steps, batch size, ..."""
+
+    @classmethod
+    def around(cls, given: Recipe, steps: int) -> "RecipeSpace":
+        """The space for improving on a given recipe within a budget of steps.
+
+        Batch size, length, dropout, weight decay and label smoothing are the given ones.
+        AdamW with warm-up and linear decay replaces a plain Adam or SGD, since a rate can
+        only be compared over a short budget when it ends at zero.
+        """
+        changes = {"optimiser": "adamw", "schedule": "linear", "warmup": 0.1, "steps": steps}
+        return cls(given.replace(**changes))
+
+    @property
+    def low(self) -> Points:
+        """Lower corner of the box, shape ``(2,)``."""
+        return np.log([LEARNING_RATES[0], EMBEDDING_MULTIPLIERS[0]])
+
+    @property
+    def high(self) -> Points:
+        """Upper corner of the box, shape ``(2,)``."""
+        return np.log([LEARNING_RATES[1], EMBEDDING_MULTIPLIERS[1]])
+
+    def spread(self, count: int, rng: np.random.Generator) -> Points:
+        """``count`` points that cover the box evenly (Latin hypercube, McKay et al. 1979)."""
+        unit = qmc.LatinHypercube(d=2, rng=rng).random(count)
+        return self.low + unit * (self.high - self.low)
+
+    def clip(self, points: Points) -> Points:
+        """Move points outside the box to its border."""
+        return np.clip(points, self.low, self.high)
+
+    def recipe(self, point: Points) -> Recipe:
+        """The recipe of one point, with rates rounded to four digits."""
+        rate, multiplier = (float(f"{math.exp(value):.4g}") for value in point)
+        return self.base.replace(learning_rate=rate, embedding_multiplier=multiplier)
+
+    def point(self, recipe: Recipe) -> Points:
+        """The point of a recipe, shape ``(2,)``."""
+        return np.log([recipe.learning_rate, recipe.embedding_multiplier])

@@ -1,0 +1,7 @@
+"""The apps that ``flwr run .`` starts: the same as the command line's, configured by Flower."""
+
+from fedseed.federation.client_app import client_app as make_client_app
+from fedseed.studies.deployment import make_server_app
+
+client_app = make_client_app()
+server_app = make_server_app()

@@ -1,0 +1,123 @@
+"""The command line of a federated run, made from RunConfig's fields."""
+
+import inspect
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import typer
+from rich.console import Console
+
+from fedseed.config import RunConfig
+from fedseed.errors import FedseedError, InputError, OutputError
+
+INTERRUPTED = 130
+
+
+def run_main(main: Callable[..., None], arguments: list[str] | None = None) -> int:
+    """Run a command and turn its errors into one line and an exit status.
+
+    Args:
+        main: a typer command.
+        arguments: the words of the command line; the process's own when None.
+
+    Returns:
+        0; 2 for input that cannot be used; 1 for a run that could not go on; 130 when
+        interrupted. Programming errors keep their traceback.
+    """
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(main)
+    try:
+        status = app(arguments, standalone_mode=False)
+        return status if isinstance(status, int) else 0
+    except click.exceptions.Abort:
+        return INTERRUPTED
+    except click.ClickException as error:
+        return _fail(f"{error.format_message()} (see --help)", 2)
+    except InputError as error:
+        return _fail(str(error), 2)
+    except FedseedError as error:
+        return _fail(str(error), 1)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _fail(message: str, status: int) -> int:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return status
+
+
+def _option(name: str) -> inspect.Parameter:
+    """A command line option for one field; None means that it was not given."""
+    field = RunConfig.model_fields[name]
+    default = "none" if field.default is None else str(field.default)
+    kind = field.annotation
+    base = next((t for t in (bool, int, float) if kind in (t, t | None)), str)
+    flag = "--" + name.replace("_", "-")
+    words = f"{field.description} [default: {default}]".replace("[", "\\[")
+    option = typer.Option(flag, help=words, show_default=False)
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[base | None, option]
+    )
+
+
+def with_run_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a typer command all options of RunConfig, passed to it as ``options``."""
+
+    def command(**everything: Any) -> None:
+        own = {name: everything.pop(name) for name in list(everything) if name in parameters}
+        function(options=everything, **own)
+
+    parameters = {
+        name: parameter
+        for name, parameter in inspect.signature(function).parameters.items()
+        if name != "options"
+    }
+    fields = [_option(name) for name in RunConfig.model_fields]
+    own = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters.values()]
+    command.__signature__ = inspect.Signature([*fields, *own])  # type: ignore[attr-defined]
+    command.__doc__ = function.__doc__
+    return command
+
+
+@with_run_options
+def federated(
+    options: Mapping[str, Any],
+    config: Annotated[
+        str | None,
+        typer.Option(help="A TOML file with the same options; the command line wins over it."),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(help="Folder for everything the run writes \\[default: results/scratch/...]."),
+    ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(help="Go on with the interrupted run in this folder; it ends with the same "
+                     "bits as an undisturbed one. Takes its options from there."),
+    ] = None,  # fmt: skip
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the resolved plan and stop.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print only the final table.")] = False,
+) -> None:
+    """Federated task distillation: one seed, one recipe, many private shards.
+
+    A server broadcasts a seed and recipes; clients assemble the model, fine-tune it on their
+    own texts and send back metrics. The server aggregates recipes, never weights.
+    """
+    from fedseed.studies.command import run_command
+
+    given = {name: value for name, value in options.items() if value is not None}
+    if resume is not None:
+        surplus = sorted(set(given) - {"workers"}) + [w for w in ("config", "out") if locals()[w]]
+        if surplus:
+            flags = ", ".join("--" + name.replace("_", "-") for name in surplus)
+            raise OutputError(f"--resume takes its options from the run: leave out {flags}")
+    else:
+        given = (RunConfig.from_toml(Path(config)) if config else {}) | given
+    console = Console(stderr=not sys.stdout.isatty() and bool(os.environ.get("FEDSEED_STDERR")))
+    run_command(given, out, resume, dry_run, quiet, console)

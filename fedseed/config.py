@@ -1,0 +1,198 @@
+"""RunConfig: every option of a federated run, validated when it is made.
+
+The command line, a TOML file and Flower's flat ``run_config`` all map to it, and only here.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from fedseed.errors import ConfigError
+from fedseed.recipe import Recipe
+from fedseed.validation import first_problem
+
+EXECUTION = frozenset(
+    {"engine", "workers", "client_timeout", "out", "resume", "quiet", "dry_run", "config"}
+)
+"""Options that say how a run is executed: they change no result, unless a client is too slow."""
+
+Cell = bool | float | int | str
+
+
+class RunConfig(BaseModel):
+    """A federated run. Field descriptions are the command line's help texts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    clients: int = Field(10, ge=1, le=1_000_000, description="Clients that take part.")
+    rounds: int = Field(3, ge=1, le=100_000, description="Rounds of training.")
+    newcomers: int = Field(
+        2, ge=0, le=10_000, description="Further clients that take part in no round and grow "
+        "their model from the final seed and recipe."
+    )  # fmt: skip
+    protocol: str = Field("recipe", description="What travels: recipe.")
+    model: str = Field(
+        "bert-tiny", description="bert-tiny, bert-mini, bert-small (random start), minilm "
+        "(pre-trained), or a Hugging Face id or folder of a sequence classifier."
+    )  # fmt: skip
+    scheme: Literal["bert", "scaled"] = Field(
+        "scaled", description="Initialisation scheme of a random seed: bert or scaled."
+    )
+    seed_file: str | None = Field(
+        None, description="A .fseed file to broadcast instead of a new seed."
+    )
+    recipe: str | None = Field(
+        None, description="The given recipe, a TOML file; without it the seed documents' recipe "
+        "(Adam, 2e-5, 30 steps of 32)."
+    )  # fmt: skip
+    steps: int = Field(
+        90, ge=1, le=1_000_000, description="Step budget of a client in one round, optimiser steps."
+    )
+    recipes_per_client: int = Field(
+        1, ge=1, le=50, description="Recipes a client tries in one round; they share its steps."
+    )
+    aggregator: str = Field(
+        "log-mean", description="How recipes are aggregated: log-mean, halving or fedex."
+    )
+    data: str = Field(
+        "bundled", description="bundled, hub, hub:NAME, or a path: CSV (.gz), Parquet, JSON Lines "
+        "or an aclImdb folder."
+    )  # fmt: skip
+    text_column: str | None = Field(None, description="Name of the text column.")
+    label_column: str | None = Field(None, description="Name of the label column.")
+    partition: str = Field(
+        "iid", description="How examples are dealt out: iid, dirichlet, shards or quantity."
+    )
+    alpha: float = Field(
+        0.5, gt=0, le=1e6, description="Concentration of dirichlet and quantity; small is uneven."
+    )
+    shards_per_client: int = Field(
+        2, ge=1, le=1000, description="Label-sorted pieces for each client under shards."
+    )
+    max_length: int | None = Field(
+        None, ge=4, le=65_535, description="Tokens kept of each text; without it the given "
+        "recipe's max_length."
+    )  # fmt: skip
+    validation_share: float = Field(
+        0.2, gt=0, lt=1, description="Share of a client's examples it validates recipes on."
+    )
+    participants_test_examples: int = Field(
+        1000, ge=2, description="Test examples for the participating clients' own models."
+    )
+    drop_rate: float = Field(
+        0.0, ge=0, le=1, description="Probability that a client's reply is lost, each round."
+    )
+    min_clients: int = Field(
+        1, ge=1, description="Fewest believable replies a round may have before the run ends."
+    )
+    run_seed: int = Field(0, ge=0, lt=2**63, description="Seed of every random choice.")
+    quick: bool = Field(
+        False, description="A small run to see that everything works: 4 clients, 1 newcomer, "
+        "2 rounds of 15 steps, 500 test examples. Its numbers mean little."
+    )  # fmt: skip
+    test_examples: int | None = Field(
+        None, ge=2, description="Test on a fixed, stratified subset of this size."
+    )
+    engine: Literal["local", "ray"] = Field(
+        "local", description="local (in process or worker processes) or ray (Flower's simulation)."
+    )
+    workers: int = Field(
+        0, ge=0, le=1024, description="Worker processes, one thread each; 0 takes one a core."
+    )
+    client_timeout: float | None = Field(
+        None, gt=0, description="Seconds a client may take in one round; then it is left out."
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        from fedseed.aggregators.names import AGGREGATOR_NAMES
+        from fedseed.data.partition import SCHEMES
+        from fedseed.protocols import PROTOCOLS
+
+        for option, value, known in (
+            ("protocol", self.protocol, PROTOCOLS),
+            ("aggregator", self.aggregator, AGGREGATOR_NAMES),
+            ("partition", self.partition, SCHEMES),
+        ):
+            if value not in known:
+                raise ValueError(f"unknown {option} '{value}': choose from {', '.join(known)}")
+        if self.min_clients > self.clients:
+            raise ValueError("--min-clients is larger than --clients: lower it")
+        if self.steps < self.recipes_per_client:
+            raise ValueError("--recipes-per-client is larger than --steps: lower it")
+        return self
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> Self:
+        """Make a configuration of option names (with - or _) and values; None is left out.
+
+        Raises:
+            ConfigError: an unknown name or an impossible value.
+        """
+        named = {name.replace("-", "_"): value for name, value in values.items()}
+        try:
+            return cls(**{name: value for name, value in named.items() if value is not None})
+        except ValidationError as error:
+            raise ConfigError(f"option {first_problem(error)}") from error
+
+    @classmethod
+    def from_toml(cls, path: Path) -> dict[str, Any]:
+        """Read option values from a TOML file, for :meth:`parse`.
+
+        Raises:
+            ConfigError: the file cannot be read or is not TOML, or names an unknown option.
+        """
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"cannot read --config {path}: {error.strerror}") from error
+        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise ConfigError(f"--config {path} is not TOML: {error}") from error
+        named = {name.replace("-", "_"): value for name, value in values.items()}
+        for name in named:
+            if name not in cls.model_fields:
+                raise ConfigError(f"--config {path}: unknown option '{name}': see --help")
+        return named
+
+    def to_run_config(self) -> dict[str, Cell]:
+        """The configuration as Flower's flat ``run_config``: absent values are empty strings."""
+        return {
+            name.replace("_", "-"): "" if value is None else value
+            for name, value in self.model_dump().items()
+        }
+
+    @classmethod
+    def from_run_config(cls, run_config: Mapping[str, Cell]) -> Self:
+        """Read Flower's flat ``run_config``; an empty string is an absent value.
+
+        Raises:
+            ConfigError: an unknown name or an impossible value.
+        """
+        return cls.parse({name: value for name, value in run_config.items() if value != ""})
+
+    def with_quick(self) -> Self:
+        """The configuration that runs: ``--quick`` replaced by what it stands for."""
+        if not self.quick:
+            return self
+        small = {
+            "clients": min(self.clients, 4), "newcomers": min(self.newcomers, 1), "steps": 15,
+            "rounds": min(self.rounds, 2), "test_examples": 500, "participants_test_examples": 200,
+        }  # fmt: skip
+        return self.parse(self.model_dump() | small | {"min_clients": 1})
+
+    def for_record(self) -> dict[str, Any]:
+        """What decides the results: every option but those of execution."""
+        return {
+            name: value for name, value in self.model_dump().items() if name not in EXECUTION
+        }
+
+    def given_recipe(self) -> Recipe:
+        """The recipe to compare with.
+
+        Raises:
+            RecipeError: the file given with ``--recipe`` is no recipe.
+        """
+        return Recipe() if self.recipe is None else Recipe.from_toml(Path(self.recipe))

@@ -1,0 +1,109 @@
+"""Partitions of the train rows among clients.
+
+Index partitioners to the definitions of the literature and of flwr-datasets; why not
+flwr-datasets itself is in docs/decisions/partitioners.md. Every partitioner gives each
+client at least ``minimum`` examples: clients that fall short take examples from the
+largest one.
+"""
+
+import numpy as np
+
+from fedseed.data.splits import Rows
+from fedseed.errors import DataError
+
+SCHEMES = ("iid", "dirichlet", "shards", "quantity")
+
+
+def partition(
+    labels: Rows,
+    rows: Rows,
+    clients: int,
+    scheme: str,
+    rng: np.random.Generator,
+    *,
+    alpha: float = 0.5,
+    shards_per_client: int = 2,
+    minimum: int = 2,
+) -> list[Rows]:
+    """Deal the rows out to clients.
+
+    Args:
+        labels: class number of every text of the data set.
+        rows: the rows to deal out.
+        clients: number of parts.
+        scheme: ``iid``: equal shares at random; ``dirichlet``: each class is dealt out in
+            proportions drawn from Dirichlet(alpha) (Hsu et al. 2019); ``shards``: rows
+            sorted by label, cut into equal pieces, ``shards_per_client`` pieces each
+            (McMahan et al. 2017); ``quantity``: IID labels, sizes drawn from
+            Dirichlet(alpha) (Li et al. 2022).
+        rng: the generator of this choice.
+        alpha: concentration; small is uneven.
+        shards_per_client: pieces for each client under ``shards``.
+        minimum: least number of rows of a client.
+
+    Returns:
+        One sorted array of rows for each client; together they are ``rows``.
+
+    Raises:
+        DataError: more clients than the rows can serve, or an unknown scheme.
+    """
+    if clients * minimum > len(rows):
+        raise DataError(
+            f"{clients} clients need at least {minimum} examples each, the train split has "
+            f"{len(rows)}: give fewer --clients or more data"
+        )
+    if scheme == "iid":
+        parts = np.array_split(rng.permutation(rows), clients)
+    elif scheme == "quantity":
+        shares = rng.dirichlet(np.full(clients, alpha))
+        parts = np.split(rng.permutation(rows), _cuts(shares, len(rows)))
+    elif scheme == "dirichlet":
+        parts = _dirichlet(labels, rows, clients, alpha, rng)
+    elif scheme == "shards":
+        parts = _label_shards(labels, rows, clients, shards_per_client, rng)
+    else:
+        raise DataError(f"unknown partition '{scheme}': choose from {', '.join(SCHEMES)}")
+    return [np.sort(part) for part in _top_up(parts, minimum)]
+
+
+def _cuts(shares: np.ndarray, total: int) -> Rows:
+    return np.round(np.cumsum(shares)[:-1] * total).astype(np.int64)
+
+
+def _dirichlet(
+    labels: Rows, rows: Rows, clients: int, alpha: float, rng: np.random.Generator
+) -> list[Rows]:
+    pieces: list[list[Rows]] = []
+    for number in np.unique(labels[rows]):
+        own = rng.permutation(rows[labels[rows] == number])
+        pieces.append(np.split(own, _cuts(rng.dirichlet(np.full(clients, alpha)), len(own))))
+    return [np.concatenate(parts) for parts in zip(*pieces, strict=True)]
+
+
+def _label_shards(
+    labels: Rows, rows: Rows, clients: int, each: int, rng: np.random.Generator
+) -> list[Rows]:
+    mixed = rng.permutation(rows)
+    ordered = mixed[np.argsort(labels[mixed], kind="stable")]
+    pieces = np.array_split(ordered, clients * each)
+    dealt = rng.permutation(clients * each).reshape(clients, each)
+    return [np.concatenate([pieces[piece] for piece in own]) for own in dealt]
+
+
+def _top_up(parts: list[Rows], minimum: int) -> list[Rows]:
+    parts = list(parts)
+    sizes = np.array([len(part) for part in parts])
+    for poor in np.flatnonzero(sizes < minimum):
+        while sizes[poor] < minimum:
+            rich = int(np.argmax(sizes))
+            take = min(minimum - int(sizes[poor]), int(sizes[rich]) - minimum)
+            parts[poor] = np.concatenate([parts[poor], parts[rich][-take:]])
+            parts[rich] = parts[rich][:-take]
+            sizes[poor] += take
+            sizes[rich] -= take
+    return parts
+
+
+def label_counts(labels: Rows, parts: list[Rows], classes: int) -> list[list[int]]:
+    """Examples of each class by client, a list of ``classes`` counts for each."""
+    return [np.bincount(labels[part], minlength=classes).tolist() for part in parts]

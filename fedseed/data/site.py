@@ -1,0 +1,110 @@
+"""Site: the data of a run, split into the clients' shards. Each process opens its own."""
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+
+from fedseed.config import RunConfig
+from fedseed.data.partition import label_counts, partition
+from fedseed.data.shard import Shard, make_shard
+from fedseed.data.sources import open_source
+from fedseed.data.splits import Rows
+from fedseed.data.tokens import Dataset, Progress, load_dataset
+from fedseed.errors import ConfigError
+from fedseed.models.published import tokenizer_file
+from fedseed.models.registry import max_tokens
+from fedseed.randomness import generator
+
+DEFAULT_LENGTH = 128
+
+
+@dataclass(frozen=True)
+class Site:
+    """A data set and its partition. Partitions from ``clients`` on are the newcomers'."""
+
+    config: RunConfig
+    dataset: Dataset
+    parts: tuple[Rows, ...]
+
+    def shard(self, partition_id: int) -> Shard:
+        """The private shard of one client.
+
+        Raises:
+            ConfigError: there is no such partition.
+        """
+        if not 0 <= partition_id < len(self.parts):
+            raise ConfigError(
+                f"there is no partition {partition_id}: --clients and --newcomers make "
+                f"{len(self.parts)}"
+            )
+        rng = generator(self.config.run_seed, "validation", 0, partition_id)
+        share = self.config.validation_share
+        return make_shard(self.dataset.table, self.parts[partition_id], share, rng)
+
+    def test_rows(self, partition_id: int | None = None) -> Rows:
+        """Test rows for newcomers and studies (None), or for a participating client.
+
+        Participants use a fixed subset, which every participant shares.
+        """
+        rows = subset(self.dataset, self.dataset.test, self.config.test_examples)
+        if partition_id is None or partition_id >= self.config.clients:
+            return rows
+        return subset(self.dataset, rows, self.config.participants_test_examples)
+
+    def label_counts(self) -> list[list[int]]:
+        """Examples of each class by partition."""
+        return label_counts(self.dataset.table.labels, list(self.parts), self.dataset.labels)
+
+
+def subset(dataset: Dataset, rows: Rows, size: int | None) -> Rows:
+    """A fixed subset with the same class shares, whatever the run's seed.
+
+    Args:
+        dataset: has the labels.
+        rows: the rows to choose from.
+        size: rows to keep, about; all of them when None or larger.
+    """
+    if size is None or size >= len(rows):
+        return rows
+    rng = generator(0, "test-subset", size)
+    labels = dataset.table.labels[rows]
+    chosen = [
+        rng.permutation(rows[labels == number])[: max(1, round(size * count / len(rows)))]
+        for number, count in zip(*np.unique(labels, return_counts=True), strict=True)
+    ]
+    return np.sort(np.concatenate(chosen))
+
+
+def open_dataset(config: RunConfig, progress: Progress | None = None) -> Dataset:
+    """Open the data set of a run, tokenised for its model.
+
+    Raises:
+        DataError: the data cannot be read or split.
+        ConfigError: the model cannot be found, or takes no texts of that length.
+    """
+    length = config.max_length or DEFAULT_LENGTH
+    longest = max_tokens(config.model)
+    if length > longest:
+        raise ConfigError(
+            f"{config.model} takes texts of at most {longest} tokens, not {length}: "
+            "lower --max-length or the recipe's max_length"
+        )
+    source = open_source(config.data, config.text_column, config.label_column)
+    return load_dataset(source, tokenizer_file(config.model), length, progress)
+
+
+@functools.lru_cache(maxsize=2)
+def open_site(config: RunConfig) -> Site:
+    """Open the data set and deal it out, once for each process.
+
+    Raises:
+        DataError: the data cannot be read, split or dealt out.
+    """
+    dataset = open_dataset(config)
+    parts = partition(
+        dataset.table.labels, dataset.train, config.clients + config.newcomers, config.partition,
+        generator(config.run_seed, "partition"), alpha=config.alpha,
+        shards_per_client=config.shards_per_client,
+    )  # fmt: skip
+    return Site(config, dataset, tuple(parts))

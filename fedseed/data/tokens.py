@@ -1,0 +1,156 @@
+"""Tokens of a data set: made once, kept in a cache, memory-mapped ever after."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import platformdirs
+from numpy.typing import NDArray
+
+from fedseed.data.sources import Source
+from fedseed.data.splits import Rows, content_digest, split
+from fedseed.errors import OutputError
+from fedseed.files import new_folder
+
+_CACHE_VERSION = 3
+_CHUNK = 1000
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class TokenTable:
+    """Tokens of many texts, end to end."""
+
+    tokens: NDArray[Any]
+    """Token ids of all texts, shape ``(total tokens,)``, uint16 or uint32."""
+    offsets: NDArray[np.int64]
+    """Text ``i`` is ``tokens[offsets[i]:offsets[i + 1]]``; shape ``(texts + 1,)``."""
+    labels: NDArray[np.int64]
+    """Class numbers, shape ``(texts,)``."""
+
+    def lengths(self, rows: Rows, max_length: int) -> NDArray[np.int64]:
+        """Tokens of each text once cut to ``max_length``."""
+        return np.minimum(self.offsets[rows + 1] - self.offsets[rows], max_length)
+
+    def padded(self, rows: Rows, max_length: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Token ids of some texts, padded on the right with 0, and their lengths.
+
+        A longer text keeps its first ``max_length - 1`` tokens and its last one ([SEP]).
+
+        Returns:
+            Ids of shape ``(len(rows), longest)`` and lengths of shape ``(len(rows),)``.
+        """
+        lengths = self.lengths(rows, max_length)
+        ids = np.zeros((len(rows), int(lengths.max())), dtype=np.int64)
+        for place, (row, length) in enumerate(zip(rows, lengths, strict=True)):
+            start, end = self.offsets[row], self.offsets[row + 1]
+            ids[place, :length] = self.tokens[start : start + length]
+            ids[place, length - 1] = self.tokens[end - 1]
+        return ids, lengths
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A tokenised data set with its fixed train and test rows."""
+
+    source: str
+    sha256: str
+    """Digest of the kept texts and labels."""
+    classes: tuple[str, ...]
+    table: TokenTable
+    train: Rows
+    test: Rows
+    duplicates_dropped: int
+
+    @property
+    def labels(self) -> int:
+        """Number of classes."""
+        return len(self.classes)
+
+
+def cache_folder() -> Path:
+    """Folder for everything that can be made again: ``$FEDSEED_CACHE`` or the user's cache."""
+    given = os.environ.get("FEDSEED_CACHE")
+    return Path(given).expanduser() if given else Path(platformdirs.user_cache_dir("fedseed"))
+
+
+def load_dataset(
+    source: Source, tokenizer: Path, max_length: int, progress: Progress | None = None
+) -> Dataset:
+    """Tokenise a data set, or open it in the cache.
+
+    Args:
+        source: where the texts are.
+        tokenizer: a ``tokenizer.json`` file.
+        max_length: tokens kept of each text, special tokens included.
+        progress: called with texts done and texts in all while tokenising.
+
+    Raises:
+        DataError: the data cannot be read or split.
+        OutputError: the cache cannot be written.
+    """
+    vocabulary = hashlib.sha256(tokenizer.read_bytes()).hexdigest()
+    name = f"{_CACHE_VERSION}/{source.key}/{vocabulary}/{max_length}"
+    folder = cache_folder() / "tokens" / hashlib.sha256(name.encode()).hexdigest()[:32]
+    if not folder.is_dir():
+        try:
+            with new_folder(folder) as temporary:
+                _fill(temporary, source, tokenizer, max_length, progress)
+        except OutputError as error:
+            raise OutputError(f"{error}; set FEDSEED_CACHE to a folder with room") from error
+    return _open(folder, source.name)
+
+
+def _fill(
+    folder: Path, source: Source, tokenizer: Path, max_length: int, progress: Progress | None
+) -> None:
+    from tokenizers import Tokenizer
+
+    found = source.read()
+    parts = split(found)
+    texts = [found.texts[row] for row in parts.kept]
+    labels = [found.labels[row] for row in parts.kept]
+    encoder = Tokenizer.from_file(str(tokenizer))
+    encoder.enable_truncation(max_length)
+    encoder.no_padding()
+    dtype = np.uint16 if encoder.get_vocab_size() <= 65536 else np.uint32
+    pieces: list[NDArray[Any]] = []
+    sizes: list[int] = [0]
+    for start in range(0, len(texts), _CHUNK):
+        for encoding in encoder.encode_batch_fast(texts[start : start + _CHUNK]):
+            pieces.append(np.asarray(encoding.ids, dtype=dtype))
+            sizes.append(len(encoding.ids))
+        if progress:
+            progress(min(start + _CHUNK, len(texts)), len(texts))
+    np.save(folder / "tokens.npy", np.concatenate(pieces))
+    np.save(folder / "offsets.npy", np.cumsum(np.asarray(sizes, dtype=np.int64)))
+    np.save(folder / "labels.npy", np.asarray(labels, dtype=np.int64))
+    np.save(folder / "train.npy", parts.train)
+    np.save(folder / "test.npy", parts.test)
+    about = {
+        "sha256": content_digest(texts, labels),
+        "classes": found.classes,
+        "duplicates_dropped": parts.duplicates_dropped,
+    }
+    (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
+
+
+def _open(folder: Path, name: str) -> Dataset:
+    def mapped(part: str) -> NDArray[Any]:
+        array: NDArray[Any] = np.load(folder / f"{part}.npy", mmap_mode="r", allow_pickle=False)
+        return array
+
+    try:
+        about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+        table = TokenTable(mapped("tokens"), mapped("offsets"), mapped("labels"))
+        return Dataset(
+            name, about["sha256"], tuple(about["classes"]), table,
+            np.array(mapped("train")), np.array(mapped("test")), about["duplicates_dropped"],
+        )  # fmt: skip
+    except (OSError, ValueError, KeyError) as error:
+        raise OutputError(f"the cached tokens in {folder} are damaged: delete the folder") from error

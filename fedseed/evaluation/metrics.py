@@ -1,0 +1,108 @@
+"""Accuracy that can be trusted: with n, its interval, class balance and majority baseline."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+
+from fedseed.errors import DataError
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """An accuracy and everything needed to judge it; ``to_record`` gives record.json's form."""
+
+    value: float
+    """Share of correct predictions; of several models the mean of their shares."""
+    ci95: tuple[float, float]
+    """Wilson's 95 % interval for ``value`` over ``n`` examples (Wilson 1927)."""
+    n: int
+    """Distinct test examples. Several models on the same examples do not add up."""
+    balanced: float
+    """Balanced accuracy: the mean over classes of the share of correct predictions."""
+    majority_baseline: float
+    """Share of the largest class in the test examples."""
+    class_counts: tuple[int, ...]
+    """Test examples of each class."""
+    models: tuple[float, ...] = field(default=())
+    """Accuracy of each model, when ``value`` is a mean over several."""
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the accuracy object of record.json."""
+        record = asdict(self) | {"ci95": list(self.ci95), "class_counts": list(self.class_counts)}
+        models = [round(value, 6) for value in record.pop("models")]
+        return record | ({"models": models} if models else {})
+
+
+@dataclass(frozen=True)
+class ClassCounts:
+    """Correct predictions and examples by class: what one model's test run comes down to."""
+
+    correct: tuple[int, ...]
+    examples: tuple[int, ...]
+
+    @property
+    def accuracy(self) -> float:
+        """Share of correct predictions."""
+        return sum(self.correct) / sum(self.examples)
+
+
+def count_correct(likelihoods: NDArray[np.float32], labels: NDArray[np.int64]) -> ClassCounts:
+    """Count correct predictions by class.
+
+    Args:
+        likelihoods: scores of shape ``(examples, classes)``; the largest is the prediction.
+        labels: class numbers, shape ``(examples,)``.
+    """
+    classes = likelihoods.shape[1]
+    hits = labels[likelihoods.argmax(axis=1) == labels]
+    correct = np.bincount(hits, minlength=classes)
+    examples = np.bincount(labels, minlength=classes)
+    return ClassCounts(tuple(correct.tolist()), tuple(examples.tolist()))
+
+
+def mean_loss(likelihoods: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    """Mean cross-entropy in nats of log-probabilities of shape ``(examples, classes)``."""
+    return float(-likelihoods[np.arange(len(labels)), labels].astype(np.float64).mean())
+
+
+def accuracy(models: Sequence[ClassCounts]) -> Accuracy:
+    """Judge one model, or the mean of several on the same test examples.
+
+    The interval speaks of the test examples: how far this mean could be from the same models'
+    mean on endlessly many examples. It does not speak of other models that the same procedure
+    might have made; their spread is in ``models``.
+
+    Raises:
+        DataError: the test examples are all of one class, on which accuracy means nothing.
+    """
+    examples = models[0].examples
+    if any(model.examples != examples for model in models):
+        raise ValueError("these models were tested on different examples")
+    if sum(count > 0 for count in examples) < 2:
+        raise DataError("the test examples are all of one class: accuracy means nothing there")
+    n = sum(examples)
+    shares = [model.accuracy for model in models]
+    value = float(np.mean(shares))
+    interval = wilson(round(value * n), n)
+    balanced = float(
+        np.mean(
+            [
+                np.mean([c / e for c, e in zip(model.correct, examples, strict=True) if e])
+                for model in models
+            ]
+        )
+    )
+    return Accuracy(
+        value, interval, n, balanced, max(examples) / n, examples,
+        tuple(shares) if len(shares) > 1 else (),
+    )  # fmt: skip
+
+
+def wilson(successes: int, n: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share (Wilson 1927)."""
+    interval = binomtest(successes, n).proportion_ci(0.95, method="wilson")
+    return float(interval.low), float(interval.high)

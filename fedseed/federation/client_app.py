@@ -1,0 +1,93 @@
+"""The ClientApp: the same for the in-process engine, ray and a deployment."""
+
+import struct
+from collections.abc import Sequence
+
+import torch
+from flwr.app import Context, Message, MetricRecord, RecordDict
+from flwr.clientapp import ClientApp
+
+from fedseed.config import RunConfig
+from fedseed.data.site import open_site
+from fedseed.errors import WireError
+from fedseed.evaluation.metrics import ClassCounts, count_correct
+from fedseed.federation.wire import ContextMemory, content, payload_of
+from fedseed.protocols.base import ProtocolClient
+from fedseed.protocols.recipe import RecipeClient
+from fedseed.randomness import generator
+from fedseed.training import predict
+
+_CLIENTS: dict[str, type[ProtocolClient]] = {"recipe": RecipeClient}
+PARTITION = "partition_id"
+
+
+def encode_counts(counts: ClassCounts) -> bytes:
+    """A test run as bytes: correct predictions, then examples, by class, 4 bytes each."""
+    numbers = (*counts.correct, *counts.examples)
+    return struct.pack(f"<{len(numbers)}I", *numbers)
+
+
+def decode_counts(payload: bytes, expected: Sequence[int]) -> ClassCounts:
+    """Read a test run.
+
+    Args:
+        payload: what the client sent.
+        expected: test examples of each class, which the server knows.
+
+    Raises:
+        WireError: wrong length, other examples, or more correct predictions than examples.
+    """
+    classes = len(expected)
+    if len(payload) != 8 * classes:
+        raise WireError(f"{len(payload)} bytes are no test run over {classes} classes")
+    numbers = struct.unpack(f"<{2 * classes}I", payload)
+    correct, examples = numbers[:classes], numbers[classes:]
+    if list(examples) != list(expected):
+        raise WireError("the client tested on other examples")
+    if any(c > e for c, e in zip(correct, examples, strict=True)):
+        raise WireError("more correct predictions than examples")
+    return ClassCounts(correct, examples)
+
+
+def client_app(config: RunConfig | None = None) -> ClientApp:
+    """Make the ClientApp.
+
+    Args:
+        config: the run's configuration; None to read it from Flower's ``run_config``.
+    """
+    app = ClientApp()
+
+    def configured(context: Context) -> tuple[RunConfig, int]:
+        # One thread, always: results must not depend on how many workers share the machine.
+        torch.set_num_threads(1)
+        own = config or RunConfig.from_run_config(context.run_config).with_quick()
+        return own, int(context.node_config["partition-id"])
+
+    @app.query()
+    def introduce(message: Message, context: Context) -> Message:
+        _, pid = configured(context)
+        return Message(RecordDict({PARTITION: MetricRecord({PARTITION: pid})}), reply_to=message)
+
+    @app.train()
+    def train(message: Message, context: Context) -> Message:
+        own, pid = configured(context)
+        shard = open_site(own).shard(pid)
+        rng = generator(own.run_seed, "train", int(message.metadata.group_id), pid)
+        client = _CLIENTS[own.protocol]()
+        up = client.contribute(payload_of(message), shard, ContextMemory(context), rng)
+        return Message(content(up), reply_to=message)
+
+    @app.evaluate()
+    def evaluate(message: Message, context: Context) -> Message:
+        own, pid = configured(context)
+        site = open_site(own)
+        table = site.dataset.table
+        rng = generator(own.run_seed, "evaluate", 0, pid)
+        model, length = _CLIENTS[own.protocol]().grow(
+            payload_of(message), table, site.shard(pid).whole(), ContextMemory(context), rng
+        )
+        rows = site.test_rows(pid)
+        counts = count_correct(predict(model, table, rows, length), table.labels[rows])
+        return Message(content(encode_counts(counts)), reply_to=message)
+
+    return app

@@ -1,0 +1,89 @@
+"""Engines: the same ServerApp and ClientApp, run in this process or through ray."""
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from flwr.app import Context, RecordDict
+from flwr.serverapp import Grid, ServerApp
+
+from fedseed.config import RunConfig
+from fedseed.errors import ConfigError
+from fedseed.federation.client_app import client_app
+from fedseed.federation.executors import Executor, InProcess, WorkerPool
+from fedseed.federation.local_grid import LocalGrid
+
+Main = Callable[[Grid], None]
+"""What the server does, given the way to its clients."""
+
+
+def server_app(main: Main) -> ServerApp:
+    """Make a ServerApp of a main function."""
+    app = ServerApp()
+
+    @app.main()
+    def run(grid: Grid, context: Context) -> None:
+        main(grid)
+
+    return app
+
+
+def count_workers(config: RunConfig) -> int:
+    """Worker processes of a run: as asked, or one for each core the process may use."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(config.workers or cores or 1, config.clients + config.newcomers)
+
+
+def run_local(config: RunConfig, main: Main, state_folder: Path | None) -> None:
+    """Run in this process, or in worker processes when there is more than one worker.
+
+    Args:
+        config: the run's configuration.
+        main: the server's main function.
+        state_folder: keeps the clients' contexts for a resumed run.
+    """
+    logging.getLogger("flwr").setLevel(logging.ERROR)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    workers = count_workers(config)
+    executor: Executor
+    if workers == 1 and config.client_timeout is None:
+        executor = InProcess(client_app(config))
+    else:
+        executor = WorkerPool(config, workers)
+    run_config = config.to_run_config()
+    try:
+        grid = LocalGrid(executor, config.clients + config.newcomers, run_config, state_folder)
+        context = Context(
+            run_id=grid.run.run_id, node_id=1, node_config={}, state=RecordDict(),
+            run_config=run_config,
+        )  # fmt: skip
+        server_app(main)(grid, context)
+    finally:
+        executor.close()
+
+
+def run_ray(config: RunConfig, main: Main) -> None:
+    """Run through Flower's simulation on ray, one CPU for each actor.
+
+    Raises:
+        ConfigError: ray is not installed.
+    """
+    try:
+        import ray  # noqa: F401  # only to say clearly that it is missing
+    except ImportError as error:
+        raise ConfigError(
+            "--engine ray needs ray: pip install 'flwr[simulation]==1.41.0', or use --engine local"
+        ) from error
+    from flwr.simulation import run_simulation
+
+    logging.getLogger("flwr").setLevel(logging.ERROR)
+    run_simulation(
+        server_app=server_app(main),
+        client_app=client_app(config),
+        num_supernodes=config.clients + config.newcomers,
+        backend_config={
+            "client_resources": {"num_cpus": 1, "num_gpus": 0.0},
+            "init_args": {"num_cpus": count_workers(config), "log_to_driver": False},
+        },
+    )

@@ -1,0 +1,235 @@
+"""Where a ClientApp runs: in this process, or in worker processes.
+
+Tasks and results are serialised Flower messages and contexts, nothing is pickled between
+the processes. Both executors run the same function on one thread, so that results are the
+same bits for any number of workers.
+"""
+
+import multiprocessing
+import os
+import signal
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+
+from flwr.clientapp import ClientApp
+
+from fedseed.config import RunConfig
+from fedseed.errors import RunError
+from fedseed.federation.wire import (
+    context_from_bytes,
+    context_to_bytes,
+    error_reply,
+    message_from_bytes,
+    message_to_bytes,
+)
+
+_WAIT = 0.2
+"""Seconds to wait for a worker before looking at the clock again."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A message for a client, and the client's context, both serialised."""
+
+    message: bytes
+    context: bytes
+
+
+@dataclass(frozen=True)
+class Result:
+    """A reply and the context after it; or an error when there was no reply."""
+
+    task: Task
+    reply: bytes = b""
+    context: bytes = b""
+    error: Exception | None = None
+
+
+def execute(app: ClientApp, task: Task) -> Result:
+    """Run one task; a client that raises replies with an error."""
+    message = message_from_bytes(task.message)
+    context = context_from_bytes(task.context)
+    try:
+        reply = app(message, context)
+    except Exception as error:  # whatever a client does, the round goes on with the rest
+        reply = error_reply(message, error)
+    return Result(task, message_to_bytes(reply), context_to_bytes(context))
+
+
+class Executor(ABC):
+    """Runs tasks in the order in which they were submitted."""
+
+    @abstractmethod
+    def submit(self, task_id: str, task: Task) -> None:
+        """Queue a task."""
+
+    @abstractmethod
+    def finished(self, task_ids: set[str]) -> Iterator[tuple[str, Result]]:
+        """Yield results of these tasks that are ready; may wait a moment."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Stop working, at once; queued tasks are lost."""
+
+
+class InProcess(Executor):
+    """Runs a task when its result is asked for."""
+
+    def __init__(self, app: ClientApp) -> None:
+        """Use this ClientApp."""
+        self._app = app
+        self._queue: deque[tuple[str, Task]] = deque()
+
+    def submit(self, task_id: str, task: Task) -> None:
+        """See :class:`Executor`."""
+        self._queue.append((task_id, task))
+
+    def finished(self, task_ids: set[str]) -> Iterator[tuple[str, Result]]:
+        """See :class:`Executor`: runs the next task of the queue."""
+        if self._queue and self._queue[0][0] in task_ids:
+            task_id, task = self._queue.popleft()
+            yield task_id, execute(self._app, task)
+
+    def close(self) -> None:
+        """See :class:`Executor`."""
+        self._queue.clear()
+
+
+class _Worker:
+    """One worker process and what it is doing."""
+
+    def __init__(self, config: RunConfig) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.link, other = context.Pipe()
+        self.process = context.Process(
+            target=_work, args=(other, config.model_dump_json()), daemon=True
+        )
+        self.process.start()
+        other.close()
+        self.task_id = ""
+        self.task: Task | None = None
+        self.started = 0.0
+
+    def give(self, task_id: str, task: Task) -> None:
+        """Start a task."""
+        self.task_id, self.task, self.started = task_id, task, time.monotonic()
+        self.link.send_bytes(len(task.message).to_bytes(8, "little") + task.message + task.context)
+
+    def take(self) -> Result:
+        """Receive the result; raises EOFError or OSError when the process has died."""
+        assert self.task is not None
+        data = self.link.recv_bytes()
+        end = 8 + int.from_bytes(data[:8], "little")
+        result = Result(self.task, data[8:end], data[end:])
+        self.task = None
+        return result
+
+    def stop(self) -> None:
+        """End the process without waiting for its task."""
+        self.process.kill()
+        self.process.join()
+        self.link.close()
+
+
+class WorkerPool(Executor):
+    """Runs tasks in worker processes of one thread each.
+
+    A task that takes longer than the time limit ends with TimeoutError and its worker is
+    replaced. A worker that dies (killed, out of memory) has its task tried once more on a new
+    worker.
+    """
+
+    def __init__(self, config: RunConfig, workers: int) -> None:
+        """Start the workers.
+
+        Args:
+            config: the run's configuration; ``client_timeout`` is the time limit.
+            workers: number of processes.
+        """
+        self._config = config
+        self._queue: deque[tuple[str, Task]] = deque()
+        self._retried: set[str] = set()
+        self._workers = [_Worker(config) for _ in range(workers)]
+
+    def submit(self, task_id: str, task: Task) -> None:
+        """See :class:`Executor`."""
+        self._queue.append((task_id, task))
+        self._feed()
+
+    def _feed(self) -> None:
+        for place, worker in enumerate(self._workers):
+            if worker.task is None and self._queue:
+                try:
+                    worker.give(*self._queue[0])
+                except OSError:  # it died while idle
+                    worker.stop()
+                    self._workers[place] = _Worker(self._config)
+                    self._workers[place].give(*self._queue[0])
+                self._queue.popleft()
+
+    def finished(self, task_ids: set[str]) -> Iterator[tuple[str, Result]]:
+        """See :class:`Executor`: waits up to 0.2 s for the next result."""
+        busy: list[Connection] = [w.link for w in self._workers if w.task is not None]
+        ready = wait(busy, timeout=_WAIT) if busy else []
+        for place, worker in enumerate(self._workers):
+            outcome = self._look_at(place, worker, worker.link in ready)
+            if outcome is not None:
+                self._feed()
+                yield outcome
+        self._feed()
+
+    def _look_at(self, place: int, worker: _Worker, ready: bool) -> tuple[str, Result] | None:
+        task, limit = worker.task, self._config.client_timeout
+        if task is None:
+            return None
+        if ready:
+            try:
+                return worker.task_id, worker.take()
+            except (EOFError, OSError):
+                return self._bury(place, worker, task)
+        if limit is not None and time.monotonic() - worker.started > limit:
+            self._replace(place, worker)
+            return worker.task_id, Result(task, error=TimeoutError(f"took over {limit:g} s"))
+        return None
+
+    def _bury(self, place: int, worker: _Worker, task: Task) -> tuple[str, Result] | None:
+        """Replace a dead worker; try its task again once."""
+        self._replace(place, worker)
+        if worker.task_id in self._retried:
+            return worker.task_id, Result(task, error=RunError("its worker died twice"))
+        self._retried.add(worker.task_id)
+        self._queue.appendleft((worker.task_id, task))
+        self._feed()
+        return None
+
+    def _replace(self, place: int, worker: _Worker) -> None:
+        worker.stop()
+        self._workers[place] = _Worker(self._config)
+
+    def close(self) -> None:
+        """See :class:`Executor`."""
+        self._queue.clear()
+        for worker in self._workers:
+            worker.stop()
+
+
+def _work(link: Connection, config_json: str) -> None:
+    """A worker's life: tasks in, results out, until the other end is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    os.environ["OMP_NUM_THREADS"] = "1"
+    from fedseed.federation.client_app import client_app
+
+    app = client_app(RunConfig.model_validate_json(config_json))
+    while True:
+        try:
+            data = link.recv_bytes()
+            end = 8 + int.from_bytes(data[:8], "little")
+            result = execute(app, Task(data[8:end], data[end:]))
+            size = len(result.reply).to_bytes(8, "little")
+            link.send_bytes(size + result.reply + result.context)
+        except (EOFError, OSError):
+            return

@@ -1,0 +1,239 @@
+"""The server's loop: ask the clients of a round, take what comes back, go on."""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from flwr.app import Message, RecordDict
+from flwr.serverapp import Grid
+
+from fedseed.config import RunConfig
+from fedseed.errors import RunError, WireError
+from fedseed.federation.client_app import PARTITION
+from fedseed.federation.wire import content, message_to_bytes, payload_of
+from fedseed.protocols.base import ProtocolServer, Report
+from fedseed.randomness import generator
+from fedseed.transcript import TRAIN, Exchange, Transcript, byte_sums
+
+_PATIENCE = 60.0
+"""Seconds to wait for the nodes to appear before a run is given up."""
+_PAUSE = 0.05
+
+Requests = Mapping[tuple[str, int], bytes]
+"""Payloads by group (the round's number or the product's name) and partition."""
+
+
+class Observer(ABC):
+    """Told what happens, for displays."""
+
+    @abstractmethod
+    def exchanged(self, exchange: Exchange) -> None:
+        """A client has replied, or will not."""
+
+    @abstractmethod
+    def round_done(self, result: "RoundResult") -> None:
+        """A round was aggregated."""
+
+
+@dataclass(frozen=True)
+class RoundResult:
+    """One round, as it stands in record.json."""
+
+    round: int
+    clients: list[dict[str, Any]]
+    bytes: Mapping[str, Mapping[str, int]]
+    seconds: float
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the round object of record.json."""
+        return {
+            "round": self.round,
+            "clients": self.clients,
+            **self.bytes,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """A message on its way."""
+
+    phase: str
+    group: str
+    partition_id: int
+    payload: bytes
+    message_bytes: int
+
+    def without_reply(self, status: str, reason: str, up_bytes: int = 0) -> Exchange:
+        return Exchange(
+            self.phase, self.group, self.partition_id, status, self.payload, self.message_bytes,
+            b"", up_bytes, reason,
+        )  # fmt: skip
+
+    def answered(self, reply: Message) -> Exchange:
+        up_bytes = len(message_to_bytes(reply))
+        if reply.has_error():
+            reason = reply.error.reason or f"error {reply.error.code}"
+            status = "timeout" if reason.startswith("TimeoutError") else "failed"
+            return self.without_reply(status, reason, up_bytes)
+        try:
+            payload = payload_of(reply)
+        except WireError as error:
+            return self.without_reply("failed", str(error), up_bytes)
+        return replace(self.without_reply("ok", "", up_bytes), up=payload)
+
+
+@dataclass
+class Wire:
+    """The server's end of the wire: a grid, who is on it, and the transcript."""
+
+    grid: Grid
+    nodes: dict[int, int]
+    """Node id of every partition."""
+    transcript: Transcript
+    observer: Observer
+    timeout: float | None = None
+    """Seconds to wait for the replies to one call; None to wait for ever."""
+
+    def ask(self, phase: str, requests: Requests, lost: frozenset[int]) -> list[Exchange]:
+        """Send every request and wait for what comes back.
+
+        Exchanges that the transcript has already are not repeated: this is how an
+        interrupted run goes on.
+
+        Args:
+            phase: ``train`` or ``evaluate``.
+            requests: payloads by group (round or product) and partition.
+            lost: partitions whose reply is to be lost.
+
+        Returns:
+            The exchanges of the requests' groups, in order of group and partition.
+        """
+        groups = list(dict.fromkeys(group for group, _ in requests))
+        done = {(group, pid) for group in groups for pid in self.transcript.of(phase, group)}
+        waiting: dict[str, _Sent] = {}
+        for (group, pid), payload in requests.items():
+            if (group, pid) in done:
+                continue
+            message = Message(content(payload), self.nodes[pid], phase, group_id=group)
+            if pid in lost:
+                size = len(message_to_bytes(message))
+                self._note(Exchange(phase, group, pid, "dropped", payload, size))
+                continue
+            for message_id in self.grid.push_messages([message]):
+                size = len(message_to_bytes(message))
+                waiting[message_id] = _Sent(phase, group, pid, payload, size)
+        self._collect(waiting)
+        return [e for group in groups for e in self.transcript.of(phase, group).values()]
+
+    def _collect(self, waiting: dict[str, "_Sent"]) -> None:
+        end = None if self.timeout is None else time.monotonic() + self.timeout
+        while waiting and (end is None or time.monotonic() < end):
+            replies = list(self.grid.pull_messages(list(waiting)))
+            for reply in replies:
+                self._note(waiting.pop(reply.metadata.reply_to_message_id).answered(reply))
+            if not replies:
+                time.sleep(_PAUSE)
+        for sent in waiting.values():
+            self._note(sent.without_reply("timeout", f"no reply within {self.timeout:g} s"))
+
+    def _note(self, exchange: Exchange) -> None:
+        self.transcript.add(exchange)
+        self.observer.exchanged(exchange)
+
+
+def discover(grid: Grid, partitions: int) -> dict[int, int]:
+    """Ask every node for its partition.
+
+    Returns:
+        Node ids by partition.
+
+    Raises:
+        RunError: some partition is on no node.
+    """
+    end = time.monotonic() + _PATIENCE
+    found: dict[int, int] = {}
+    while len(found) < partitions and time.monotonic() < end:
+        unknown = [node for node in grid.get_node_ids() if node not in found.values()]
+        messages = [Message(RecordDict(), node, "query", group_id="0") for node in unknown]
+        for reply in grid.send_and_receive(messages, timeout=_PATIENCE):
+            if reply.has_content() and PARTITION in reply.content.metric_records:
+                pid = reply.content.metric_records[PARTITION][PARTITION]
+                found[int(pid)] = reply.metadata.src_node_id  # type: ignore[arg-type]
+        if len(found) < partitions:
+            time.sleep(_PAUSE)
+    missing = [pid for pid in range(partitions) if pid not in found]
+    if missing:
+        raise RunError(
+            f"partition(s) {missing[:10]} are on no node: start {partitions} nodes "
+            "(--clients and --newcomers together)"
+        )
+    return dict(sorted(found.items()))
+
+
+def run_rounds(
+    wire: Wire, server: ProtocolServer, config: RunConfig, after: Callable[[RoundResult], None]
+) -> list[RoundResult]:
+    """Run all training rounds.
+
+    Args:
+        wire: the way to the clients.
+        server: the protocol's server side.
+        config: the run's configuration.
+        after: called after every round, to save what is finished.
+
+    Raises:
+        RunError: a round had fewer believable replies than ``--min-clients``.
+    """
+    results: list[RoundResult] = []
+    cohort = list(range(config.clients))
+    for number in range(1, config.rounds + 1):
+        started = time.monotonic()
+        payloads = server.configure(number, cohort)
+        requests = {(str(number), pid): payload for pid, payload in payloads.items()}
+        exchanges = wire.ask(TRAIN, requests, _lost(config, number, cohort))
+        contributions = {e.partition_id: e.up for e in exchanges if e.status == "ok"}
+        reports = server.aggregate(number, contributions)
+        clients = [_client(e, reports.get(e.partition_id)) for e in exchanges]
+        seconds = time.monotonic() - started
+        result = RoundResult(number, clients, byte_sums(exchanges), seconds)
+        results.append(result)
+        after(result)
+        wire.observer.round_done(result)
+        believed = sum(client["status"] == "ok" for client in clients)
+        if believed < config.min_clients:
+            raise RunError(
+                f"round {number} had {believed} usable replies, --min-clients asks for "
+                f"{config.min_clients}: {_why(clients)}"
+            )
+    return results
+
+
+def _lost(config: RunConfig, number: int, cohort: Sequence[int]) -> frozenset[int]:
+    return frozenset(
+        pid
+        for pid in cohort
+        if generator(config.run_seed, "drop", number, pid).random() < config.drop_rate
+    )
+
+
+def _client(exchange: Exchange, report: Report | None) -> dict[str, Any]:
+    report = report or Report(exchange.status, reason=exchange.reason)
+    client: dict[str, Any] = {
+        "partition_id": exchange.partition_id,
+        "status": report.status,
+        "examples": report.examples,
+        "metrics": dict(report.metrics),
+    }
+    return client | ({"reason": report.reason} if report.reason else {})
+
+
+def _why(clients: Sequence[Mapping[str, Any]]) -> str:
+    reasons = [
+        f"client {client['partition_id']} {client['status']} ({client.get('reason', 'lost')})"
+        for client in clients
+        if client["status"] != "ok"
+    ]
+    return "; ".join(reasons[:3]) + ("; ..." if len(reasons) > 3 else "")

@@ -1,0 +1,58 @@
+"""Files that are either whole or not there: write to a temporary name, then rename."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from fedseed.errors import OutputError
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write ``content`` to ``path`` so that a reader sees the old file or the new one.
+
+    Raises:
+        OutputError: the file cannot be written (no permission, disk full, ...).
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise OutputError(f"cannot write {path}: {error.strerror}; choose another --out") from error
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write UTF-8 text as :func:`write_bytes` does."""
+    write_bytes(path, content.encode())
+
+
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Fill a temporary folder that becomes ``path`` when the block ends well.
+
+    Several processes may fill the same ``path`` at once: the first to finish wins, the
+    others' work is dropped. A folder of another name is left behind by no ending but a kill.
+
+    Raises:
+        OutputError: the folder cannot be made or written.
+    """
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name[:40]}.", dir=path.parent))
+        yield temporary
+        with contextlib.suppress(OSError):
+            temporary.rename(path)
+        if not path.is_dir():
+            raise OSError(None, "the finished folder could not be renamed")
+    except OSError as error:
+        reason = error.strerror or error
+        raise OutputError(f"cannot write below {path.parent}: {reason}") from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)

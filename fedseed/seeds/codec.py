@@ -1,0 +1,145 @@
+"""The .fseed format: seeds as bytes. ``docs/fseed.md`` is the specification."""
+
+import hashlib
+from pathlib import Path
+
+from fedseed.errors import SeedError
+from fedseed.files import write_bytes
+from fedseed.models.architecture import Shapes
+from fedseed.seeds.base import Seed, SeedKind, State
+from fedseed.seeds.pretrained import PretrainedKind
+from fedseed.seeds.random import RandomKind
+
+MAGIC = b"FSED"
+VERSION = 1
+MAX_PAYLOAD = 1 << 28
+"""Longest payload, bytes; checked before anything is read or allocated."""
+
+KINDS: tuple[SeedKind, ...] = (RandomKind(), PretrainedKind())
+_MODEL_CODES = {"bert-tiny": 1, "bert-mini": 2, "bert-small": 3, "minilm": 4}
+_HEADER = len(MAGIC) + 4
+_DIGEST = 32
+
+
+def encode(seed: Seed) -> bytes:
+    """Return the seed's bytes, checksum included."""
+    kind = _kind(seed.kind)
+    code = _MODEL_CODES.get(seed.model, 0)
+    name = b"" if code else seed.model.encode()
+    if not 2 <= seed.labels <= 255 or len(name) > 255 or len(seed.payload) > MAX_PAYLOAD:
+        raise SeedError("a seed has 2 to 255 labels and a model name of at most 255 bytes")
+    body = MAGIC + bytes([VERSION, kind.code, seed.labels, code])
+    if not code:
+        body += bytes([len(name)]) + name
+    body += _varint(len(seed.payload)) + seed.payload
+    return body + hashlib.sha256(body).digest()
+
+
+def decode(data: bytes) -> Seed:
+    """Read a seed's bytes; nothing in them is believed before it is checked.
+
+    Raises:
+        SeedError: truncated, altered, of an unknown version or kind, or not canonical.
+    """
+    if data[: len(MAGIC)] != MAGIC:
+        raise SeedError("these bytes are no seed (they do not start with FSED)")
+    if len(data) < _HEADER + 1 + _DIGEST:
+        raise SeedError("the seed is truncated")
+    body, checksum = data[:-_DIGEST], data[-_DIGEST:]
+    version, kind_code, labels, model_code = body[len(MAGIC) : _HEADER]
+    if version != VERSION:
+        raise SeedError(f"the seed has format version {version}, this program reads {VERSION}")
+    if hashlib.sha256(body).digest() != checksum:
+        raise SeedError("the seed is truncated or altered (its checksum does not fit)")
+    kinds = {kind.code: kind for kind in KINDS}
+    if kind_code not in kinds:
+        raise SeedError(f"the seed is of kind number {kind_code}, unknown to this version")
+    model, place = _read_model(body, model_code)
+    length, place = _read_varint(body, place)
+    if length > MAX_PAYLOAD or place + length != len(body):
+        raise SeedError("the seed's length does not fit its header")
+    seed = Seed(kinds[kind_code].name, model, labels, body[place:])
+    kinds[kind_code].describe(seed.payload)
+    if encode(seed) != data:
+        raise SeedError("the seed's bytes are not in canonical form")
+    return seed
+
+
+def assemble(seed: Seed, shapes: Shapes) -> State:
+    """Return all weights of the seed's model.
+
+    Raises:
+        SeedError: the seed does not fit the architecture.
+    """
+    return _kind(seed.kind).assemble(seed, shapes)
+
+
+def describe(seed: Seed) -> dict[str, object]:
+    """Return what a seed says, for people and for the record."""
+    about: dict[str, object] = {"kind": seed.kind, "model": seed.model, "labels": seed.labels}
+    return about | dict(_kind(seed.kind).describe(seed.payload))
+
+
+def write_seed(path: Path, seed: Seed) -> None:
+    """Write a .fseed file, whole or not at all."""
+    write_bytes(path, encode(seed))
+
+
+def read_seed(path: Path) -> Seed:
+    """Read a .fseed file.
+
+    Raises:
+        SeedError: the file cannot be read or is no valid seed.
+    """
+    try:
+        if path.stat().st_size > MAX_PAYLOAD + 1024:
+            raise SeedError(f"{path} is too large to be a seed: give a .fseed file")
+        data = path.read_bytes()
+    except OSError as error:
+        raise SeedError(f"cannot read the seed {path}: {error.strerror}") from error
+    try:
+        return decode(data)
+    except SeedError as error:
+        raise SeedError(f"{path}: {error}; make it again or fetch it again") from error
+
+
+def _kind(name: str) -> SeedKind:
+    for kind in KINDS:
+        if kind.name == name:
+            return kind
+    raise SeedError(f"unknown seed kind '{name}'")
+
+
+def _varint(number: int) -> bytes:
+    """Unsigned LEB128: seven bits a byte, lowest first."""
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*out, number])
+
+
+def _read_varint(data: bytes, place: int) -> tuple[int, int]:
+    number = 0
+    for shift in range(0, 35, 7):
+        if place >= len(data):
+            raise SeedError("the seed is truncated")
+        byte = data[place]
+        place += 1
+        number |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return number, place
+    raise SeedError("the seed's length field is malformed")
+
+
+def _read_model(body: bytes, code: int) -> tuple[str, int]:
+    for name, known in _MODEL_CODES.items():
+        if known == code:
+            return name, _HEADER
+    if code != 0:
+        raise SeedError(f"the seed's model number {code} is unknown to this version")
+    end = _HEADER + 1 + body[_HEADER]
+    try:
+        return body[_HEADER + 1 : end].decode(), end
+    except UnicodeDecodeError as error:
+        raise SeedError("the seed's model name is not UTF-8") from error

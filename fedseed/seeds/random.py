@@ -1,0 +1,81 @@
+"""The random seed: a 64-bit key and the name of an initialisation scheme, nine bytes.
+
+It carries no knowledge of any task. Its worth is that the same weights come out bit for bit
+on every machine, and that the scheme decides how fast they learn.
+"""
+
+import struct
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedseed.errors import SeedError
+from fedseed.models.architecture import FROM_PRNG, Shapes
+from fedseed.seeds.base import Seed, SeedKind, State
+from fedseed.seeds.counter import normal
+from fedseed.seeds.initialisation import SCHEMES, constant, standard_deviation
+
+_FORMAT = "<BQ"
+
+
+def random_seed(model: str, labels: int, key: int, scheme: str) -> Seed:
+    """Make a random seed.
+
+    Args:
+        model: an architecture that starts from a random generator, such as ``bert-tiny``.
+        labels: number of classes.
+        key: the generator's key, in [0, 2**64).
+        scheme: ``bert`` or ``scaled``.
+
+    Raises:
+        SeedError: the model is not one of those, or the scheme or key is not valid.
+    """
+    if model not in FROM_PRNG:
+        raise SeedError(
+            f"a random seed assembles {', '.join(FROM_PRNG)}, not {model}, which starts from "
+            "published weights"
+        )
+    if scheme not in SCHEMES:
+        raise SeedError(f"unknown scheme '{scheme}': choose from {', '.join(SCHEMES)}")
+    if not 0 <= key < 2**64:
+        raise SeedError(f"the key {key} is not in 0 to 2**64 - 1")
+    return Seed("random", model, labels, struct.pack(_FORMAT, SCHEMES.index(scheme), key))
+
+
+class RandomKind(SeedKind):
+    """Draws every matrix from the key; layer norms are 1, biases 0."""
+
+    name = "random"
+    code = 1
+
+    def assemble(self, seed: Seed, shapes: Shapes) -> State:
+        """See :class:`SeedKind`."""
+        scheme, key = _decode(seed.payload)
+        return {name: draw(key, scheme, name, shape) for name, shape in shapes.items()}
+
+    def describe(self, payload: bytes) -> Mapping[str, Any]:
+        """See :class:`SeedKind`."""
+        scheme, key = _decode(payload)
+        return {"scheme": scheme, "key": key}
+
+
+def draw(key: int, scheme: str, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Return the initial value of one tensor, float32 of shape ``shape``."""
+    fixed = constant(name)
+    if fixed is not None:
+        return np.full(shape, fixed, dtype=np.float32)
+    deviation = standard_deviation(scheme, name, shape)
+    if deviation == 0.0:
+        return np.zeros(shape, dtype=np.float32)
+    return normal(key, name, shape, deviation)
+
+
+def _decode(payload: bytes) -> tuple[str, int]:
+    if len(payload) != struct.calcsize(_FORMAT):
+        raise SeedError(f"a random seed's payload has 9 bytes, not {len(payload)}")
+    scheme, key = struct.unpack(_FORMAT, payload)
+    if scheme >= len(SCHEMES):
+        raise SeedError(f"the initialisation scheme number {scheme} is not known to this version")
+    return SCHEMES[scheme], key

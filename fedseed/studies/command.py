@@ -1,0 +1,133 @@
+"""The federated run as a command: folder, display, study, tables, figure."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from fedseed.config import RunConfig
+from fedseed.errors import OutputError
+from fedseed.results.display import Workload, make_display
+from fedseed.results.folder import RECORD, default_folder, interrupted_run, make_folder
+from fedseed.results.table import plan_table, summary
+from fedseed.studies.plan import Plan, make_plan
+
+_EXAMPLES_PER_STEP = 96
+"""Test examples that cost about as much as one training step of 32."""
+
+
+def run_command(
+    options: Mapping[str, Any],
+    out: str | None,
+    resume: str | None,
+    dry_run: bool,
+    quiet: bool,
+    console: Console,
+) -> None:
+    """Run, resume or only plan a federated run.
+
+    Args:
+        options: values for RunConfig, by option name.
+        out: the output folder; a new one below results/scratch when None.
+        resume: the folder of an interrupted run, or None.
+        dry_run: print the plan and stop.
+        quiet: print only the final table.
+        console: where to print.
+
+    Raises:
+        FedseedError: see there.
+    """
+    display = make_display(quiet, console)
+    try:
+        if resume is not None:
+            folder = Path(resume)
+            plan = _resumed(interrupted_run(folder), options, display.tokenising)
+        else:
+            plan = make_plan(RunConfig.parse(options), display.tokenising)
+        if dry_run:
+            _print_plan(plan, console)
+            return
+        if resume is None:
+            folder = make_folder(Path(out) if out else default_folder("federated"))
+        display.phase(f"writing to {folder}")
+        record = run_plan(plan, folder, display)
+    finally:
+        display.stop()
+    console.print(summary(record), highlight=False, soft_wrap=True)
+    console.print(f"record, figure, recipe and seed: {folder}", highlight=False, soft_wrap=True)
+
+
+def run_plan(plan: Plan, folder: Path, display: Any) -> dict[str, Any]:
+    """Run a plan in a folder that exists, and draw its figure; returns the record."""
+    from fedseed.results.figure import write_figure
+    from fedseed.results.record import read_record
+    from fedseed.studies.federated import FederatedStudy
+
+    study = FederatedStudy(plan, folder, display)
+    workload = make_workload(plan)
+    workload.resume(list(study.transcript))
+    display.start(workload)
+    study.run()
+    record = read_record(folder / RECORD)
+    write_figure(record, folder / "figure.png")
+    return record
+
+
+def make_workload(plan: Plan) -> Workload:
+    """How much work a plan is, for the time left."""
+    config, site = plan.config, plan.site
+    newcomer = len(site.test_rows()) / _EXAMPLES_PER_STEP
+    targets = plan.targets()
+    steps = {"zero_shot": 0, "given": plan.given.steps, "aggregated": config.steps}
+    people = len(targets["given"])
+    tests = sum(len(site.test_rows(pid)) for pid in targets["given"]) / _EXAMPLES_PER_STEP / people
+    work = {name: steps[name] + (tests if len(targets[name]) > 1 else newcomer) for name in targets}
+    people_by_product = {name: len(pids) for name, pids in targets.items()}
+    return Workload(config.steps, config.rounds, config.clients, work, people_by_product)
+
+
+def _resumed(record: Mapping[str, Any], options: Mapping[str, Any], progress: Any) -> Plan:
+    values = {name: value for name, value in record["config"].items() if name != "given_recipe"}
+    engine = record["provenance"]["machine"]["engine"]
+    if engine == "ray":
+        raise OutputError(
+            "--resume works for runs of the local engine: ray keeps its clients' state in memory; "
+            "start the run again"
+        )
+    plan = make_plan(RunConfig.parse(values | dict(options)), progress)
+    if plan.given.model_dump() != record["config"]["given_recipe"]:
+        raise OutputError("--resume: the recipe file has changed since the run began: restore it")
+    if plan.site.dataset.sha256 != record["provenance"]["dataset"]["sha256"]:
+        raise OutputError("--resume: the data have changed since the run began: restore them")
+    return plan
+
+
+def _print_plan(plan: Plan, console: Console) -> None:
+    config, dataset = plan.config, plan.site.dataset
+    console.print(plan_table(plan.site.label_counts(), list(dataset.classes), config.clients))
+    estimate = plan.payload_estimate()
+    down = config.clients * (
+        estimate["down_first"] + (config.rounds - 1) * estimate["down_later"]
+    )
+    up = config.clients * config.rounds * estimate["up"]
+    steps = config.clients * config.rounds * config.steps
+    tests = sum(
+        steps * len(plan.targets()[name])
+        for name, steps in (("given", plan.given.steps), ("aggregated", config.steps))
+    )
+    rows = plan.site.test_rows()
+    for line in (
+        f"data: {dataset.source}, {len(dataset.train):,} training and {len(rows):,} test examples, "
+        f"{dataset.duplicates_dropped} duplicates dropped",
+        f"model: {plan.seed.model}, seed of kind {plan.seed.kind}, {len(plan.encoded_seed)} bytes",
+        f"rounds: {config.rounds} of {config.clients} clients, {config.steps} steps each: "
+        f"{steps:,} steps, and {tests:,} for testing",
+        f"estimated payload: {down:,} bytes down, {up:,} up in all; a client gets "
+        f"{estimate['down_first']} in round 1, {estimate['down_later']} later, sends "
+        f"{estimate['up']}",
+        f"weights in fp32 would be {plan.fp32_model_bytes():,} bytes each way",
+    ):
+        console.print(line, highlight=False, soft_wrap=True)
+    for name, value in config.for_record().items():
+        console.print(f"  {name.replace('_', '-')} = {value}", highlight=False, soft_wrap=True)

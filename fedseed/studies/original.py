@@ -1,0 +1,185 @@
+"""Originals: the reference models whose accuracy 100 % retention means."""
+
+import base64
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fedseed.data.splits import Rows
+from fedseed.data.tokens import Dataset, cache_folder
+from fedseed.errors import OutputError
+from fedseed.evaluation.metrics import Accuracy, ClassCounts, accuracy
+from fedseed.files import write_text
+from fedseed.growing import grow
+from fedseed.models.architecture import FROM_PRNG
+from fedseed.randomness import generator, random_key
+from fedseed.recipe import Recipe
+from fedseed.results.provenance import code, machine, packages, repository
+from fedseed.results.record import RunRecord, read_record
+from fedseed.seeds.base import Seed
+from fedseed.seeds.codec import encode
+from fedseed.seeds.pretrained import pretrained_seed
+from fedseed.seeds.random import random_seed
+from fedseed.training import fit, predict
+
+_BATCH = 32
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Original:
+    """A model trained on all shards together, and which test examples it gets right."""
+
+    name: str
+    """Which weights, trained on what."""
+    where: str
+    """``official``, ``cache`` or ``trained``: where this run took it from."""
+    correct: NDArray[np.bool_]
+    """For every test row of the data set, in order."""
+
+    def accuracy(self, dataset: Dataset, rows: Rows) -> Accuracy:
+        """Its accuracy on some of the test rows."""
+        right = self.correct[np.searchsorted(dataset.test, rows)]
+        labels = dataset.table.labels[rows]
+        return accuracy(
+            [
+                ClassCounts(
+                    tuple(np.bincount(labels[right], minlength=dataset.labels).tolist()),
+                    tuple(np.bincount(labels, minlength=dataset.labels).tolist()),
+                )
+            ]
+        )
+
+
+def original_recipe(model: str, examples: int, max_length: int) -> Recipe:
+    """One pass over all training examples at a rate that suits the model's start."""
+    fresh = model in FROM_PRNG
+    return Recipe(
+        optimiser="adamw",
+        learning_rate=1e-3 if fresh else 5e-5,
+        embedding_multiplier=10.0 if fresh else 1.0,
+        schedule="linear",
+        warmup=0.1,
+        steps=math.ceil(examples / _BATCH),
+        batch_size=_BATCH,
+        max_length=max_length,
+    )
+
+
+def start_seed(model: str, labels: int, scheme: str, key: int) -> Seed:
+    """The seed a model starts from: drawn from a key, or published weights."""
+    if model in FROM_PRNG:
+        return random_seed(model, labels, key, scheme)
+    return pretrained_seed(model, labels, key)
+
+
+def find_original(
+    dataset: Dataset, model: str, max_length: int, progress: Progress | None = None
+) -> Original:
+    """Take the original from an official record or the cache, else train it.
+
+    Args:
+        dataset: all shards together, and the test split.
+        model: the architecture's name.
+        max_length: tokens kept of each text.
+        progress: called with steps done and steps in all while training.
+    """
+    key = _key(dataset, model, max_length)
+    cached = cache_folder() / "originals" / f"{key}.json"
+    official = sorted((repository() / "results" / "official").glob("original*/record.json"))
+    for path, where in [*((path, "official") for path in official), (cached, "cache")]:
+        found = _read(path, key, where, len(dataset.test))
+        if found is not None:
+            return found
+    record = train_original(dataset, model, max_length, progress)
+    try:
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        write_text(cached, record.to_json())
+    except OSError as error:
+        raise OutputError(f"cannot write the cache {cached.parent}: {error.strerror}") from error
+    return _from_results(json.loads(record.to_json())["results"], "trained")
+
+
+def _key(dataset: Dataset, model: str, max_length: int) -> str:
+    recipe = original_recipe(model, len(dataset.train), max_length)
+    test = hashlib.sha256(dataset.test.astype("<i8").tobytes()).hexdigest()
+    name = f"{dataset.sha256}/{test}/{model}/{dataset.labels}/{recipe.digest()}"
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
+def _read(path: Path, key: str, where: str, tests: int) -> Original | None:
+    if not path.is_file():
+        return None
+    try:
+        record = read_record(path)
+        if record["kind"] != "original" or record["config"]["key"] != key:
+            return None
+        found = _from_results(record["results"], where)
+    except (OutputError, KeyError, TypeError, ValueError):
+        return None  # a damaged copy is as good as none: it is trained again
+    return found if len(found.correct) == tests else None
+
+
+def _from_results(results: dict[str, Any], where: str) -> Original:
+    bits = np.frombuffer(base64.b64decode(results["correct_bits"]), dtype=np.uint8)
+    correct = np.unpackbits(bits)[: results["original"]["n"]].astype(bool)
+    return Original(results["original"]["name"], where, correct)
+
+
+def train_original(
+    dataset: Dataset, model: str, max_length: int, progress: Progress | None = None
+) -> RunRecord:
+    """Train the original on one thread, and return its record."""
+    torch.set_num_threads(1)
+    started, clock = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), time.monotonic()
+    recipe = original_recipe(model, len(dataset.train), max_length)
+    seed = start_seed(model, dataset.labels, "scaled", random_key(0, "original"))
+    module = grow(encode(seed))
+
+    def report(step: int, loss: float) -> None:
+        if progress:
+            progress(step, recipe.steps)
+
+    rng = generator(0, "original")
+    fit(module, dataset.table, dataset.train, recipe, rng, report)
+    labels = dataset.table.labels[dataset.test]
+    right = predict(module, dataset.table, dataset.test, max_length).argmax(axis=1) == labels
+    name = f"{model}, {seed.kind} start, trained on all {len(dataset.train)} training examples"
+    results = {
+        "original": {"name": name}
+        | Original(name, "", right).accuracy(dataset, dataset.test).to_record(),
+        "correct_bits": base64.b64encode(np.packbits(right).tobytes()).decode(),
+    }
+    key = _key(dataset, model, max_length)
+    return RunRecord(
+        kind="original",
+        config={"key": key, "model": model, "recipe": recipe.model_dump()},
+        provenance={
+            **code(), "packages": packages(), "dataset": describe_dataset(dataset),
+            "machine": machine("single", 1), "started": started,
+            "wall_seconds": round(time.monotonic() - clock, 3),
+        },
+        status="completed",
+        results=results,
+    )  # fmt: skip
+
+
+def describe_dataset(dataset: Dataset) -> dict[str, Any]:
+    """The data set as it stands in a record's provenance."""
+    return {
+        "source": dataset.source,
+        "sha256": dataset.sha256,
+        "train": len(dataset.train),
+        "test": len(dataset.test),
+        "duplicates_dropped": dataset.duplicates_dropped,
+        "classes": list(dataset.classes),
+    }

@@ -1,0 +1,111 @@
+"""Plan: everything a federated run has decided before the first message."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fedseed.aggregators import AGGREGATORS, RecipeSpace
+from fedseed.config import RunConfig
+from fedseed.data.site import Site, open_dataset, open_site
+from fedseed.data.tokens import Progress
+from fedseed.errors import ConfigError, SeedError
+from fedseed.models.registry import find_model
+from fedseed.protocols.recipe import SCORE_BYTES, RecipeServer, encode_request
+from fedseed.randomness import random_key
+from fedseed.recipe import Recipe
+from fedseed.seeds.base import Seed
+from fedseed.seeds.codec import assemble, encode, read_seed
+from fedseed.studies.original import start_seed
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run's configuration with every default resolved, its seed, recipe and data."""
+
+    config: RunConfig
+    given: Recipe
+    seed: Seed
+    site: Site
+
+    @property
+    def encoded_seed(self) -> bytes:
+        """The seed's bytes."""
+        return encode(self.seed)
+
+    @property
+    def max_length(self) -> int:
+        """Tokens kept of each text."""
+        assert self.config.max_length is not None
+        return self.config.max_length
+
+    def fp32_model_bytes(self) -> int:
+        """What sending the weights once would cost."""
+        return find_model(self.seed.model, self.seed.labels).fp32_bytes()
+
+    def server(self) -> RecipeServer:
+        """The protocol's server side."""
+        config = self.config
+        aggregator = AGGREGATORS[config.aggregator](
+            RecipeSpace.around(self.given, config.steps // config.recipes_per_client),
+            self.given,
+            config.rounds,
+            config.run_seed,
+        )
+        return RecipeServer(
+            self.encoded_seed, self.given, aggregator, self.seed.labels, config.recipes_per_client
+        )
+
+    def products(self, server: RecipeServer) -> dict[str, bytes]:
+        """What is tested at the end: the untrained seed and the protocol's products."""
+        untrained = encode_request(self.encoded_seed, b"", [self.given.replace(steps=0)])
+        return {"zero_shot": untrained, **server.products()}
+
+    def targets(self) -> dict[str, list[int]]:
+        """Partitions that grow each product: everybody, but the untrained seed only once."""
+        config = self.config
+        everybody = list(range(config.clients + config.newcomers))
+        first = config.clients if config.newcomers else 0
+        return {"zero_shot": [first], "given": everybody, "aggregated": everybody}
+
+    def payload_estimate(self) -> dict[str, int]:
+        """Payload bytes of one client: down in round 1 and later, up in each round."""
+        recipes = [self.given] * self.config.recipes_per_client
+        digest = bytes(32)
+        return {
+            "down_first": len(encode_request(self.encoded_seed, digest, recipes)),
+            "down_later": len(encode_request(None, digest, recipes)),
+            "up": len(recipes) * SCORE_BYTES,
+        }
+
+
+def make_plan(config: RunConfig, progress: Progress | None = None) -> Plan:
+    """Resolve a configuration, and refuse what cannot work before anything is written.
+
+    Args:
+        config: the options.
+        progress: called with texts done and texts in all while tokenising.
+
+    Raises:
+        InputError: data, model, seed or recipe cannot be used, or do not fit together.
+    """
+    config = config.with_quick()
+    given = config.given_recipe()
+    stored = read_seed(Path(config.seed_file)) if config.seed_file else None
+    length = config.max_length or given.max_length
+    if given.max_length > length:
+        raise ConfigError(
+            f"the recipe's max_length {given.max_length} is more than --max-length {length}: "
+            "raise the option or lower the recipe's"
+        )
+    model = stored.model if stored else config.model
+    config = config.parse(config.model_dump() | {"max_length": length, "model": model})
+    dataset = open_dataset(config, progress)
+    key = random_key(config.run_seed, "seed")
+    seed = stored or start_seed(model, dataset.labels, config.scheme, key)
+    if seed.labels != dataset.labels:
+        raise SeedError(
+            f"the seed is for {seed.labels} classes, {dataset.source} has {dataset.labels}: "
+            "give another --seed-file or --data"
+        )
+    if seed.kind != "random":
+        assemble(seed, find_model(seed.model, seed.labels).shapes())
+    return Plan(config, given, seed, open_site(config))

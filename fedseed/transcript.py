@@ -1,0 +1,172 @@
+"""Transcript: everything that crossed the wire, in order. Ledger: what it cost.
+
+The byte ledger and every attack read a transcript and nothing else.
+"""
+
+import base64
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fedseed.errors import OutputError
+
+TRAIN, EVALUATE = "train", "evaluate"
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One message to a client and what came of it."""
+
+    phase: str
+    """``train`` or ``evaluate``."""
+    group: str
+    """The round's number, or the name of the product that is evaluated."""
+    partition_id: int
+    status: str
+    """``ok``, ``dropped`` (lost on purpose), ``timeout`` or ``failed`` (the client raised)."""
+    down: bytes
+    """Payload of the message to the client."""
+    down_message_bytes: int
+    """Length of that message as serialised for Flower."""
+    up: bytes = b""
+    """Payload of the reply; empty without one."""
+    up_message_bytes: int = 0
+    """Length of the reply as serialised; 0 without one."""
+    reason: str = ""
+    """Why there is no reply."""
+
+    def to_line(self) -> str:
+        """Return one line of JSON."""
+        return json.dumps(
+            {
+                "phase": self.phase, "group": self.group, "partition_id": self.partition_id,
+                "status": self.status, "down": base64.b64encode(self.down).decode(),
+                "down_message_bytes": self.down_message_bytes,
+                "up": base64.b64encode(self.up).decode(),
+                "up_message_bytes": self.up_message_bytes, "reason": self.reason,
+            }
+        )  # fmt: skip
+
+    @classmethod
+    def from_line(cls, line: str) -> "Exchange":
+        """Read one line of JSON; raises ValueError, KeyError or TypeError when malformed."""
+        values = json.loads(line)
+        values["down"] = base64.b64decode(values["down"], validate=True)
+        values["up"] = base64.b64decode(values["up"], validate=True)
+        return cls(**values)
+
+
+class Transcript:
+    """Exchanges in the order in which they ended, kept in a file when given one."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        """Open a transcript, with the exchanges of an interrupted run if the file has any.
+
+        Args:
+            path: a file of one JSON line an exchange. A last line that a kill cut off is
+                dropped.
+
+        Raises:
+            OutputError: the file cannot be read, or is damaged before its last line.
+        """
+        self._exchanges: list[Exchange] = []
+        self._path = path
+        if path is None or not path.exists():
+            return
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        except (OSError, UnicodeDecodeError) as error:
+            raise OutputError(f"cannot read {path}: {error}") from error
+        if lines and not lines[-1].endswith("\n"):
+            lines.pop()
+        try:
+            self._exchanges = [Exchange.from_line(line) for line in lines]
+            path.write_text("".join(lines), encoding="utf-8")
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            raise OutputError(f"{path} is damaged: start the run again with a new --out") from error
+
+    def add(self, exchange: Exchange) -> None:
+        """Append an exchange, to the file at once.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        if self._path is not None:
+            try:
+                with self._path.open("a", encoding="utf-8") as file:
+                    file.write(exchange.to_line() + "\n")
+            except OSError as error:
+                raise OutputError(
+                    f"cannot write {self._path}: {error.strerror}; make room, then --resume"
+                ) from error
+        self._exchanges.append(exchange)
+
+    def __iter__(self) -> Iterator[Exchange]:
+        return iter(self._exchanges)
+
+    def of(self, phase: str, group: str) -> dict[int, Exchange]:
+        """The exchanges of one round or product, by partition."""
+        found = [e for e in self._exchanges if (e.phase, e.group) == (phase, group)]
+        return {e.partition_id: e for e in sorted(found, key=lambda e: e.partition_id)}
+
+    def groups(self, phase: str) -> list[str]:
+        """Rounds or products of a phase, in order of their first exchange."""
+        return list(dict.fromkeys(e.group for e in self._exchanges if e.phase == phase))
+
+
+def byte_sums(exchanges: list[Exchange]) -> dict[str, dict[str, int]]:
+    """Payload and message bytes of some exchanges, down and up."""
+    return {
+        "payload_bytes": {
+            "down": sum(len(e.down) for e in exchanges),
+            "up": sum(len(e.up) for e in exchanges),
+        },
+        "message_bytes": {
+            "down": sum(e.down_message_bytes for e in exchanges),
+            "up": sum(e.up_message_bytes for e in exchanges),
+        },
+    }
+
+
+def ledger(transcript: Transcript, fp32_model_bytes: int) -> dict[str, Any]:
+    """The byte ledger of a run, in record.json's form.
+
+    Totals are those of the training rounds; what evaluation cost stands apart. ``rounds`` has
+    the sums of every round, ``clients`` those of every client over all rounds.
+
+    Args:
+        transcript: what crossed the wire.
+        fp32_model_bytes: size of the model's weights, for comparison.
+    """
+    train = [e for e in transcript if e.phase == TRAIN]
+    sums: dict[str, Any] = byte_sums(train)
+    for kind, size in (("payload_bytes", _payload_sizes), ("message_bytes", _message_sizes)):
+        sizes = [size(e) for e in train] or [(0, 0)]
+        sums[kind]["per_client_round_max"] = {
+            "down": max(down for down, _ in sizes),
+            "up": max(up for _, up in sizes),
+        }
+    groups = transcript.groups(TRAIN)
+    clients = sorted({e.partition_id for e in train})
+    return sums | {
+        "fp32_model_bytes": fp32_model_bytes,
+        "rounds": [
+            {"round": int(group), **byte_sums([e for e in train if e.group == group])}
+            for group in groups
+        ],
+        "clients": [
+            {"partition_id": pid, **byte_sums([e for e in train if e.partition_id == pid])}
+            for pid in clients
+        ],
+        "evaluation": byte_sums([e for e in transcript if e.phase == EVALUATE]),
+    }
+
+
+def _payload_sizes(exchange: Exchange) -> tuple[int, int]:
+    return len(exchange.down), len(exchange.up)
+
+
+def _message_sizes(exchange: Exchange) -> tuple[int, int]:
+    return exchange.down_message_bytes, exchange.up_message_bytes

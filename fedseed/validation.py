@@ -1,0 +1,16 @@
+"""One clear line out of pydantic's report."""
+
+from pydantic import ValidationError
+
+
+def first_problem(error: ValidationError) -> str:
+    """Return the first problem of a validation as ``name = value: what is wrong``."""
+    problem = error.errors(include_url=False)[0]
+    name = ".".join(str(part) for part in problem["loc"]).replace("_", "-")
+    message = problem["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
+    if problem["type"] == "extra_forbidden":
+        return f"unknown name '{name}'"
+    if problem["type"] == "missing" or not name:
+        return f"{name}: {message}" if name else message
+    return f"{name} = {problem['input']!r}: {message}"
