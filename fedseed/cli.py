@@ -1,7 +1,6 @@
 """The command line of a federated run, made from RunConfig's fields."""
 
 import inspect
-import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -60,7 +59,10 @@ def _option(name: str) -> inspect.Parameter:
     words = f"{field.description} [default: {default}]".replace("[", "\\[")
     option = typer.Option(flag, help=words, show_default=False)
     return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[base | None, option]
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[base | None, option],
     )
 
 
@@ -96,9 +98,11 @@ def federated(
     ] = None,
     resume: Annotated[
         str | None,
-        typer.Option(help="Go on with the interrupted run in this folder; it ends with the same "
-                     "bits as an undisturbed one. Takes its options from there."),
-    ] = None,  # fmt: skip
+        typer.Option(
+            help="Go on with the interrupted run in this folder, with its options; it ends with "
+            "the same bits as an undisturbed one."
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the resolved plan and stop.")
     ] = False,
@@ -119,5 +123,4 @@ def federated(
             raise OutputError(f"--resume takes its options from the run: leave out {flags}")
     else:
         given = (RunConfig.from_toml(Path(config)) if config else {}) | given
-    console = Console(stderr=not sys.stdout.isatty() and bool(os.environ.get("FEDSEED_STDERR")))
-    run_command(given, out, resume, dry_run, quiet, console)
+    run_command(given, out, resume, dry_run, quiet, Console())

@@ -185,9 +185,7 @@ class RunConfig(BaseModel):
 
     def for_record(self) -> dict[str, Any]:
         """What decides the results: every option but those of execution."""
-        return {
-            name: value for name, value in self.model_dump().items() if name not in EXECUTION
-        }
+        return {name: value for name, value in self.model_dump().items() if name not in EXECUTION}
 
     def given_recipe(self) -> Recipe:
         """The recipe to compare with.

@@ -59,8 +59,8 @@ class RecipeAggregator(ABC):
         """Return ``each`` recipes for every partition of the cohort."""
 
     @abstractmethod
-    def update(self, round_number: int, trials: Sequence[Trial]) -> None:
-        """Take the scores of a round; their order does not matter."""
+    def update(self, trials: Sequence[Trial]) -> None:
+        """Take the scores of the round proposed last; their order does not matter."""
 
     @abstractmethod
     def aggregated(self) -> Recipe:

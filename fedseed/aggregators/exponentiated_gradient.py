@@ -42,7 +42,7 @@ class ExponentiatedGradient(RecipeAggregator):
         drawn = [self._population[min(int(at), _POPULATION - 1)] for at in rng.permutation(chosen)]
         return deal(drawn, cohort, each, offset=0)
 
-    def update(self, round_number: int, trials: Sequence[Trial]) -> None:
+    def update(self, trials: Sequence[Trial]) -> None:
         """See :class:`RecipeAggregator`."""
         if not trials:
             return

@@ -23,9 +23,11 @@ class SuccessiveHalving(RecipeAggregator):
         self._candidates: list[Recipe] = []
         self._trials: list[Trial] = []
         self._start = 0
+        self._round = 0
 
     def propose(self, round_number: int, cohort: Sequence[int], each: int) -> Proposals:
         """See :class:`RecipeAggregator`."""
+        self._round = round_number
         if not self._candidates:
             self._start = max(2, len(cohort) * each)
             points = self.space.spread(self._start - 1, self._rng(round_number))
@@ -33,17 +35,17 @@ class SuccessiveHalving(RecipeAggregator):
             self._candidates = [first, *(self.space.recipe(point) for point in points)]
         return deal(self._candidates, cohort, each, offset=round_number - 1)
 
-    def update(self, round_number: int, trials: Sequence[Trial]) -> None:
+    def update(self, trials: Sequence[Trial]) -> None:
         """See :class:`RecipeAggregator`."""
         self._trials += trials
-        keep = max(1, round(self._start ** (1 - round_number / self.rounds)))
+        keep = max(1, round(self._start ** (1 - self._round / self.rounds)))
         losses = weighted_losses(self._trials)
         scored = sorted(
             (recipe for recipe in self._candidates if recipe in losses),
             key=lambda recipe: (losses[recipe][0], recipe.encode()),
         )
         unscored = [recipe for recipe in self._candidates if recipe not in losses]
-        last = round_number >= self.rounds
+        last = self._round >= self.rounds
         self._candidates = scored[:keep] + ([] if last else unscored) or self._candidates
 
     def aggregated(self) -> Recipe:

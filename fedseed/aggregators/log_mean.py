@@ -45,7 +45,7 @@ class LogMean(RecipeAggregator):
         recipes = [self.space.recipe(point) for point in self.space.clip(points)]
         return {pid: recipes[at * each : (at + 1) * each] for at, pid in enumerate(cohort)}
 
-    def update(self, round_number: int, trials: Sequence[Trial]) -> None:
+    def update(self, trials: Sequence[Trial]) -> None:
         """See :class:`RecipeAggregator`."""
         self._trials += trials
 

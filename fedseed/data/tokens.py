@@ -35,7 +35,8 @@ class TokenTable:
 
     def lengths(self, rows: Rows, max_length: int) -> NDArray[np.int64]:
         """Tokens of each text once cut to ``max_length``."""
-        return np.minimum(self.offsets[rows + 1] - self.offsets[rows], max_length)
+        sizes: NDArray[np.int64] = self.offsets[rows + 1] - self.offsets[rows]
+        return np.minimum(sizes, max_length).astype(np.int64)
 
     def padded(self, rows: Rows, max_length: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Token ids of some texts, padded on the right with 0, and their lengths.
@@ -153,4 +154,4 @@ def _open(folder: Path, name: str) -> Dataset:
             np.array(mapped("train")), np.array(mapped("test")), about["duplicates_dropped"],
         )  # fmt: skip
     except (OSError, ValueError, KeyError) as error:
-        raise OutputError(f"the cached tokens in {folder} are damaged: delete the folder") from error
+        raise OutputError(f"the cached tokens in {folder} are damaged: delete it") from error

@@ -2,12 +2,12 @@
 
 
 def plain(accuracy: float, original: float) -> float:
-    """accuracy / original. It calls a coin flip more than half retained."""
+    """Return accuracy / original. It calls a coin flip more than half retained."""
     return accuracy / original
 
 
 def chance_corrected(accuracy: float, original: float, chance: float) -> float | None:
-    """(accuracy - chance) / (original - chance): 0 for guessing, 1 for the original.
+    """Return (accuracy - chance) / (original - chance): 0 for guessing, 1 for the original.
 
     Args:
         accuracy: share of correct predictions.

@@ -2,20 +2,20 @@
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from flwr.app import Context, RecordDict
 from flwr.serverapp import Grid, ServerApp
 
-from fedseed.config import RunConfig
+from fedseed.config import Cell, RunConfig
 from fedseed.errors import ConfigError
 from fedseed.federation.client_app import client_app
 from fedseed.federation.executors import Executor, InProcess, WorkerPool
 from fedseed.federation.local_grid import LocalGrid
 
-Main = Callable[[Grid], None]
-"""What the server does, given the way to its clients."""
+Main = Callable[[Grid, Mapping[str, Cell]], None]
+"""What the server does, given the way to its clients and Flower's flat ``run_config``."""
 
 
 def server_app(main: Main) -> ServerApp:
@@ -24,7 +24,7 @@ def server_app(main: Main) -> ServerApp:
 
     @app.main()
     def run(grid: Grid, context: Context) -> None:
-        main(grid)
+        main(grid, context.run_config)
 
     return app
 

@@ -68,8 +68,8 @@ class Executor(ABC):
         """Queue a task."""
 
     @abstractmethod
-    def finished(self, task_ids: set[str]) -> Iterator[tuple[str, Result]]:
-        """Yield results of these tasks that are ready; may wait a moment."""
+    def finished(self) -> Iterator[tuple[str, Result]]:
+        """Yield the results that are ready; may wait a moment."""
 
     @abstractmethod
     def close(self) -> None:
@@ -88,9 +88,9 @@ class InProcess(Executor):
         """See :class:`Executor`."""
         self._queue.append((task_id, task))
 
-    def finished(self, task_ids: set[str]) -> Iterator[tuple[str, Result]]:
+    def finished(self) -> Iterator[tuple[str, Result]]:
         """See :class:`Executor`: runs the next task of the queue."""
-        if self._queue and self._queue[0][0] in task_ids:
+        if self._queue:
             task_id, task = self._queue.popleft()
             yield task_id, execute(self._app, task)
 
@@ -171,7 +171,7 @@ class WorkerPool(Executor):
                     self._workers[place].give(*self._queue[0])
                 self._queue.popleft()
 
-    def finished(self, task_ids: set[str]) -> Iterator[tuple[str, Result]]:
+    def finished(self) -> Iterator[tuple[str, Result]]:
         """See :class:`Executor`: waits up to 0.2 s for the next result."""
         busy: list[Connection] = [w.link for w in self._workers if w.task is not None]
         ready = wait(busy, timeout=_WAIT) if busy else []

@@ -16,7 +16,7 @@ from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
 
 from fedseed.config import Cell
-from fedseed.federation.executors import Executor, Task
+from fedseed.federation.executors import Executor, Result, Task
 from fedseed.federation.wire import (
     context_from_bytes,
     context_to_bytes,
@@ -56,6 +56,7 @@ class LocalGrid(Grid):
         self._contexts: dict[int, bytes] = {}
         self._run_config = run_config
         self._partitions = partitions
+        self._replies: dict[str, Message] = {}
         TaskIdentity.run_id = self._run.run_id
         TaskIdentity.node_id = 1  # Flower's number of the SuperLink
         TaskIdentity.task_id = _number("task")
@@ -100,16 +101,18 @@ class LocalGrid(Grid):
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
         """Return the replies that are ready; waits a moment when there are none."""
-        replies: list[Message] = []
-        for message_id, result in self._executor.finished(set(message_ids)):
-            message = message_from_bytes(result.task.message)
-            if result.error is not None:
-                replies.append(error_reply(message, result.error))
-                continue
-            self._keep(message.metadata.dst_node_id, result.context)
-            replies.append(message_from_bytes(result.reply))
-            assert replies[-1].metadata.reply_to_message_id == message_id
-        return replies
+        wanted = set(message_ids)
+        if not wanted & self._replies.keys():
+            for message_id, result in self._executor.finished():
+                self._replies[message_id] = self._reply(result)
+        return [self._replies.pop(ready) for ready in list(self._replies) if ready in wanted]
+
+    def _reply(self, result: Result) -> Message:
+        message = message_from_bytes(result.task.message)
+        if result.error is not None:
+            return error_reply(message, result.error)
+        self._keep(message.metadata.dst_node_id, result.context)
+        return message_from_bytes(result.reply)
 
     def send_and_receive(
         self, messages: Iterable[Message], *, timeout: float | None = None

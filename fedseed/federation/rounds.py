@@ -1,10 +1,9 @@
 """The server's loop: ask the clients of a round, take what comes back, go on."""
 
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
@@ -25,14 +24,12 @@ Requests = Mapping[tuple[str, int], bytes]
 """Payloads by group (the round's number or the product's name) and partition."""
 
 
-class Observer(ABC):
+class Observer(Protocol):
     """Told what happens, for displays."""
 
-    @abstractmethod
     def exchanged(self, exchange: Exchange) -> None:
         """A client has replied, or will not."""
 
-    @abstractmethod
     def round_done(self, result: "RoundResult") -> None:
         """A round was aggregated."""
 

@@ -1,0 +1,1 @@
+"""Models: the lean BERT, the registry, published weights."""

@@ -147,4 +147,3 @@ def published_weights(name: str, shapes: Shapes) -> dict[str, NDArray[np.float32
     if not found:
         raise ConfigError(f"the weights of {name} fit no part of its architecture")
     return found
-

@@ -36,8 +36,9 @@ class GenericModel:
         """The untrained module, on the meta device."""
         from transformers import AutoModelForSequenceClassification
 
+        make: Any = AutoModelForSequenceClassification.from_config
         with torch.device("meta"):
-            inner = AutoModelForSequenceClassification.from_config(self._config())
+            inner = make(self._config())
         return _HuggingFaceClassifier(inner)
 
     def shapes(self) -> Shapes:
@@ -124,7 +125,8 @@ def _materialise_buffers(module: nn.Module, model: GenericModel) -> None:
     from transformers import AutoModelForSequenceClassification
 
     with torch.random.fork_rng(devices=[]):
-        real = AutoModelForSequenceClassification.from_config(model._config())
+        make: Any = AutoModelForSequenceClassification.from_config
+        real = make(model._config())
     buffers = dict(real.named_buffers())
     for name, _ in list(module.named_buffers()):
         owner, _, leaf = name.rpartition(".")

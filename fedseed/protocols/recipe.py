@@ -168,7 +168,7 @@ class RecipeServer(ProtocolServer):
                 for recipe, score in zip(recipes, scores, strict=True)
             ]
             reports[pid] = _report(recipes, scores)
-        self._aggregator.update(round_number, trials)
+        self._aggregator.update(trials)
         return reports
 
     def _decode(self, payload: bytes, recipes: Sequence[Recipe]) -> list[RecipeScore]:

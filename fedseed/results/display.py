@@ -93,7 +93,7 @@ class Display(ABC):
     def original(self, step: int, steps: int) -> None:
         """Show how far the original's training is."""
 
-    def stop(self) -> None:
+    def stop(self) -> None:  # noqa: B027  # only a live display has something to put back
         """Leave the terminal as it was."""
 
 

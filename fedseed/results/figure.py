@@ -51,9 +51,10 @@ def _tried(axes: "Axes", record: Mapping[str, Any]) -> None:
             if trial["validation_loss"] is not None
         ]
         if points:
-            colour = colours(0.85 * number / max(1, len(rounds) - 1))
+            shade = colours(0.85 * number / max(1, len(rounds) - 1))
+            rates, losses = zip(*points, strict=True)
             axes.scatter(
-                *zip(*points, strict=True), color=colour, s=34, alpha=0.85, edgecolors="white",
+                rates, losses, color=shade, s=34, alpha=0.85, edgecolors="white",
                 linewidths=0.5, label=f"round {result['round']}",
             )  # fmt: skip
     for name, colour in (("given", _GIVEN), ("aggregated", _AGGREGATED)):
@@ -83,7 +84,9 @@ def _gained(axes: "Axes", results: Mapping[str, Any]) -> None:
             )  # fmt: skip
             axes.errorbar(x, value, [[value - low], [high - value]], color="black", capsize=4)
             models = [100 * share for share in found.get("models", [])]
-            axes.scatter([x] * len(models), models, color="white", edgecolors="black", s=14, zorder=3)
+            axes.scatter(
+                [x] * len(models), models, color="white", edgecolors="black", s=14, zorder=3
+            )
             axes.text(x, max([high, *models]) + 1.5, f"{value:.1f} %", ha="center", fontsize=9)
     for key, words, style in (
         ("original", "original", "-"),
@@ -95,13 +98,13 @@ def _gained(axes: "Axes", results: Mapping[str, Any]) -> None:
     majority = 100 * results["original"]["majority_baseline"]
     axes.axhline(majority, color="black", linestyle="--", linewidth=0.9,
                  label=f"majority class, {majority:.1f} %")  # fmt: skip
-    words = {"newcomers": "newcomers", "participants_mean": "participants"}
+    people = {"newcomers": "newcomers", "participants_mean": "participants"}
     axes.set_xticks(
         range(len(roles)),
-        [f"{words[role]}\n(n = {results['given'][role]['n']:,} test examples)" for role in roles],
+        [f"{people[role]}\n(n = {results['given'][role]['n']:,} test examples)" for role in roles],
     )
-    axes.set_ylim(0, 118)
+    axes.set_ylim(0, 130)
     axes.set_yticks(range(0, 101, 20))
     axes.set_ylabel("test accuracy (%)")
     axes.set_title("Bars: mean and 95 % interval; dots: single clients", fontsize=10)
-    axes.legend(fontsize=8, ncols=3, loc="upper center")
+    axes.legend(fontsize=7.5, ncols=2, loc="upper center")

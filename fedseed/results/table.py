@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from rich import box
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
@@ -13,25 +14,30 @@ def percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f} %"
 
 
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+
+
 def accuracy_rows(results: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     """The accuracies of a federated run, by what they are the accuracy of."""
-    rows = [("seed, untrained (zero-shot)", results["zero_shot"])]
+    rows = [("seed, untrained", results["zero_shot"])]
     for name in ("given", "aggregated"):
         for role, words in (
-            ("newcomers", "newcomers' mean"),
-            ("participants_mean", "participants' mean"),
-            ("participants_worst", "worst participant"),
-            ("participants_best", "best participant"),
+            ("newcomers", "newcomers"),
+            ("participants_mean", "participants"),
+            ("participants_worst", "worst of them"),
+            ("participants_best", "best of them"),
         ):
             if results[name][role] is not None:
-                rows.append((f"{name} recipe, {words}", results[name][role]))
-    rows.append(("original (see below)", results["original"]))
+                rows.append((f"{name}: {words}", results[name][role]))
+    rows.append(("original", results["original"]))
     return rows
 
 
 def accuracy_table(results: Mapping[str, Any]) -> Table:
     """Accuracy with interval, n, balanced accuracy and majority baseline."""
-    table = Table(title="Accuracy on the common test split", title_justify="left")
+    title = "Accuracy on the common test split (of several clients: their mean)"
+    table = _table(title)
     for name in ("model", "accuracy", "95 % interval", "n", "balanced", "majority"):
         table.add_column(name, justify="left" if name == "model" else "right", no_wrap=True)
     for name, found in accuracy_rows(results):
@@ -45,7 +51,7 @@ def accuracy_table(results: Mapping[str, Any]) -> Table:
 
 def bytes_table(ledger: Mapping[str, Any], rounds: int) -> Table:
     """Bytes of the training rounds."""
-    table = Table(title=f"Bytes of {rounds} round(s), all clients", title_justify="left")
+    table = _table(f"Bytes of {rounds} round(s), all clients")
     for name in ("", "down", "up", "largest down*", "largest up*"):
         table.add_column(name, justify="right" if name else "left", no_wrap=True)
     for name, words in (("payload_bytes", "payload"), ("message_bytes", "Flower messages")):
@@ -91,7 +97,7 @@ def summary(record: Mapping[str, Any]) -> Group:
 
 def plan_table(counts: list[list[int]], classes: list[str], clients: int, most: int = 20) -> Table:
     """Examples of each class by client; the middle is left out when there are many."""
-    table = Table(title="Examples by client", title_justify="left")
+    table = _table("Examples by client")
     for name in ("client", "examples", *classes):
         table.add_column(name, justify="right", no_wrap=True)
     shown = range(len(counts))

@@ -1,0 +1,1 @@
+"""Seeds: one file a kind, and the .fseed format."""

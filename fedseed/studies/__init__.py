@@ -1,0 +1,1 @@
+"""Studies: functions that end in a RunRecord."""

@@ -107,9 +107,7 @@ def _print_plan(plan: Plan, console: Console) -> None:
     config, dataset = plan.config, plan.site.dataset
     console.print(plan_table(plan.site.label_counts(), list(dataset.classes), config.clients))
     estimate = plan.payload_estimate()
-    down = config.clients * (
-        estimate["down_first"] + (config.rounds - 1) * estimate["down_later"]
-    )
+    down = config.clients * (estimate["down_first"] + (config.rounds - 1) * estimate["down_later"])
     up = config.clients * config.rounds * estimate["up"]
     steps = config.clients * config.rounds * config.steps
     tests = sum(

@@ -6,14 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from flwr.serverapp import Grid
-
-from fedseed.config import RunConfig
 from fedseed.errors import RunError, WireError
 from fedseed.evaluation.metrics import Accuracy, ClassCounts, accuracy
 from fedseed.evaluation.retention import chance_corrected, plain
 from fedseed.federation.client_app import decode_counts
-from fedseed.federation.engines import count_workers, run_local, run_ray
+from fedseed.federation.engines import Grid, count_workers, run_local, run_ray
 from fedseed.federation.rounds import RoundResult, Wire, discover, run_rounds
 from fedseed.files import write_text
 from fedseed.results.display import Display
@@ -73,8 +70,8 @@ class FederatedStudy:
                     run_local(config, self.serve, self.out / STATE)
         return self.record
 
-    def serve(self, grid: Grid) -> None:
-        """The server's whole work, given the way to its clients."""
+    def serve(self, grid: Grid, _run_config: object = None) -> None:
+        """Do the server's whole work, given the way to its clients."""
         config = self.plan.config
         try:
             nodes = discover(grid, config.clients + config.newcomers)
@@ -170,7 +167,7 @@ class FederatedStudy:
         newcomers = [found for pid, found in counts.items() if pid >= clients]
         participants = [found for pid, found in counts.items() if pid < clients]
         if not participants or (self.plan.config.newcomers and not newcomers):
-            raise RunError("no client's model could be tested: see transcript.jsonl for the reasons")
+            raise RunError("no client's model could be tested: the reasons are in transcript.jsonl")
         worst = min(participants, key=lambda found: found.accuracy)
         best = max(participants, key=lambda found: found.accuracy)
         return {
@@ -186,17 +183,6 @@ def _retention(values: Mapping[str, float], reference: Accuracy) -> dict[str, An
     return {
         "plain": {name: plain(value, reference.value) for name, value in values.items()},
         "chance_corrected": {
-            name: chance_corrected(value, reference.value, chance)
-            for name, value in values.items()
+            name: chance_corrected(value, reference.value, chance) for name, value in values.items()
         },
     }
-
-
-def options_of(record: Mapping[str, Any]) -> RunConfig:
-    """The configuration of a recorded run, for taking it up again.
-
-    Raises:
-        ConfigError: the record's options are not those of this version.
-    """
-    values = {name: value for name, value in record["config"].items() if name != "given_recipe"}
-    return RunConfig.parse(values | {"engine": record["provenance"]["machine"]["engine"]})

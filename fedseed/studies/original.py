@@ -145,7 +145,7 @@ def train_original(
     seed = start_seed(model, dataset.labels, "scaled", random_key(0, "original"))
     module = grow(encode(seed))
 
-    def report(step: int, loss: float) -> None:
+    def report(step: int, _loss: float) -> None:
         if progress:
             progress(step, recipe.steps)
 
