@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from flwr.app import Context, RecordDict
-from flwr.serverapp import Grid, ServerApp
+from flwr.serverapp import Grid as Grid
+from flwr.serverapp import ServerApp
 
 from fedseed.config import Cell, RunConfig
 from fedseed.errors import ConfigError

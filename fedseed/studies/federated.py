@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from fedseed.errors import RunError, WireError
 from fedseed.evaluation.metrics import Accuracy, ClassCounts, accuracy
 from fedseed.evaluation.retention import chance_corrected, plain

@@ -1,0 +1,135 @@
+"""Duplicates go first; the test split is fixed, stratified, and never trained on."""
+
+import multiprocessing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fedseed.config import RunConfig
+from fedseed.data.site import open_dataset, open_site, subset
+from fedseed.data.sources import LabelledTexts, open_source
+from fedseed.data.splits import fold, split
+from fedseed.data.tokens import TokenTable, load_dataset
+from fedseed.errors import DataError, OutputError
+from fedseed.models.published import tokenizer_file
+
+
+def texts(count: int, repeats: int = 0) -> LabelledTexts:
+    """Distinct texts of two classes; the first ``repeats`` come again with other white space."""
+    own = [f"text {n}" for n in range(count)] + [f" text \t{n}\n" for n in range(repeats)]
+    return LabelledTexts(own, [n % 2 for n in range(len(own))], ("a", "b"))
+
+
+def test_duplicates_are_dropped_before_splitting() -> None:
+    found = split(texts(100, repeats=30))
+    assert found.duplicates_dropped == 30
+    assert len(found.train) + len(found.test) == len(found.kept) == 100
+    assert not set(found.train) & set(found.test)
+
+
+def test_stratified_and_fixed() -> None:
+    labels = [0] * 70 + [1] * 20 + [2] * 10
+    source = LabelledTexts([f"t{n}" for n in range(100)], labels, ("a", "b", "c"))
+    found = split(source)
+    assert np.bincount(np.asarray(labels)[found.test]).tolist() == [14, 4, 2]
+    assert np.array_equal(found.test, split(source).test)
+
+
+def test_the_official_test_split_keeps_a_text_that_stands_in_both() -> None:
+    own = ["a", "b", "c", "a ", "d"]
+    found = split(LabelledTexts(own, [0, 1, 0, 0, 1], ("x", "y"), [False] * 3 + [True] * 2))
+    assert found.duplicates_dropped == 1
+    assert [own[found.kept[row]] for row in found.test] == ["a ", "d"]
+    assert [own[found.kept[row]] for row in found.train] == ["b", "c"]
+
+
+def test_a_one_class_test_split_is_refused() -> None:
+    official = [n >= 6 for n in range(10)]
+    one_class = LabelledTexts(
+        [f"t{n}" for n in range(10)], [0, 1, 0, 1, 0, 1, 1, 1, 1, 1], ("a", "b"), official
+    )
+    with pytest.raises(DataError, match=r"test split .* 1 class"):
+        split(one_class)
+
+
+def test_no_test_text_reaches_training(small: dict[str, Any], reviews: Path) -> None:
+    found = open_source(str(reviews)).read()
+    config = RunConfig.parse(small)
+    site = open_site(config)
+    kept = split(found).kept
+    test = {fold(found.texts[kept[row]]) for row in site.dataset.test}
+    for pid in range(config.clients + config.newcomers):
+        own = {fold(found.texts[kept[row]]) for row in site.shard(pid).whole()}
+        assert own
+        assert not own & test
+
+
+def test_the_test_split_is_independent_of_the_run_seed(small: dict[str, Any]) -> None:
+    first = open_site(RunConfig.parse(small | {"run_seed": 1}))
+    second = open_site(RunConfig.parse(small | {"run_seed": 2}))
+    assert np.array_equal(first.test_rows(), second.test_rows())
+    assert np.array_equal(first.test_rows(0), second.test_rows(1))
+    assert not np.array_equal(first.parts[0], second.parts[0])
+
+
+def test_shards_hold_their_validation_back(small: dict[str, Any]) -> None:
+    shard = open_site(RunConfig.parse(small)).shard(0)
+    assert len(shard.validation) == round(0.2 * len(shard.whole()))
+    assert not set(shard.train) & set(shard.validation)
+
+
+def test_subsets_are_fixed_and_stratified(small: dict[str, Any]) -> None:
+    dataset = open_dataset(RunConfig.parse(small))
+    chosen = subset(dataset, dataset.test, 20)
+    assert np.bincount(dataset.table.labels[chosen]).tolist() == [10, 10]
+    assert np.array_equal(chosen, subset(dataset, dataset.test, 20))
+    assert np.array_equal(subset(dataset, dataset.test, None), dataset.test)
+
+
+def test_padding_keeps_the_last_token() -> None:
+    table = TokenTable(
+        np.array([1, 5, 6, 7, 2, 1, 8, 2], dtype=np.uint16), np.array([0, 5, 8]), np.array([0, 1])
+    )
+    ids, lengths = table.padded(np.array([1, 0]), 4)
+    assert ids.tolist() == [[1, 8, 2, 0], [1, 5, 6, 2]]
+    assert lengths.tolist() == [3, 4]
+
+
+def test_a_second_start_reads_no_text(reviews: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = open_source(str(reviews))
+    first = load_dataset(source, tokenizer_file("bert-tiny"), 12)
+
+    def fail(*_: object) -> None:
+        raise AssertionError("the cache was not used")
+
+    monkeypatch.setattr("fedseed.data.tokens._fill", fail)
+    second = load_dataset(source, tokenizer_file("bert-tiny"), 12)
+    assert isinstance(second.table.tokens, np.memmap)
+    assert first.sha256 == second.sha256
+    assert np.array_equal(first.table.tokens, second.table.tokens)
+
+
+def _open(data: str, length: int) -> None:
+    load_dataset(open_source(data), tokenizer_file("bert-tiny"), length)
+
+
+def test_two_processes_fill_the_cache_at_once(reviews: Path, cache: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    both = [context.Process(target=_open, args=(str(reviews), 9)) for _ in range(2)]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join()
+    assert [process.exitcode for process in both] == [0, 0]
+    assert not [path.name for path in (cache / "tokens").iterdir() if path.name.startswith(".")]
+
+
+def test_a_cache_that_cannot_be_written(
+    reviews: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("FEDSEED_CACHE", str(tmp_path / "file"))
+    with pytest.raises(OutputError, match="FEDSEED_CACHE"):
+        _open(str(reviews), 10)

@@ -1,0 +1,90 @@
+"""Published models: the bundled MiniLM, and any Hugging Face folder."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fedseed.errors import ConfigError, SeedError
+from fedseed.growing import grow
+from fedseed.models.published import published_digest, tokenizer_file
+from fedseed.models.registry import GenericModel, find_model, max_tokens
+from fedseed.seeds.codec import assemble, encode
+from fedseed.seeds.pretrained import pretrained_seed
+
+
+def test_minilm_has_its_published_weights() -> None:
+    from safetensors.numpy import load_file
+
+    from fedseed.models.published import bundled_folder
+
+    seed = pretrained_seed("minilm", 2, 7)
+    state = assemble(seed, find_model("minilm", 2).shapes())
+    published = load_file(bundled_folder() / "model.safetensors")
+    name = "encoder.layer.5.output.dense.weight"
+    assert np.array_equal(state[f"bert.{name}"], published[name].astype(np.float32))
+    assert state["classifier.weight"].shape == (2, 384)
+    assert state["classifier.weight"].any()
+    assert len(encode(seed)) < 100
+
+
+def folder(path: Path, labels: int = 3) -> Path:
+    """A small DistilBERT classifier, saved as the hub has it."""
+    transformers = pytest.importorskip("transformers")
+    config = transformers.DistilBertConfig(
+        dim=32, hidden_dim=64, n_layers=1, n_heads=2, num_labels=labels
+    )
+    torch.manual_seed(0)
+    transformers.DistilBertForSequenceClassification(config).save_pretrained(path)
+    (path / "tokenizer.json").write_bytes(tokenizer_file("bert-tiny").read_bytes())
+    return path
+
+
+def test_any_hugging_face_folder(tmp_path: Path) -> None:
+    name = str(folder(tmp_path))
+    assert isinstance(find_model(name, 3), GenericModel)
+    module = grow(encode(pretrained_seed(name, 3, 1)))
+    ids = torch.tensor([[101, 2023, 2003, 102], [101, 102, 0, 0]])
+    logits = module.eval()(ids, torch.tensor([4, 2]))
+    from transformers import AutoModelForSequenceClassification
+
+    theirs = AutoModelForSequenceClassification.from_pretrained(name).eval()
+    mask = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0]])
+    assert torch.allclose(logits, theirs(input_ids=ids, attention_mask=mask).logits, atol=1e-6)
+    logits.sum().backward()
+    assert all(part.grad is not None for part in module.parameters())
+    assert max_tokens(name) == 512
+    assert tokenizer_file(name).is_file()
+
+
+def test_a_head_of_another_size_is_refused(tmp_path: Path) -> None:
+    name = str(folder(tmp_path))
+    with pytest.raises(SeedError, match="number of classes"):
+        grow(encode(pretrained_seed(name, 2, 1)))
+
+
+def test_other_weights_than_the_seed_names(tmp_path: Path) -> None:
+    encoded = encode(pretrained_seed(str(folder(tmp_path)), 3, 1))
+    (tmp_path / "extra.safetensors").write_bytes(b"other")
+    published_digest.cache_clear()
+    with pytest.raises(SeedError, match="not those that the seed names"):
+        grow(encoded)
+
+
+@pytest.mark.parametrize("name", ["no/such-model", "bert-huge", "../nowhere"])
+def test_unknown(name: str) -> None:
+    with pytest.raises(ConfigError, match="unknown model"):
+        find_model(name, 2)
+
+
+def test_pickled_weights_are_not_read(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    (tmp_path / "pytorch_model.bin").write_bytes(b"cos\nsystem\n")
+    with pytest.raises(ConfigError, match="safetensors"):
+        pretrained_seed(str(tmp_path), 2, 1)
+
+
+def test_no_tokenizer(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"tokenizer\.json"):
+        tokenizer_file(str(tmp_path))

@@ -1,0 +1,99 @@
+"""Recipes: validated, canonical, the same through bytes and TOML."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fedseed.errors import RecipeError, WireError
+from fedseed.recipe import OPTIMISERS, RECIPE_BYTES, SCHEDULES, Recipe
+
+GOLDEN = Path(__file__).parent / "golden" / "recipe.hex"
+
+
+def recipes() -> st.SearchStrategy[Recipe]:
+    share = st.floats(0, 1, exclude_max=True)
+    return st.builds(
+        Recipe,
+        optimiser=st.sampled_from(OPTIMISERS),
+        learning_rate=st.floats(1e-12, 10),
+        embedding_multiplier=st.floats(1e-6, 1000),
+        schedule=st.sampled_from(SCHEDULES),
+        warmup=share,
+        steps=st.integers(0, 10_000_000),
+        batch_size=st.integers(1, 65_535),
+        max_length=st.integers(4, 65_535),
+        weight_decay=share,
+        dropout=share,
+        label_smoothing=share,
+    )
+
+
+@given(recipes())
+def test_round_trips(recipe: Recipe) -> None:
+    import tomllib
+
+    assert Recipe.decode(recipe.encode()) == recipe
+    assert Recipe.parse(tomllib.loads(recipe.to_toml())).encode() == recipe.encode()
+
+
+def test_golden_bytes() -> None:
+    assert Recipe().encode().hex() == GOLDEN.read_text().strip()
+    assert len(Recipe().encode()) == RECIPE_BYTES <= 96
+
+
+def test_the_default_is_the_seed_documents_recipe() -> None:
+    recipe = Recipe()
+    found = (recipe.optimiser, recipe.learning_rate, recipe.steps, recipe.batch_size)
+    assert found == ("adam", 2e-5, 30, 32)
+
+
+def test_equal_recipes_have_equal_bytes() -> None:
+    assert Recipe(warmup=-0.0).encode() == Recipe(warmup=0.0).encode()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"learning_rate": -1e-3}, {"learning_rate": 0}, {"learning_rate": float("nan")},
+        {"learning_rate": float("inf")}, {"learning_rate": "fast"}, {"optimiser": "adamx"},
+        {"steps": -1}, {"steps": 1.5}, {"batch_size": 0}, {"max_length": 3}, {"warmup": 1.0},
+        {"dropout": 1.0}, {"embedding_multiplier": 0}, {"momentum": 0.9}, {"schedule": "step"},
+    ],
+)  # fmt: skip
+def test_impossible_values(values: dict[str, Any]) -> None:
+    with pytest.raises(RecipeError):
+        Recipe.parse(values)
+
+
+@given(st.binary(max_size=RECIPE_BYTES + 2))
+def test_hostile_bytes(data: bytes) -> None:
+    try:
+        recipe = Recipe.decode(data)
+    except WireError:
+        return
+    assert recipe.encode() == data
+
+
+@pytest.mark.parametrize("content", ["", "steps = ", "steps = 'many'", "\xff\xfe"])
+def test_files(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_bytes(content.encode("latin-1"))
+    if content == "":
+        assert Recipe.from_toml(path) == Recipe()
+        return
+    with pytest.raises(RecipeError, match=r"recipe\.toml"):
+        Recipe.from_toml(path)
+
+
+def test_rates() -> None:
+    recipe = Recipe(learning_rate=1.0, schedule="linear", warmup=0.2, steps=10)
+    rates = [recipe.rate(step) for step in range(10)]
+    assert rates[:3] == [0.5, 1.0, 1.0]
+    assert rates[2:] == sorted(rates[2:], reverse=True)
+    assert rates[-1] == pytest.approx(1 / 8)
+    assert Recipe(learning_rate=0.5, steps=3).rate(2) == 0.5
+    cosine = Recipe(learning_rate=1.0, schedule="cosine", steps=100)
+    assert cosine.rate(50) == pytest.approx(0.5)
