@@ -117,7 +117,8 @@ def federated(
 
     given = {name: value for name, value in options.items() if value is not None}
     if resume is not None:
-        surplus = sorted(set(given) - {"workers"}) + [w for w in ("config", "out") if locals()[w]]
+        surplus = sorted(set(given) - {"workers"})
+        surplus += [name for name, value in (("config", config), ("out", out)) if value]
         if surplus:
             flags = ", ".join("--" + name.replace("_", "-") for name in surplus)
             raise OutputError(f"--resume takes its options from the run: leave out {flags}")

@@ -31,7 +31,7 @@ class ExponentiatedGradient(RecipeAggregator):
         first = self.space.recipe(self.space.clip(self.space.point(self.given)))
         self._population = [first, *(self.space.recipe(point) for point in points)]
         self._probability: NDArray[np.float64] = np.full(_POPULATION, 1 / _POPULATION)
-        self._heard = False
+        self._tried: set[int] = set()
 
     def propose(self, round_number: int, cohort: Sequence[int], each: int) -> Proposals:
         """See :class:`RecipeAggregator`: systematic sampling from the distribution."""
@@ -46,7 +46,6 @@ class ExponentiatedGradient(RecipeAggregator):
         """See :class:`RecipeAggregator`."""
         if not trials:
             return
-        self._heard = True
         ordered = sorted(trials, key=lambda trial: (trial.partition_id, trial.recipe.encode()))
         cap = 3 * float(np.median([trial.weight for trial in ordered]))
         weights = np.array([min(trial.weight, cap) for trial in ordered])
@@ -55,6 +54,7 @@ class ExponentiatedGradient(RecipeAggregator):
         gradient = np.zeros(_POPULATION)
         for trial, weight in zip(ordered, weights, strict=True):
             at = self._population.index(trial.recipe)
+            self._tried.add(at)
             gradient[at] += weight * (trial.loss - baseline) / self._probability[at]
         gradient /= weights.sum()
         largest = float(np.abs(gradient).max())
@@ -65,7 +65,7 @@ class ExponentiatedGradient(RecipeAggregator):
             self._probability = moved / moved.sum()
 
     def aggregated(self) -> Recipe:
-        """See :class:`RecipeAggregator`: the most probable recipe."""
-        if not self._heard:
+        """See :class:`RecipeAggregator`: the most probable of the recipes that were tried."""
+        if not self._tried:
             return self.given
-        return self._population[int(np.argmax(self._probability))]
+        return self._population[max(sorted(self._tried), key=lambda at: self._probability[at])]

@@ -5,6 +5,7 @@ the processes. Both executors run the same function on one thread, so that resul
 same bits for any number of workers.
 """
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -18,7 +19,7 @@ from multiprocessing.connection import Connection, wait
 from flwr.clientapp import ClientApp
 
 from fedseed.config import RunConfig
-from fedseed.errors import RunError
+from fedseed.errors import FedseedError, RunError
 from fedseed.federation.wire import (
     context_from_bytes,
     context_to_bytes,
@@ -27,6 +28,7 @@ from fedseed.federation.wire import (
     message_to_bytes,
 )
 
+_READY = b"ready"
 _WAIT = 0.2
 """Seconds to wait for a worker before looking at the clock again."""
 
@@ -37,6 +39,8 @@ class Task:
 
     message: bytes
     context: bytes
+    timed: bool = True
+    """Whether the time limit of a client applies."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,7 @@ class _Worker:
         other.close()
         self.task_id = ""
         self.task: Task | None = None
+        self.ready = False
         self.started = 0.0
 
     def give(self, task_id: str, task: Task) -> None:
@@ -119,10 +124,17 @@ class _Worker:
         self.task_id, self.task, self.started = task_id, task, time.monotonic()
         self.link.send_bytes(len(task.message).to_bytes(8, "little") + task.message + task.context)
 
-    def take(self) -> Result:
-        """Receive the result; raises EOFError or OSError when the process has died."""
+    def take(self) -> Result | None:
+        """Receive the result, or None when the process says that it is ready to begin.
+
+        Raises:
+            EOFError, OSError: the process has died.
+        """
         assert self.task is not None
         data = self.link.recv_bytes()
+        if data == _READY:
+            self.ready, self.started = True, time.monotonic()
+            return None
         end = 8 + int.from_bytes(data[:8], "little")
         result = Result(self.task, data[8:end], data[end:])
         self.task = None
@@ -188,10 +200,13 @@ class WorkerPool(Executor):
             return None
         if ready:
             try:
-                return worker.task_id, worker.take()
+                result = worker.take()
             except (EOFError, OSError):
                 return self._bury(place, worker, task)
-        if limit is not None and time.monotonic() - worker.started > limit:
+            return None if result is None else (worker.task_id, result)
+        if limit is None or not (worker.ready and task.timed):
+            return None
+        if time.monotonic() - worker.started > limit:
             self._replace(place, worker)
             return worker.task_id, Result(task, error=TimeoutError(f"took over {limit:g} s"))
         return None
@@ -221,9 +236,14 @@ def _work(link: Connection, config_json: str) -> None:
     """A worker's life: tasks in, results out, until the other end is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     os.environ["OMP_NUM_THREADS"] = "1"
+    from fedseed.data.site import open_site
     from fedseed.federation.client_app import client_app
 
-    app = client_app(RunConfig.model_validate_json(config_json))
+    config = RunConfig.model_validate_json(config_json)
+    app = client_app(config)
+    with contextlib.suppress(FedseedError):  # the first client to need the data says what is wrong
+        open_site(config)
+    link.send_bytes(_READY)  # from here on the time is the client's own
     while True:
         try:
             data = link.recv_bytes()

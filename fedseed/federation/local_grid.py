@@ -94,7 +94,8 @@ class LocalGrid(Grid):
             digest = hashlib.sha256(name.encode()).digest()[:16]
             message.metadata.__dict__["_message_id"] = str(uuid.UUID(bytes=digest))
             node = message.metadata.dst_node_id
-            task = Task(message_to_bytes(message), self._context(node))
+            timed = message.metadata.message_type != "query"
+            task = Task(message_to_bytes(message), self._context(node), timed)
             self._executor.submit(message.metadata.message_id, task)
             ids.append(message.metadata.message_id)
         return ids

@@ -15,7 +15,14 @@ def percent(value: float | None) -> str:
 
 
 def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    return Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1),
+        pad_edge=False,
+    )
 
 
 def accuracy_rows(results: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:

@@ -1,5 +1,6 @@
 """The federated run as a command: folder, display, study, tables, figure."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,9 +40,10 @@ def run_command(
         FedseedError: see there.
     """
     display = make_display(quiet, console)
+    folder = Path(resume or out or default_folder("federated"))
+    begun = False
     try:
         if resume is not None:
-            folder = Path(resume)
             plan = _resumed(interrupted_run(folder), options, display.tokenising)
         else:
             plan = make_plan(RunConfig.parse(options), display.tokenising)
@@ -49,9 +51,14 @@ def run_command(
             _print_plan(plan, console)
             return
         if resume is None:
-            folder = make_folder(Path(out) if out else default_folder("federated"))
+            make_folder(folder)
+        begun = True
         display.phase(f"writing to {folder}")
         record = run_plan(plan, folder, display)
+    except KeyboardInterrupt:
+        if begun:
+            print(f"interrupted: go on with --resume {folder}", file=sys.stderr)
+        raise
     finally:
         display.stop()
     console.print(summary(record), highlight=False, soft_wrap=True)

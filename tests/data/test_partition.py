@@ -79,7 +79,9 @@ def test_dirichlet_shares_are_as_uneven_as_those_of_flwr_datasets(alpha: float) 
 
     ours, theirs = [], []
     for seed in range(12):
-        parts = partition(labels, np.arange(2000), 8, "dirichlet", generator(seed, "p"), alpha=alpha)
+        parts = partition(
+            labels, np.arange(2000), 8, "dirichlet", generator(seed, "p"), alpha=alpha
+        )
         ours.append(spread(parts))
         library = partitioners.DirichletPartitioner(
             8, "label", alpha, min_partition_size=2, self_balancing=False, seed=seed

@@ -142,5 +142,3 @@ def test_unknown(data: str) -> None:
 def test_a_folder_of_something_else(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="aclImdb"):
         open_source(str(tmp_path))
-
-

@@ -1,0 +1,50 @@
+"""Train the original: ``python simulations/run_original.py --out results/official/original``.
+
+The original is the same model trained on all shards together; its accuracy is what 100 %
+retention means. A run whose data, model and split match takes it from results/official.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from fedseed.cli import run_main
+
+
+def main(
+    out: Annotated[str, typer.Option(help="Folder for record.json.")],
+    model: Annotated[str, typer.Option(help="Architecture.")] = "bert-tiny",
+    data: Annotated[str, typer.Option(help="bundled, hub, hub:NAME, or a path.")] = "bundled",
+    max_length: Annotated[int, typer.Option(help="Tokens kept of each text.")] = 128,
+) -> None:
+    """Train the reference model of a data set on all shards together."""
+    from fedseed.config import RunConfig
+    from fedseed.data.site import open_dataset
+    from fedseed.results.display import make_display
+    from fedseed.results.folder import RECORD, make_folder
+    from fedseed.results.table import percent
+    from fedseed.studies.original import train_original
+
+    config = RunConfig.parse({"model": model, "data": data, "max_length": max_length})
+    display = make_display(quiet=False, console=Console())
+    dataset = open_dataset(config, display.tokenising)
+    folder = make_folder(Path(out))
+    try:
+        record = train_original(dataset, model, max_length, display.original)
+    finally:
+        display.stop()
+    record.write(folder / RECORD)
+    found = record.results["original"]
+    low, high = found["ci95"]
+    print(
+        f"{found['name']}: accuracy {percent(found['value'])}, 95 % interval {percent(low)} to "
+        f"{percent(high)}, n {found['n']:,}, balanced {percent(found['balanced'])}, majority "
+        f"baseline {percent(found['majority_baseline'])}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(run_main(main))

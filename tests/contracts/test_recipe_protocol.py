@@ -1,0 +1,178 @@
+"""The recipe protocol's two sides, without Flower: round trips, loss, poison, privacy."""
+
+import math
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fedseed.aggregators import AGGREGATORS, RecipeSpace
+from fedseed.config import RunConfig
+from fedseed.data.site import open_site
+from fedseed.errors import WireError
+from fedseed.protocols.recipe import (
+    SCORE_BYTES,
+    RecipeClient,
+    RecipeScore,
+    RecipeServer,
+    decode_request,
+    encode_request,
+)
+from fedseed.randomness import generator
+from fedseed.recipe import Recipe
+from fedseed.seeds.base import digest
+from fedseed.seeds.codec import encode
+from fedseed.seeds.random import random_seed
+
+SEED = encode(random_seed("bert-tiny", 2, 1, "scaled"))
+RECIPES = [Recipe(steps=1), Recipe(steps=2)]
+GOOD = RecipeScore(False, 90, 80, 20, 15, 0.6, 0.5)
+
+
+def server(each: int = 1) -> RecipeServer:
+    given_recipe = Recipe()
+    space = RecipeSpace.around(given_recipe, 90)
+    found = AGGREGATORS["log-mean"](space, given_recipe, 3, 0)
+    return RecipeServer(SEED, given_recipe, found, 2, each)
+
+
+def test_request_round_trip() -> None:
+    memory: dict[str, bytes] = {}
+    assert decode_request(encode_request(SEED, digest(SEED), RECIPES), memory) == (SEED, RECIPES)
+    assert decode_request(encode_request(None, digest(SEED), RECIPES), memory) == (SEED, RECIPES)
+
+
+def test_sizes() -> None:
+    assert len(encode_request(SEED, digest(SEED), RECIPES[:1])) <= 160
+    assert len(encode_request(None, digest(SEED), RECIPES[:1])) <= 128
+    assert len(GOOD.encode()) == SCORE_BYTES <= 64
+
+
+def test_a_digest_of_a_seed_never_sent() -> None:
+    with pytest.raises(WireError, match="never sent"):
+        decode_request(encode_request(None, digest(SEED), RECIPES), {})
+
+
+@given(st.binary(max_size=200))
+def test_hostile_requests(payload: bytes) -> None:
+    with pytest.raises(WireError):
+        decode_request(payload, {"seed": SEED})
+
+
+def test_clients_that_replied_get_the_digest_only() -> None:
+    found = server()
+    first = found.configure(1, [0, 1, 2])
+    found.aggregate(1, {0: GOOD.encode(), 2: b"garbage"})
+    second = found.configure(2, [0, 1, 2])
+    assert len(second[0]) < len(second[1]) == len(second[2]) == len(first[0])
+
+
+def poison() -> list[bytes]:
+    """Contributions that no honest client sends."""
+    scores = [
+        RecipeScore(False, 90, 80, 20, 15, math.nan, 0.5),
+        RecipeScore(False, 90, 80, 20, 15, 1e300, 0.5),
+        RecipeScore(False, 90, 80, 20, 15, -1.0, 0.5),
+        RecipeScore(False, 90, 80, 20, 15, math.inf, 0.5),
+        RecipeScore(False, 90, 80, 20, 15, 0.5, math.nan),
+        RecipeScore(False, 90, 80, 20, 21, 0.0, 0.5),
+        RecipeScore(False, 90, 80, 0, 0, 0.0, 0.5),
+        RecipeScore(False, 90, 0, 20, 15, 0.0, 0.5),
+        RecipeScore(False, 90, 80, 2**32 - 1, 15, 0.0, 0.5),
+        RecipeScore(True, 90, 80, 2**31, 0, math.inf, math.inf),
+    ]
+    negative = struct.pack("<BIiiIdf", 0, 90, -80, -20, 15, 0.0, 0.5)
+    return [*(score.encode() for score in scores), negative, b"", b"x", GOOD.encode() * 2]
+
+
+@pytest.mark.parametrize("bad", poison())
+def test_poison_neither_crashes_nor_steers(bad: bytes) -> None:
+    def run(contributions: Callable[[int], dict[int, bytes]]) -> tuple[RecipeServer, list[Any]]:
+        found, reports = server(), []
+        for number in (1, 2, 3):
+            found.configure(number, [0, 1, 2])
+            reports.append(found.aggregate(number, contributions(number)))
+        return found, reports
+
+    def good(number: int, pid: int) -> bytes:
+        return RecipeScore(False, 90, 80, 20, 15, 0.5 + 0.01 * pid * number, 0.5).encode()
+
+    without, _ = run(lambda number: {0: good(number, 0), 1: good(number, 1)})
+    with_poison, reports = run(lambda number: {0: good(number, 0), 1: good(number, 1), 2: bad})
+    assert with_poison.aggregated() == without.aggregated()
+    for report in reports:
+        assert report[0].status == "ok"
+        assert report[2].status == "rejected"
+        assert report[2].reason
+
+
+def test_an_honest_divergence_counts_against_its_recipe() -> None:
+    found = server()
+    sent = found.configure(1, [0, 1])
+    _, bad = decode_request(sent[0], {})
+    diverged = RecipeScore(True, 3, 80, 20, 0, math.inf, math.inf)
+    reports = found.aggregate(1, {0: diverged.encode(), 1: GOOD.encode()})
+    assert reports[0].status == "ok"
+    assert reports[0].metrics["recipes"][0]["validation_loss"] is None
+    assert found.aggregated().learning_rate != bad[0].learning_rate
+
+
+def test_resume_by_handing_over_the_same_contributions() -> None:
+    def contributions(number: int) -> dict[int, bytes]:
+        score = RecipeScore(False, 90, 80, 20, 15, 0.5 + 0.01 * number, 0.5)
+        return {pid: score.encode() for pid in range(4)}
+
+    def run() -> tuple[dict[int, bytes], dict[str, bytes]]:
+        found = server()
+        for number in (1, 2):
+            found.configure(number, range(4))
+            found.aggregate(number, contributions(number))
+        return found.configure(3, range(4)), found.products()
+
+    assert run() == run()
+
+
+def test_a_client_trains_scores_and_tells_nothing_else(small: dict[str, Any]) -> None:
+    site = open_site(RunConfig.parse(small))
+    shard = site.shard(0)
+    request = encode_request(SEED, digest(SEED), [Recipe(steps=2, batch_size=4, max_length=16)] * 2)
+    memory: dict[str, bytes] = {}
+    reply = RecipeClient().contribute(request, shard, memory, generator(0, "train", 1, 0))
+    scores = [RecipeScore.decode(reply[:SCORE_BYTES]), RecipeScore.decode(reply[SCORE_BYTES:])]
+    assert len(reply) == 2 * SCORE_BYTES
+    assert memory == {"seed": SEED}
+    for score in scores:
+        assert (score.steps, score.diverged) == (2, False)
+        assert score.train_examples == len(shard.train)
+        assert score.validation_examples == len(shard.validation)
+        assert 0 < score.validation_loss < 2
+
+
+def test_divergence_is_reported_not_hidden(small: dict[str, Any]) -> None:
+    shard = open_site(RunConfig.parse(small)).shard(0)
+    wild = Recipe(
+        optimiser="sgd", learning_rate=10.0, embedding_multiplier=1000.0, steps=40, batch_size=4,
+        max_length=16,
+    )  # fmt: skip
+    request = encode_request(SEED, digest(SEED), [wild])
+    score = RecipeScore.decode(RecipeClient().contribute(request, shard, {}, generator(0, "t")))
+    assert score.diverged or score.validation_loss > math.log(2)
+
+
+def test_products_grow_models(small: dict[str, Any]) -> None:
+    import torch
+
+    site = open_site(RunConfig.parse(small))
+    products = server().products()
+    assert list(products) == ["given", "aggregated"]
+    recipe = Recipe(steps=1, max_length=16)
+    request = encode_request(SEED, digest(SEED), [recipe])
+    rows = site.shard(3).whole()
+    model, length = RecipeClient().grow(request, site.dataset.table, rows, {}, generator(0, "t"))
+    assert length == 16
+    assert isinstance(model, torch.nn.Module)
+    assert np.isfinite(model.classifier.weight.detach().numpy()).all()  # type: ignore[union-attr,operator]

@@ -1,0 +1,56 @@
+"""Accuracy objects: numbers checked against published ones and by hand."""
+
+import numpy as np
+import pytest
+
+from fedseed.errors import DataError
+from fedseed.evaluation.metrics import ClassCounts, accuracy, count_correct, mean_loss, wilson
+from fedseed.evaluation.retention import chance_corrected, plain
+
+
+def test_wilson_by_hand() -> None:
+    # p = 0.8, n = 100, z = 1.959964: centre 0.78889, half-width 0.07780
+    low, high = wilson(80, 100)
+    assert low == pytest.approx(0.71112, abs=1e-4)
+    assert high == pytest.approx(0.86663, abs=1e-4)
+
+
+def test_counts() -> None:
+    scores = np.log(np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.6, 0.4]], dtype=np.float32))
+    labels = np.array([0, 0, 1, 1])
+    assert count_correct(scores, labels) == ClassCounts((1, 1), (2, 2))
+    expected = -np.mean(np.log([0.9, 0.4, 0.8, 0.4]))
+    assert mean_loss(scores, labels) == pytest.approx(expected)
+
+
+def test_unbalanced_test_split() -> None:
+    found = accuracy([ClassCounts((90, 0), (90, 10))])
+    assert (found.value, found.balanced, found.majority_baseline) == (0.9, 0.5, 0.9)
+    assert found.class_counts == (90, 10)
+    assert "models" not in found.to_record()
+
+
+def test_several_models_do_not_multiply_the_examples() -> None:
+    models = [ClassCounts((40, 40), (50, 50)), ClassCounts((30, 30), (50, 50))]
+    found = accuracy(models)
+    assert found.value == pytest.approx(0.7)
+    assert found.n == 100
+    assert found.ci95 == wilson(70, 100)
+    assert found.to_record()["models"] == [0.8, 0.6]
+
+
+def test_a_one_class_test_set_is_refused() -> None:
+    with pytest.raises(DataError, match="one class"):
+        accuracy([ClassCounts((50, 0), (50, 0))])
+
+
+def test_models_tested_on_different_examples() -> None:
+    with pytest.raises(ValueError, match="different examples"):
+        accuracy([ClassCounts((1, 1), (2, 2)), ClassCounts((1, 1), (3, 1))])
+
+
+def test_retention() -> None:
+    assert plain(0.5, 0.845) == pytest.approx(0.592, abs=1e-3)  # "59 % retained", says a coin
+    assert chance_corrected(0.5, 0.845, 0.5) == 0
+    assert chance_corrected(0.845, 0.845, 0.5) == 1
+    assert chance_corrected(0.7, 0.5, 0.5) is None

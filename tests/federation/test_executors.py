@@ -1,0 +1,71 @@
+"""Worker processes: one that dies is replaced, its task tried once more."""
+
+import os
+import signal
+import time
+from typing import Any
+
+import pytest
+from flwr.app import Context, Message, RecordDict
+from flwr.supercore.task_identity import TaskIdentity
+
+from fedseed.config import RunConfig
+from fedseed.federation.executors import Result, Task, WorkerPool
+from fedseed.federation.wire import context_to_bytes, message_from_bytes, message_to_bytes
+from fedseed.studies.plan import make_plan
+
+
+@pytest.fixture
+def pool(small: dict[str, Any]) -> Any:
+    config: RunConfig = make_plan(RunConfig.parse(small)).config
+    workers = WorkerPool(config, 1)
+    yield workers
+    workers.close()
+
+
+def hello(pid: int) -> Task:
+    """A message that asks a client for its partition."""
+    TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = 1, 1, 1
+    message = Message(RecordDict(), 5, "query", group_id="0")
+    context = Context(
+        run_id=1, node_id=5, node_config={"partition-id": pid}, state=RecordDict(), run_config={}
+    )
+    return Task(message_to_bytes(message), context_to_bytes(context))
+
+
+def wait_for(pool: WorkerPool, count: int) -> dict[str, Result]:
+    found: dict[str, Result] = {}
+    end = time.monotonic() + 60
+    while len(found) < count and time.monotonic() < end:
+        found.update(pool.finished())
+    return found
+
+
+def test_a_killed_worker_is_replaced_and_its_task_tried_again(pool: WorkerPool) -> None:
+    pool.submit("a", hello(0))
+    os.kill(pool._workers[0].process.pid or 0, signal.SIGKILL)
+    result = wait_for(pool, 1)["a"]
+    assert result.error is None
+    assert message_from_bytes(result.reply).has_content()
+
+
+def test_a_task_whose_worker_dies_twice_is_given_up(pool: WorkerPool) -> None:
+    pool.submit("a", hello(0))
+    os.kill(pool._workers[0].process.pid or 0, signal.SIGKILL)
+    while "a" not in pool._retried:
+        assert not list(pool.finished())
+    os.kill(pool._workers[0].process.pid or 0, signal.SIGKILL)
+    result = wait_for(pool, 1)["a"]
+    assert result.error is not None
+    assert "died twice" in str(result.error)
+    pool.submit("b", hello(0))
+    assert wait_for(pool, 1)["b"].error is None
+
+
+def test_a_worker_that_died_idle(pool: WorkerPool) -> None:
+    pool.submit("a", hello(0))
+    wait_for(pool, 1)
+    pool._workers[0].process.kill()
+    pool._workers[0].process.join()
+    pool.submit("b", hello(1))
+    assert wait_for(pool, 1)["b"].error is None

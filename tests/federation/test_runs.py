@@ -1,0 +1,258 @@
+"""Whole runs: the same bits for any number of workers, after a kill, and through ray."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fedseed.config import RunConfig
+from fedseed.errors import RunError
+from fedseed.federation import client_app as client_module
+from fedseed.results.display import Quiet
+from fedseed.results.folder import make_folder
+from fedseed.studies.command import run_plan
+from fedseed.studies.plan import make_plan
+
+Run = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def run(small: dict[str, Any], tmp_path: Path) -> Run:
+    """Run with the small options and some changes; returns the record."""
+    count = iter(range(100))
+
+    def go(**changes: Any) -> dict[str, Any]:
+        folder = tmp_path / f"run{next(count)}"
+        plan = make_plan(RunConfig.parse(small | changes))
+        return run_plan(plan, make_folder(folder), Quiet())
+
+    return go
+
+
+def lasting(record: dict[str, Any]) -> dict[str, Any]:
+    """A record without time and machine."""
+    out: dict[str, Any] = json.loads(json.dumps(record))
+    for name in ("machine", "started", "wall_seconds", "peak_memory_bytes"):
+        del out["provenance"][name]
+    for result in out["rounds"]:
+        del result["seconds"]
+    return out
+
+
+def command_line(small: dict[str, Any], out: Path, **changes: Any) -> list[str]:
+    options = small | changes | {"out": out}
+    flags = [w for k, v in options.items() for w in ("--" + k.replace("_", "-"), str(v))]
+    script = Path(__file__).parents[2] / "simulations" / "run_fed.py"
+    return [sys.executable, str(script), *flags]
+
+
+def test_workers_change_nothing(run: Run) -> None:
+    alone, again, together = run(), run(), run(workers=2)
+    assert lasting(alone) == lasting(again) == lasting(together)
+    assert together["provenance"]["machine"]["workers"] == 2
+    assert lasting(run(run_seed=1)) != lasting(alone)
+
+
+def test_record(run: Run, tmp_path: Path) -> None:
+    record = run()
+    assert (record["schema"], record["kind"], record["status"]) == (1, "federated", "completed")
+    results = record["results"]
+    for name in ("given", "aggregated"):
+        for role in (
+            "newcomers", "participants_mean", "participants_worst", "participants_best",
+        ):  # fmt: skip
+            found = results[name][role]
+            assert found["ci95"][0] <= found["value"] <= found["ci95"][1]
+            assert found["n"] == sum(found["class_counts"])
+            assert {"balanced", "majority_baseline"} <= set(found)
+        assert results[name]["recipe"]["steps"] == (2 if name == "given" else 3)
+    assert results["given"]["newcomers"]["n"] == 60
+    assert results["given"]["participants_mean"]["n"] == 20
+    assert set(results["retention"]["plain"]) == {"zero_shot", "aggregated"}
+    assert "trained on all 240 training examples" in results["original"]["name"]
+    assert record["provenance"]["peak_memory_bytes"] > 50_000_000
+    assert record["provenance"]["dataset"]["duplicates_dropped"] == 0
+    names = {path.name for path in (tmp_path / "run0").iterdir()}
+    assert names == {
+        "record.json", "transcript.jsonl", "figure.png", "recipe.toml", "seed.fseed", "clients",
+    }  # fmt: skip
+
+
+def test_the_aggregated_recipe_and_the_seed_can_be_used_again(run: Run, tmp_path: Path) -> None:
+    first = run()
+    out = tmp_path / "run0"
+    second = run(recipe=str(out / "recipe.toml"), seed_file=str(out / "seed.fseed"))
+    assert second["config"]["given_recipe"] == first["results"]["aggregated"]["recipe"]
+    assert second["provenance"]["seed"] == first["provenance"]["seed"]
+    # Same seed, recipe, shard and generator: the very same models.
+    one, two = first["results"]["aggregated"], second["results"]["given"]
+    assert one["newcomers"] == two["newcomers"]
+
+
+def test_ledger_counts_what_was_serialised(run: Run, tmp_path: Path) -> None:
+    record = run()
+    lines = (tmp_path / "run0" / "transcript.jsonl").read_text().splitlines()
+    import base64
+
+    exchanges = [json.loads(line) for line in lines]
+    train = [e for e in exchanges if e["phase"] == "train"]
+    down = sum(len(base64.b64decode(e["down"])) for e in train)
+    up = sum(len(base64.b64decode(e["up"])) for e in train)
+    ledger = record["ledger"]
+    assert (ledger["payload_bytes"]["down"], ledger["payload_bytes"]["up"]) == (down, up)
+    assert ledger["payload_bytes"]["per_client_round_max"]["down"] <= 160
+    assert ledger["payload_bytes"]["per_client_round_max"]["up"] <= 64
+    assert max(len(base64.b64decode(e["down"])) for e in train if e["group"] == "2") <= 128
+    assert ledger["message_bytes"]["down"] > down
+    assert ledger["fp32_model_bytes"] == 17_544_712
+    assert sum(r["payload_bytes"]["down"] for r in ledger["rounds"]) == down
+    assert sum(c["payload_bytes"]["up"] for c in ledger["clients"]) == up
+
+
+def test_message_bytes_are_those_of_the_serialised_message(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Count at the executor, where the bytes are really handed over."""
+    from fedseed.federation import executors
+
+    sizes: list[tuple[str, int, int]] = []
+    execute = executors.execute
+
+    def spy(app: Any, task: Any) -> Any:
+        result = execute(app, task)
+        kind = executors.message_from_bytes(task.message).metadata.message_type
+        sizes.append((kind, len(task.message), len(result.reply)))
+        return result
+
+    monkeypatch.setattr(executors, "execute", spy)
+    ledger = run()["ledger"]
+    assert (
+        sum(down for kind, down, _ in sizes if kind == "train") == ledger["message_bytes"]["down"]
+    )
+    assert sum(up for kind, _, up in sizes if kind == "train") == ledger["message_bytes"]["up"]
+
+
+def test_a_client_that_raises_is_named(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Broken(client_module.RecipeClient):
+        calls = 0
+
+        def contribute(self, *arguments: Any) -> bytes:
+            Broken.calls += 1
+            if Broken.calls == 2:
+                raise RuntimeError("no battery\nleft")
+            return super().contribute(*arguments)
+
+    monkeypatch.setitem(client_module._CLIENTS, "recipe", Broken)
+    record = run()
+    first = {client["partition_id"]: client for client in record["rounds"][0]["clients"]}
+    assert [first[pid]["status"] for pid in range(3)] == ["ok", "failed", "ok"]
+    assert first[1]["reason"] == "RuntimeError: no battery"
+    assert record["status"] == "completed"
+
+
+def test_too_few_replies_end_the_run(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="round 1 had 0 usable replies"):
+        run(drop_rate=1.0)
+    record = json.loads((tmp_path / "run0" / "record.json").read_text())
+    assert record["status"] == "failed"
+    assert "--min-clients" in record["error"]
+    assert {client["status"] for client in record["rounds"][0]["clients"]} == {"dropped"}
+
+
+def test_some_replies_are_lost(run: Run) -> None:
+    record = run(drop_rate=0.3, rounds=4, clients=5)
+    statuses = [c["status"] for r in record["rounds"] for c in r["clients"]]
+    assert 1 <= statuses.count("dropped") <= 14
+    assert statuses.count("ok") + statuses.count("dropped") == 20
+    assert lasting(run(drop_rate=0.3, rounds=4, clients=5, workers=2)) == lasting(record)
+
+
+def test_a_slow_client_is_left_out(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="timeout"):
+        run(client_timeout=0.001)
+    record = json.loads((tmp_path / "run0" / "record.json").read_text())
+    assert {client["status"] for client in record["rounds"][0]["clients"]} == {"timeout"}
+
+
+def test_a_resumed_run_ends_with_the_same_bits(
+    small: dict[str, Any], run: Run, tmp_path: Path
+) -> None:
+    whole = run(rounds=3, steps=5)
+    out = tmp_path / "killed"
+    words = command_line(small, out, rounds=3, steps=5)
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        transcript = out / "transcript.jsonl"
+        while process.poll() is None:
+            if transcript.exists() and transcript.read_bytes().count(b"\n") >= 4:
+                process.kill()
+                break
+            time.sleep(0.01)
+    assert process.returncode == -signal.SIGKILL
+    assert json.loads((out / "record.json").read_text())["status"] == "interrupted"
+    with transcript.open("a") as file:
+        file.write('{"phase": "train", "gro')  # what a kill in mid-write leaves
+    script = words[:2]
+    resumed = subprocess.run(
+        [*script, "--resume", str(out), "--workers", "2"], capture_output=True, text=True
+    )
+    assert resumed.returncode == 0, resumed.stderr
+    assert lasting(json.loads((out / "record.json").read_text())) == lasting(whole)
+    again = subprocess.run([*script, "--resume", str(out)], capture_output=True, text=True)
+    assert again.returncode == 2
+    assert "complete" in again.stderr
+
+
+def test_ctrl_c(small: dict[str, Any], tmp_path: Path) -> None:
+    out = tmp_path / "stopped"
+    words = command_line(small, out, rounds=50, workers=2)
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        transcript = out / "transcript.jsonl"
+        while process.poll() is None and not transcript.exists():
+            time.sleep(0.02)
+        os.kill(process.pid, signal.SIGINT)
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"Traceback" not in stderr
+    assert b"--resume" in stderr
+    assert json.loads((out / "record.json").read_text())["status"] == "interrupted"
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+@pytest.mark.filterwarnings(
+    "ignore::FutureWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+def test_ray_ends_with_the_same_recipe_and_metrics(run: Run) -> None:
+    pytest.importorskip("ray")
+    local, ray = run(), run(engine="ray", workers=2)
+    assert ray["provenance"]["machine"]["engine"] == "ray"
+    assert ray["results"] == local["results"]
+    for ours, theirs in zip(local["rounds"], ray["rounds"], strict=True):
+        assert ours["clients"] == theirs["clients"]
+        assert ours["payload_bytes"] == theirs["payload_bytes"]
+    sizes = [record["ledger"]["message_bytes"]["down"] for record in (local, ray)]
+    assert abs(sizes[0] - sizes[1]) < 0.05 * sizes[0]  # ray's node ids are random numbers
+
+
+def test_no_newcomers(run: Run) -> None:
+    results = run(newcomers=0)["results"]
+    assert results["aggregated"]["newcomers"] is None
+    assert results["retention"]["plain"]["aggregated"] > 0
+
+
+def test_more_classes_and_recipes(small: dict[str, Any], run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "three.csv"
+    lines = [f"word{n} thing,{('a', 'b', 'c')[n % 3]}" for n in range(90)]
+    path.write_text("text,label\n" + "\n".join(lines) + "\n")
+    record = run(data=str(path), recipes_per_client=2, aggregator="halving", partition="dirichlet")
+    assert record["provenance"]["dataset"]["classes"] == ["a", "b", "c"]
+    assert len(record["results"]["zero_shot"]["class_counts"]) == 3
+    assert len(record["rounds"][0]["clients"][0]["metrics"]["recipes"]) == 2
