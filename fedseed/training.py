@@ -57,7 +57,7 @@ def fit(
     losses: list[float] = []
     model.train()
     set_dropout(model, recipe.dropout)
-    with _seeded_torch(rng, needed=recipe.dropout > 0):
+    with _seeded_torch(rng):
         for step in range(recipe.steps):
             chosen = next(batches)
             loss = _loss(model, table, chosen, recipe)
@@ -78,12 +78,17 @@ def fit(
 
 
 def set_dropout(model: nn.Module, probability: float) -> None:
-    """Set the dropout probability of a lean model or of any torch module."""
+    """Set every dropout probability of a lean model or of any torch module.
+
+    Hugging Face's attentions keep theirs as plain numbers, some of them in the configuration.
+    """
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = probability
-    if hasattr(model, "dropout") and isinstance(model.dropout, float):
-        model.dropout = probability  # type: ignore[assignment]  # nn.Module types it as a Module
+        for holder in (module, getattr(module, "config", None)):
+            for name, value in list(getattr(holder, "__dict__", {}).items()):
+                if "dropout" in name and isinstance(value, float):
+                    setattr(holder, name, probability)
 
 
 def _loss(model: nn.Module, table: TokenTable, rows: Rows, recipe: Recipe) -> Tensor:
@@ -126,11 +131,8 @@ def _optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
 
 @contextlib.contextmanager
-def _seeded_torch(rng: np.random.Generator, needed: bool) -> Iterator[None]:
+def _seeded_torch(rng: np.random.Generator) -> Iterator[None]:
     """Give torch's own generator (dropout) a seed, and put its state back afterwards."""
-    if not needed:
-        yield
-        return
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(rng.integers(2**63)))
         yield

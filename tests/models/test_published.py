@@ -58,6 +58,17 @@ def test_any_hugging_face_folder(tmp_path: Path) -> None:
     assert tokenizer_file(name).is_file()
 
 
+def test_dropout_is_the_recipes_not_the_folders(tmp_path: Path) -> None:
+    from fedseed.training import set_dropout
+
+    module = grow(encode(pretrained_seed(str(folder(tmp_path)), 3, 1)))
+    ids, sizes = torch.tensor([[101, 2023, 2003, 102]]), torch.tensor([4])
+    module.train()
+    assert not torch.equal(module(ids, sizes), module(ids, sizes))  # the folder says 0.1
+    set_dropout(module, 0.0)
+    assert torch.equal(module(ids, sizes), module(ids, sizes))
+
+
 def test_a_head_of_another_size_is_refused(tmp_path: Path) -> None:
     name = str(folder(tmp_path))
     with pytest.raises(SeedError, match="number of classes"):
