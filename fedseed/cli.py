@@ -1,6 +1,7 @@
 """The command line of a federated run, made from RunConfig's fields."""
 
 import inspect
+import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,21 +15,28 @@ from fedseed.config import RunConfig
 from fedseed.errors import FedseedError, InputError, OutputError
 
 INTERRUPTED = 130
+PIPE_CLOSED = 141
 
 
 def run_main(main: Callable[..., None], arguments: list[str] | None = None) -> int:
-    """Run a command and turn its errors into one line and an exit status.
+    """Run a single typer command as :func:`run_app` does."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(main)
+    return run_app(app, arguments)
+
+
+def run_app(app: typer.Typer, arguments: list[str] | None = None) -> int:
+    """Run a command line and turn its errors into one line and an exit status.
 
     Args:
-        main: a typer command.
+        app: the commands.
         arguments: the words of the command line; the process's own when None.
 
     Returns:
         0; 2 for input that cannot be used; 1 for a run that could not go on; 130 when
-        interrupted. Programming errors keep their traceback.
+        interrupted; 141 when nobody reads the output any more. Programming errors keep their
+        traceback.
     """
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(main)
     try:
         status = app(arguments, standalone_mode=False)
         return status if isinstance(status, int) else 0
@@ -42,6 +50,9 @@ def run_main(main: Callable[..., None], arguments: list[str] | None = None) -> i
         return _fail(str(error), 1)
     except KeyboardInterrupt:
         return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
 
 
 def _fail(message: str, status: int) -> int:

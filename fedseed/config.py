@@ -3,7 +3,6 @@
 The command line, a TOML file and Flower's flat ``run_config`` all map to it, and only here.
 """
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -11,6 +10,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fedseed.errors import ConfigError
+from fedseed.files import read_toml
 from fedseed.recipe import Recipe
 from fedseed.validation import first_problem
 
@@ -145,12 +145,7 @@ class RunConfig(BaseModel):
         Raises:
             ConfigError: the file cannot be read or is not TOML, or names an unknown option.
         """
-        try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ConfigError(f"cannot read --config {path}: {error.strerror}") from error
-        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise ConfigError(f"--config {path} is not TOML: {error}") from error
+        values = read_toml(path, "--config", ConfigError)
         named = {name.replace("-", "_"): value for name, value in values.items()}
         for name in named:
             if name not in cls.model_fields:

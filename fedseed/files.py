@@ -4,10 +4,31 @@ import contextlib
 import os
 import shutil
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from fedseed.errors import OutputError
+from fedseed.errors import InputError, OutputError
+
+
+def read_toml(path: Path, what: str, refuse: type[InputError]) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Args:
+        path: the file.
+        what: what the file is, for the message.
+        refuse: the exception to raise.
+
+    Raises:
+        InputError: of the class ``refuse``: the file cannot be read or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise refuse(f"cannot read {what} {path}: {error.strerror}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise refuse(f"{what} {path} is not TOML: {error}") from error
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -3,7 +3,6 @@
 import hashlib
 import math
 import struct
-import tomllib
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -11,6 +10,7 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from fedseed.errors import RecipeError, WireError
+from fedseed.files import read_toml
 from fedseed.validation import first_problem
 
 OPTIMISERS = ("adamw", "adam", "sgd")
@@ -135,12 +135,7 @@ class Recipe(BaseModel):
         Raises:
             RecipeError: the file cannot be read, is not TOML, or holds a bad value.
         """
-        try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise RecipeError(f"cannot read the recipe {path}: {error.strerror}") from error
-        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise RecipeError(f"{path} is not a TOML recipe: {error}") from error
+        values = read_toml(path, "the recipe", RecipeError)
         try:
             return cls.parse(values)
         except RecipeError as error:

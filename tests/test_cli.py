@@ -85,7 +85,7 @@ def test_bad_data(command: Command, tmp_path: Path, content: bytes, says: str) -
     ("content", "says"),
     [
         ("learning_rate = -0.1", "learning-rate = -0.1"),
-        ("learning_rate = ", "not a TOML recipe"),
+        ("learning_rate = ", "is not TOML"),
         ("speed = 1", "unknown name 'speed'"),
     ],
 )

@@ -50,6 +50,10 @@ class RecipeAggregator(ABC):
         self.given = given
         self.rounds = rounds
         self._run_seed = run_seed
+        self._begin()
+
+    def _begin(self) -> None:  # noqa: B027  # not every search has a state to begin with
+        """Set up the search's own state."""
 
     def _rng(self, round_number: int) -> np.random.Generator:
         return generator(self._run_seed, f"aggregator-{self.name}", round_number)

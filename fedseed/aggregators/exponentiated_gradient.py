@@ -24,9 +24,7 @@ class ExponentiatedGradient(RecipeAggregator):
 
     name = "fedex"
 
-    def __init__(self, *args: object, **options: object) -> None:
-        """See :class:`RecipeAggregator`."""
-        super().__init__(*args, **options)  # type: ignore[arg-type]
+    def _begin(self) -> None:
         points = self.space.spread(_POPULATION - 1, self._rng(0))
         first = self.space.recipe(self.space.clip(self.space.point(self.given)))
         self._population = [first, *(self.space.recipe(point) for point in points)]

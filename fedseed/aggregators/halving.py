@@ -17,9 +17,7 @@ class SuccessiveHalving(RecipeAggregator):
 
     name = "halving"
 
-    def __init__(self, *args: object, **options: object) -> None:
-        """See :class:`RecipeAggregator`."""
-        super().__init__(*args, **options)  # type: ignore[arg-type]
+    def _begin(self) -> None:
         self._candidates: list[Recipe] = []
         self._trials: list[Trial] = []
         self._start = 0

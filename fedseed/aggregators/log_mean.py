@@ -25,9 +25,7 @@ class LogMean(RecipeAggregator):
 
     name = "log-mean"
 
-    def __init__(self, *args: object, **options: object) -> None:
-        """See :class:`RecipeAggregator`."""
-        super().__init__(*args, **options)  # type: ignore[arg-type]
+    def _begin(self) -> None:
         self._trials: list[Trial] = []
 
     def propose(self, round_number: int, cohort: Sequence[int], each: int) -> Proposals:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fedseed.data.files import TABLE_ENDINGS, file_digest, read_acl_imdb, read_table
+from fedseed.data.hub import first_line, prepare_hub
 from fedseed.data.labels import to_class_numbers
 from fedseed.errors import DataError
 
@@ -141,14 +142,14 @@ def _hub(name: str, text_column: str | None, label_column: str | None) -> Source
 
 
 def _load_hub(name: str) -> Any:
+    prepare_hub()
     import datasets
 
     datasets.disable_progress_bars()
     try:
         return datasets.load_dataset(name)
     except Exception as error:  # the library raises some twenty kinds, all mean the same here
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
         raise DataError(
-            f"cannot load '{name}' from the hub ({reason}): check the name and the connection, "
-            "or use --data bundled"
+            f"cannot load '{name}' from the hub ({first_line(error)}): check the name and the "
+            "connection, or use --data bundled"
         ) from error

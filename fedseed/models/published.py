@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fedseed.data.hub import first_line, prepare_hub
 from fedseed.data.sources import package_folder
 from fedseed.errors import ConfigError
 from fedseed.models.architecture import FROM_PRNG, Architecture, Shapes
@@ -43,16 +44,16 @@ def model_folder(name: str) -> Path:
     folder = Path(name).expanduser()
     if folder.is_dir():
         return folder
+    prepare_hub()
     from huggingface_hub import snapshot_download
 
     wanted = ["config.json", "tokenizer.json", "*.safetensors"]
     try:
         return Path(snapshot_download(name, allow_patterns=wanted))
     except Exception as error:  # offline, unknown, malformed name: all mean the same here
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
         raise ConfigError(
             f"unknown model '{name}': neither a registered name, a folder, nor to be had from "
-            f"the hub ({reason}); use --model bert-tiny"
+            f"the hub ({first_line(error)}); use --model bert-tiny"
         ) from error
 
 

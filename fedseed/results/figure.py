@@ -22,7 +22,7 @@ def write_figure(record: Mapping[str, Any], path: Path) -> None:
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 4.4), layout="constrained")
+    figure = Figure(figsize=(11, 4.8), layout="constrained")
     left, right = figure.subplots(1, 2)
     _tried(left, record)
     _gained(right, record["results"])
@@ -65,7 +65,7 @@ def _tried(axes: "Axes", record: Mapping[str, Any]) -> None:
     axes.set_xlabel("learning rate (log scale)")
     axes.set_ylabel("validation loss on the client's own split (nats)")
     axes.set_title("Recipes tried by the clients", fontsize=10)
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, ncols=5, loc="upper center", bbox_to_anchor=(0.5, -0.16))
 
 
 def _gained(axes: "Axes", results: Mapping[str, Any]) -> None:
@@ -87,7 +87,7 @@ def _gained(axes: "Axes", results: Mapping[str, Any]) -> None:
             axes.scatter(
                 [x] * len(models), models, color="white", edgecolors="black", s=14, zorder=3
             )
-            axes.text(x, max([high, *models]) + 1.5, f"{value:.1f} %", ha="center", fontsize=9)
+            axes.text(x, 25, f"{value:.1f} %", ha="center", color="white", fontweight="bold")
     for key, words, style in (
         ("original", "original", "-"),
         ("zero_shot", "untrained seed", ":"),
@@ -103,8 +103,8 @@ def _gained(axes: "Axes", results: Mapping[str, Any]) -> None:
         range(len(roles)),
         [f"{people[role]}\n(n = {results['given'][role]['n']:,} test examples)" for role in roles],
     )
-    axes.set_ylim(0, 130)
+    axes.set_ylim(0, 100)
     axes.set_yticks(range(0, 101, 20))
     axes.set_ylabel("test accuracy (%)")
     axes.set_title("Bars: mean and 95 % interval; dots: single clients", fontsize=10)
-    axes.legend(fontsize=7.5, ncols=2, loc="upper center")
+    axes.legend(fontsize=8, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.16))

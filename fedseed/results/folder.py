@@ -66,5 +66,7 @@ def locked(path: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise OutputError(f"another run is writing {path}: wait for it") from error
-        yield
-        (path / _LOCK).unlink(missing_ok=True)
+        try:
+            yield
+        finally:
+            (path / _LOCK).unlink(missing_ok=True)

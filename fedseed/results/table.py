@@ -20,8 +20,7 @@ def _table(title: str) -> Table:
         title_justify="left",
         title_style="bold",
         box=box.SIMPLE_HEAD,
-        padding=(0, 1),
-        pad_edge=False,
+        padding=(0, 1, 0, 0),
     )
 
 

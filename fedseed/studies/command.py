@@ -10,7 +10,7 @@ from rich.console import Console
 from fedseed.config import RunConfig
 from fedseed.errors import OutputError
 from fedseed.results.display import Workload, make_display
-from fedseed.results.folder import RECORD, default_folder, interrupted_run, make_folder
+from fedseed.results.folder import RECORD, default_folder, interrupted_run, locked, make_folder
 from fedseed.results.table import plan_table, summary
 from fedseed.studies.plan import Plan, make_plan
 
@@ -66,16 +66,22 @@ def run_command(
 
 
 def run_plan(plan: Plan, folder: Path, display: Any) -> dict[str, Any]:
-    """Run a plan in a folder that exists, and draw its figure; returns the record."""
+    """Run a plan in a folder that exists, and draw its figure; returns the record.
+
+    Raises:
+        RunError: too few clients replied.
+        OutputError: the folder cannot be written, or another run is writing it.
+    """
     from fedseed.results.figure import write_figure
     from fedseed.results.record import read_record
     from fedseed.studies.federated import FederatedStudy
 
-    study = FederatedStudy(plan, folder, display)
-    workload = make_workload(plan)
-    workload.resume(list(study.transcript))
-    display.start(workload)
-    study.run()
+    with locked(folder):
+        study = FederatedStudy(plan, folder, display)
+        workload = make_workload(plan)
+        workload.resume(list(study.transcript))
+        display.start(workload)
+        study.run()
     record = read_record(folder / RECORD)
     write_figure(record, folder / "figure.png")
     return record

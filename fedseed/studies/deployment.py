@@ -18,7 +18,6 @@ def serve(grid: Grid, run_config: Mapping[str, Cell]) -> None:
     display = Lines(lambda line: print(line, flush=True))
     plan = make_plan(RunConfig.from_run_config(run_config), display.tokenising)
     folder = make_folder(default_folder("federated"))
-    study = FederatedStudy(plan, folder, display)
     with locked(folder):
-        study.serve(grid)
+        FederatedStudy(plan, folder, display).serve(grid)
     print(f"record: {(folder / RECORD).resolve()}", flush=True)

@@ -15,7 +15,7 @@ from fedseed.federation.engines import Grid, count_workers, run_local, run_ray
 from fedseed.federation.rounds import RoundResult, Wire, discover, run_rounds
 from fedseed.files import write_text
 from fedseed.results.display import Display
-from fedseed.results.folder import RECORD, STATE, TRANSCRIPT, locked
+from fedseed.results.folder import RECORD, STATE, TRANSCRIPT
 from fedseed.results.provenance import PeakMemory, code, machine, packages
 from fedseed.results.record import RunRecord
 from fedseed.seeds.codec import describe, write_seed
@@ -32,7 +32,7 @@ class FederatedStudy:
 
         Args:
             plan: what to run.
-            out: an existing folder; a transcript in it is taken up.
+            out: an existing folder, locked for this run; a transcript in it is taken up.
             display: is told what happens.
         """
         self.plan = plan
@@ -58,17 +58,16 @@ class FederatedStudy:
 
         Raises:
             RunError: too few clients replied; the record's status is ``failed``.
-            OutputError: the folder cannot be written, or another run is writing it.
+            OutputError: the folder cannot be written.
         """
         config = self.plan.config
-        with locked(self.out):
-            self._save()
-            write_seed(self.out / "seed.fseed", self.plan.seed)
-            with self._memory:
-                if config.engine == "ray":
-                    run_ray(config, self.serve)
-                else:
-                    run_local(config, self.serve, self.out / STATE)
+        self._save()
+        write_seed(self.out / "seed.fseed", self.plan.seed)
+        with self._memory:
+            if config.engine == "ray":
+                run_ray(config, self.serve)
+            else:
+                run_local(config, self.serve, self.out / STATE)
         return self.record
 
     def serve(self, grid: Grid, _run_config: object = None) -> None:
