@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fedseed.errors import OutputError
+from fedseed.files import write_text
 
 TRAIN, EVALUATE = "train", "evaluate"
 
@@ -79,13 +80,38 @@ class Transcript:
             lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
         except (OSError, UnicodeDecodeError) as error:
             raise OutputError(f"cannot read {path}: {error}") from error
-        if lines and not lines[-1].endswith("\n"):
-            lines.pop()
+        whole = [line for line in lines if line.endswith("\n")]
         try:
-            self._exchanges = [Exchange.from_line(line) for line in lines]
-            path.write_text("".join(lines), encoding="utf-8")
-        except (ValueError, KeyError, TypeError, OSError) as error:
+            self._exchanges = [Exchange.from_line(line) for line in whole]
+        except (ValueError, KeyError, TypeError) as error:
             raise OutputError(f"{path} is damaged: start the run again with a new --out") from error
+        if len(whole) < len(lines):
+            self._rewrite()
+
+    def _rewrite(self) -> None:
+        if self._path is not None:
+            write_text(self._path, "".join(e.to_line() + "\n" for e in self._exchanges))
+
+    def forget_last_failures(self) -> None:
+        """Drop failed and timed-out exchanges that nothing has been built on yet.
+
+        Those of the test runs, or without test runs those of the last round: a run that is
+        taken up again asks these clients once more. Earlier ones have shaped what came later.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        phase = EVALUATE if self.groups(EVALUATE) else TRAIN
+        last = self.groups(phase) if phase == EVALUATE else self.groups(phase)[-1:]
+        kept = [
+            e
+            for e in self._exchanges
+            if (e.phase, e.status) not in ((phase, "failed"), (phase, "timeout"))
+            or e.group not in last
+        ]
+        if len(kept) < len(self._exchanges):
+            self._exchanges = kept
+            self._rewrite()
 
     def add(self, exchange: Exchange) -> None:
         """Append an exchange, to the file at once.

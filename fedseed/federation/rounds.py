@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from flwr.app import Message, RecordDict
@@ -27,8 +27,8 @@ Requests = Mapping[tuple[str, int], bytes]
 class Observer(Protocol):
     """Told what happens, for displays."""
 
-    def exchanged(self, exchange: Exchange) -> None:
-        """A client has replied, or will not."""
+    def exchanged(self, exchange: Exchange, glance: str = "") -> None:
+        """A client has replied, or will not; ``glance`` is what its reply says."""
 
     def round_done(self, result: "RoundResult") -> None:
         """A round was aggregated."""
@@ -91,8 +91,12 @@ class Wire:
     """Node id of every partition."""
     transcript: Transcript
     observer: Observer
+    glance: Callable[[bytes], str] = field(default=lambda _: "")
+    """What a contribution says, in a few words."""
     timeout: float | None = None
-    """Seconds to wait for the replies to one call; None to wait for ever."""
+    """Seconds for one client; None to wait for ever."""
+    parallel: int = 1
+    """Clients that work at the same time, on which the patience with all of them depends."""
 
     def ask(self, phase: str, requests: Requests, lost: frozenset[int]) -> list[Exchange]:
         """Send every request and wait for what comes back.
@@ -126,7 +130,8 @@ class Wire:
         return [e for group in groups for e in self.transcript.of(phase, group).values()]
 
     def _collect(self, waiting: dict[str, "_Sent"]) -> None:
-        end = None if self.timeout is None else time.monotonic() + self.timeout
+        turns = -(-len(waiting) // self.parallel)
+        end = None if self.timeout is None else time.monotonic() + self.timeout * turns
         while waiting and (end is None or time.monotonic() < end):
             replies = list(self.grid.pull_messages(list(waiting)))
             for reply in replies:
@@ -138,7 +143,8 @@ class Wire:
 
     def _note(self, exchange: Exchange) -> None:
         self.transcript.add(exchange)
-        self.observer.exchanged(exchange)
+        known = exchange.phase == TRAIN and exchange.status == "ok"
+        self.observer.exchanged(exchange, self.glance(exchange.up) if known else "")
 
 
 def discover(grid: Grid, partitions: int) -> dict[int, int]:

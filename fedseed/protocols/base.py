@@ -51,6 +51,10 @@ class ProtocolServer(ABC):
         """
 
     @abstractmethod
+    def glance(self, contribution: bytes) -> str:
+        """What a contribution says, in a few words for a display; never raises."""
+
+    @abstractmethod
     def products(self) -> dict[str, bytes]:
         """What a newcomer can be given after the last round: payloads by name."""
 

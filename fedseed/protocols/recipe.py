@@ -6,7 +6,6 @@ how well recipes do on a client's private validation split and how many examples
 nothing else leaves the client. ``docs/protocols/recipe.md`` has the byte layout.
 """
 
-import hashlib
 import math
 import struct
 from collections.abc import Mapping, Sequence
@@ -25,6 +24,7 @@ from fedseed.evaluation.metrics import mean_loss
 from fedseed.growing import grow
 from fedseed.protocols.base import Memory, ProtocolClient, ProtocolServer, Report
 from fedseed.recipe import RECIPE_BYTES, Recipe
+from fedseed.seeds.base import digest
 from fedseed.training import fit, predict
 
 _DIGEST, _SEED = 0, 1
@@ -60,9 +60,9 @@ class RecipeScore:
         return cls(bool(diverged), *rest)
 
 
-def encode_request(seed: bytes | None, digest: bytes, recipes: Sequence[Recipe]) -> bytes:
+def encode_request(seed: bytes | None, seed_digest: bytes, recipes: Sequence[Recipe]) -> bytes:
     """Bytes that go down: the seed, or its digest when ``seed`` is None, and the recipes."""
-    head = bytes([_DIGEST]) + digest
+    head = bytes([_DIGEST]) + seed_digest
     if seed is not None:
         head = bytes([_SEED]) + len(seed).to_bytes(4, "little") + seed
     return head + bytes([len(recipes)]) + b"".join(recipe.encode() for recipe in recipes)
@@ -82,9 +82,9 @@ def decode_request(payload: bytes, memory: Memory) -> tuple[bytes, list[Recipe]]
         seed, rest = payload[5:end], payload[end:]
         memory[_MEMORY_KEY] = seed
     elif payload[:1] == bytes([_DIGEST]):
-        digest, rest = payload[1:33], payload[33:]
+        wanted, rest = payload[1:33], payload[33:]
         seed = memory.get(_MEMORY_KEY, b"")
-        if hashlib.sha256(seed).digest() != digest:
+        if digest(seed) != wanted:
             raise WireError("the server names a seed that it never sent to this client")
     else:
         raise WireError("the request starts with neither a seed nor a digest")
@@ -95,11 +95,12 @@ def decode_request(payload: bytes, memory: Memory) -> tuple[bytes, list[Recipe]]
     return seed, [Recipe.decode(body[at : at + RECIPE_BYTES]) for at in parts]
 
 
-def why_absurd(score: RecipeScore, classes: int) -> str | None:
+def why_absurd(score: RecipeScore, recipe: Recipe, classes: int) -> str | None:
     """Say why a score cannot be believed; None when it can.
 
-    A loss is implausible from 100 times that of guessing: honest training that ends there
-    has diverged, and says so.
+    A wrong prediction costs at least ln 2, whatever the number of classes, so that errors
+    bound the loss from below. From above a loss is implausible from 100 times that of
+    guessing: honest training that ends there has diverged, and says so.
     """
     if not 1 <= score.validation_examples <= _MOST_EXAMPLES:
         return f"{score.validation_examples} validation examples"
@@ -107,10 +108,15 @@ def why_absurd(score: RecipeScore, classes: int) -> str | None:
         return f"{score.train_examples} training examples"
     if score.validation_correct > score.validation_examples:
         return "more correct predictions than examples"
+    if score.steps > recipe.steps:
+        return f"{score.steps} steps of {recipe.steps}"
     if score.diverged:
         return None
-    if not math.isfinite(score.train_loss):
-        return f"training loss {score.train_loss}"
+    if not 0 <= score.train_loss <= 100 * math.log(classes):
+        return f"training loss {score.train_loss:g}"
+    wrong = 1 - score.validation_correct / score.validation_examples
+    if score.validation_loss < wrong * math.log(2) * 0.999:
+        return f"validation loss {score.validation_loss:g} with {100 * wrong:.0f} % errors"
     if not 0 <= score.validation_loss <= 100 * math.log(classes):
         return f"validation loss {score.validation_loss:g}"
     return None
@@ -132,7 +138,7 @@ class RecipeServer(ProtocolServer):
             each: recipes for one client in one round.
         """
         self._seed = seed
-        self._digest = hashlib.sha256(seed).digest()
+        self._digest = digest(seed)
         self._given = given
         self._aggregator = aggregator
         self._classes = classes
@@ -176,8 +182,8 @@ class RecipeServer(ProtocolServer):
             raise WireError(f"{len(payload)} bytes are not {len(recipes)} score(s)")
         parts = range(0, len(payload), SCORE_BYTES)
         scores = [RecipeScore.decode(payload[at : at + SCORE_BYTES]) for at in parts]
-        for score in scores:
-            reason = why_absurd(score, self._classes)
+        for recipe, score in zip(recipes, scores, strict=True):
+            reason = why_absurd(score, recipe, self._classes)
             if reason:
                 raise WireError(f"not believable: {reason}")
         return scores
@@ -188,6 +194,12 @@ class RecipeServer(ProtocolServer):
         worst = 2 * math.log(self._classes)
         loss = worst if score.diverged else min(score.validation_loss, worst)
         return Trial(pid, recipe, loss, score.validation_examples)
+
+    def glance(self, contribution: bytes) -> str:
+        """See :class:`ProtocolServer`: the loss of the first recipe."""
+        if len(contribution) < SCORE_BYTES:
+            return ""
+        return f"loss {RecipeScore.decode(contribution[:SCORE_BYTES]).validation_loss:.3g}"
 
     def aggregated(self) -> Recipe:
         """The recipe that the scores so far speak for."""

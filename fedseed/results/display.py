@@ -20,10 +20,10 @@ class Workload:
     """Steps of one client in one round."""
     rounds: int
     clients: int
+    testers: int
+    """Clients that test each product: newcomers too."""
     evaluations: dict[str, float]
     """Work of one client for each product that is tested, in steps."""
-    evaluators: dict[str, int]
-    """Clients that test each product."""
     done: float = 0.0
     fresh: float = 0.0
     """Work done since the clock started; work of an interrupted run took no time now."""
@@ -32,7 +32,7 @@ class Workload:
     @property
     def total(self) -> float:
         """All work of the run."""
-        tests = sum(self.evaluations[name] * self.evaluators[name] for name in self.evaluations)
+        tests = self.testers * sum(self.evaluations.values())
         return self.train_steps * self.rounds * self.clients + tests
 
     def add(self, exchange: Exchange) -> None:
@@ -67,14 +67,14 @@ class Display(ABC):
         """The run's size is known."""
         self.workload = workload
 
-    def exchanged(self, exchange: Exchange) -> None:
-        """A client has replied, or will not."""
+    def exchanged(self, exchange: Exchange, glance: str = "") -> None:
+        """A client has replied, or will not; ``glance`` is what its reply says."""
         if self.workload is not None:
             self.workload.add(exchange)
-        self.show_exchange(exchange)
+        self.show_exchange(exchange, exchange_line(exchange) + (f", {glance}" if glance else ""))
 
     @abstractmethod
-    def show_exchange(self, exchange: Exchange) -> None:
+    def show_exchange(self, exchange: Exchange, line: str) -> None:
         """Show that a client has replied, or will not."""
 
     @abstractmethod
@@ -100,7 +100,7 @@ class Display(ABC):
 class Quiet(Display):
     """Shows nothing."""
 
-    def show_exchange(self, exchange: Exchange) -> None:
+    def show_exchange(self, exchange: Exchange, line: str) -> None:
         """See :class:`Display`."""
 
     def round_done(self, result: Any) -> None:
@@ -149,10 +149,10 @@ class Lines(Display):
         self._write = write
         self._tenths: dict[str, int] = {}
 
-    def show_exchange(self, exchange: Exchange) -> None:
+    def show_exchange(self, exchange: Exchange, line: str) -> None:  # noqa: ARG002
         """See :class:`Display`."""
         left = f" ({self.workload.time_left()} left)" if self.workload else ""
-        self._write(exchange_line(exchange) + left)
+        self._write(line + left)
 
     def round_done(self, result: Any) -> None:
         """See :class:`Display`."""
@@ -191,7 +191,7 @@ class Live(Display):
         if self._bar is None:
             self._bar = Progress(
                 TextColumn("{task.description}"), BarColumn(),
-                TextColumn("{task.percentage:>3.0f} %  {task.fields[note]}"),
+                TextColumn("{task.percentage:>3.0f} %  {task.fields[note]}", markup=False),
                 console=self._console, transient=True,
             )  # fmt: skip
             self._bar.start()
@@ -205,21 +205,21 @@ class Live(Display):
         if done >= total:
             bar.remove_task(self._tasks.pop(name))
 
-    def show_exchange(self, exchange: Exchange) -> None:
+    def show_exchange(self, exchange: Exchange, line: str) -> None:
         """See :class:`Display`."""
         if exchange.status != "ok":
-            self._console.print(exchange_line(exchange), style="yellow", markup=False)
+            self._console.print(line, style="yellow", markup=False)
         if self.workload is not None:
-            note = f"{self.workload.time_left()} left, {exchange_line(exchange)}"
+            note = f"{self.workload.time_left()} left, {line}"
             self._show("clients", self.workload.done, self.workload.total, note)
 
     def round_done(self, result: Any) -> None:
         """See :class:`Display`."""
-        self._console.print(round_line(result), highlight=False)
+        self._console.print(round_line(result), highlight=False, markup=False)
 
     def phase(self, text: str) -> None:
         """See :class:`Display`."""
-        self._console.print(text, highlight=False)
+        self._console.print(text, highlight=False, markup=False)
 
     def tokenising(self, done: int, total: int) -> None:
         """See :class:`Display`."""

@@ -31,8 +31,8 @@ class RunRecord:
     error: str | None = None
     """Why the run failed."""
 
-    def to_json(self) -> str:
-        """Return the record as JSON text."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return what the file holds."""
         record: dict[str, Any] = {
             "schema": SCHEMA, "kind": self.kind, "status": self.status, "config": self.config,
             "provenance": self.provenance, "rounds": self.rounds, "ledger": self.ledger,
@@ -40,7 +40,11 @@ class RunRecord:
         }  # fmt: skip
         if self.error is not None:
             record["error"] = self.error
-        return json.dumps(record, indent=1, allow_nan=False) + "\n"
+        return record
+
+    def to_json(self) -> str:
+        """Return the record as JSON text."""
+        return json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n"
 
     def write(self, path: Path) -> None:
         """Write the record, whole or not at all.

@@ -10,8 +10,9 @@ from rich.console import Console
 from fedseed.config import RunConfig
 from fedseed.errors import OutputError
 from fedseed.results.display import Workload, make_display
-from fedseed.results.folder import RECORD, default_folder, interrupted_run, locked, make_folder
+from fedseed.results.folder import default_folder, interrupted_run, locked, make_folder
 from fedseed.results.table import plan_table, summary
+from fedseed.seeds.codec import describe
 from fedseed.studies.plan import Plan, make_plan
 
 _EXAMPLES_PER_STEP = 96
@@ -66,51 +67,44 @@ def run_command(
 
 
 def run_plan(plan: Plan, folder: Path, display: Any) -> dict[str, Any]:
-    """Run a plan in a folder that exists, and draw its figure; returns the record.
+    """Run a plan in a folder that exists; returns the record.
 
     Raises:
         RunError: too few clients replied.
         OutputError: the folder cannot be written, or another run is writing it.
     """
-    from fedseed.results.figure import write_figure
-    from fedseed.results.record import read_record
     from fedseed.studies.federated import FederatedStudy
 
     with locked(folder):
-        study = FederatedStudy(plan, folder, display)
+        study = FederatedStudy(plan, folder, display, plan.config.engine)
         workload = make_workload(plan)
         workload.resume(list(study.transcript))
         display.start(workload)
-        study.run()
-    record = read_record(folder / RECORD)
-    write_figure(record, folder / "figure.png")
-    return record
+        return study.run().to_dict()
 
 
 def make_workload(plan: Plan) -> Workload:
     """How much work a plan is, for the time left."""
     config, site = plan.config, plan.site
-    newcomer = len(site.test_rows()) / _EXAMPLES_PER_STEP
-    targets = plan.targets()
-    steps = {"zero_shot": 0, "given": plan.given.steps, "aggregated": config.steps}
-    people = len(targets["given"])
-    tests = sum(len(site.test_rows(pid)) for pid in targets["given"]) / _EXAMPLES_PER_STEP / people
-    work = {name: steps[name] + (tests if len(targets[name]) > 1 else newcomer) for name in targets}
-    people_by_product = {name: len(pids) for name, pids in targets.items()}
-    return Workload(config.steps, config.rounds, config.clients, work, people_by_product)
+    people = config.clients + config.newcomers
+    examples = sum(len(site.test_rows(pid)) for pid in range(people)) / people
+    test = examples / _EXAMPLES_PER_STEP
+    work = {"given": plan.given.steps + test, "aggregated": config.steps + test}
+    return Workload(config.steps, config.rounds, config.clients, people, work)
 
 
 def _resumed(record: Mapping[str, Any], options: Mapping[str, Any], progress: Any) -> Plan:
     values = {name: value for name, value in record["config"].items() if name != "given_recipe"}
-    engine = record["provenance"]["machine"]["engine"]
-    if engine == "ray":
+    if record["provenance"]["machine"]["engine"] != "local":
         raise OutputError(
-            "--resume works for runs of the local engine: ray keeps its clients' state in memory; "
-            "start the run again"
+            "--resume works for runs of the local engine: others keep their clients' state "
+            "elsewhere; start the run again"
         )
     plan = make_plan(RunConfig.parse(values | dict(options)), progress)
     if plan.given.model_dump() != record["config"]["given_recipe"]:
         raise OutputError("--resume: the recipe file has changed since the run began: restore it")
+    if describe(plan.seed) != record["provenance"]["seed"]:
+        raise OutputError("--resume: the seed file has changed since the run began: restore it")
     if plan.site.dataset.sha256 != record["provenance"]["dataset"]["sha256"]:
         raise OutputError("--resume: the data have changed since the run began: restore them")
     return plan
@@ -123,10 +117,7 @@ def _print_plan(plan: Plan, console: Console) -> None:
     down = config.clients * (estimate["down_first"] + (config.rounds - 1) * estimate["down_later"])
     up = config.clients * config.rounds * estimate["up"]
     steps = config.clients * config.rounds * config.steps
-    tests = sum(
-        steps * len(plan.targets()[name])
-        for name, steps in (("given", plan.given.steps), ("aggregated", config.steps))
-    )
+    tests = (config.clients + config.newcomers) * (plan.given.steps + config.steps)
     rows = plan.site.test_rows()
     for line in (
         f"data: {dataset.source}, {len(dataset.train):,} training and {len(rows):,} test examples, "

@@ -54,18 +54,6 @@ class Plan:
             self.encoded_seed, self.given, aggregator, self.seed.labels, config.recipes_per_client
         )
 
-    def products(self, server: RecipeServer) -> dict[str, bytes]:
-        """What is tested at the end: the untrained seed and the protocol's products."""
-        untrained = encode_request(self.encoded_seed, b"", [self.given.replace(steps=0)])
-        return {"zero_shot": untrained, **server.products()}
-
-    def targets(self) -> dict[str, list[int]]:
-        """Partitions that grow each product: everybody, but the untrained seed only once."""
-        config = self.config
-        everybody = list(range(config.clients + config.newcomers))
-        first = config.clients if config.newcomers else 0
-        return {"zero_shot": [first], "given": everybody, "aggregated": everybody}
-
     def payload_estimate(self) -> dict[str, int]:
         """Payload bytes of one client: down in round 1 and later, up in each round."""
         recipes = [self.given] * self.config.recipes_per_client
@@ -97,6 +85,8 @@ def make_plan(config: RunConfig, progress: Progress | None = None) -> Plan:
             "raise the option or lower the recipe's"
         )
     model = stored.model if stored else config.model
+    if stored and config.model not in (model, RunConfig.model_fields["model"].default):
+        raise SeedError(f"the seed is for {model}, not {config.model}: leave out --model")
     config = config.parse(config.model_dump() | {"max_length": length, "model": model})
     dataset = open_dataset(config, progress)
     key = random_key(config.run_seed, "seed")
@@ -106,6 +96,6 @@ def make_plan(config: RunConfig, progress: Progress | None = None) -> Plan:
             f"the seed is for {seed.labels} classes, {dataset.source} has {dataset.labels}: "
             "give another --seed-file or --data"
         )
-    if seed.kind != "random":
+    if seed.kind != "random":  # refuse weights that do not fit before anything is written
         assemble(seed, find_model(seed.model, seed.labels).shapes())
     return Plan(config, given, seed, open_site(config))
