@@ -53,6 +53,9 @@ def run_app(app: typer.Typer, arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
+    except OSError as error:  # a path that cannot be reached, a full disk: the machine's, not ours
+        where = f": {error.filename}" if error.filename else ""
+        return _fail(f"{error.strerror or error}{where}; check the path and the disk", 2)
 
 
 def _fail(message: str, status: int) -> int:
@@ -134,5 +137,9 @@ def federated(
             flags = ", ".join("--" + name.replace("_", "-") for name in surplus)
             raise OutputError(f"--resume takes its options from the run: leave out {flags}")
     else:
-        given = (RunConfig.from_toml(Path(config)) if config else {}) | given
+        own = {"out": out, "quiet": quiet, "dry_run": dry_run}
+        given = (RunConfig.from_toml(Path(config), also=own) if config else {}) | given
+        out = out or given.pop("out", None)
+        quiet = bool(given.pop("quiet", False)) or quiet
+        dry_run = bool(given.pop("dry_run", False)) or dry_run
     run_command(given, out, resume, dry_run, quiet, Console())

@@ -3,21 +3,24 @@
 The command line, a TOML file and Flower's flat ``run_config`` all map to it, and only here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from fedseed.errors import ConfigError
 from fedseed.files import read_toml
 from fedseed.recipe import Recipe
 from fedseed.validation import first_problem
 
-EXECUTION = frozenset(
-    {"engine", "workers", "client_timeout", "out", "resume", "quiet", "dry_run", "config"}
-)
-"""Options that say how a run is executed: they change no result, unless a client is too slow."""
+EXECUTION = frozenset({"engine", "workers"})
+"""Options that say how a run is executed and change no result."""
+
+_QUICK = {
+    "clients": 4, "newcomers": 1, "rounds": 2, "steps": 15, "test_examples": 500,
+    "participants_test_examples": 200,
+}  # fmt: skip
 
 Cell = bool | float | int | str
 
@@ -25,7 +28,7 @@ Cell = bool | float | int | str
 class RunConfig(BaseModel):
     """A federated run. Field descriptions are the command line's help texts."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
 
     clients: int = Field(10, ge=1, le=1_000_000, description="Clients that take part.")
     rounds: int = Field(3, ge=1, le=100_000, description="Rounds of training.")
@@ -90,8 +93,8 @@ class RunConfig(BaseModel):
     )
     run_seed: int = Field(0, ge=0, lt=2**63, description="Seed of every random choice.")
     quick: bool = Field(
-        False, description="A small run to see that everything works: 4 clients, 1 newcomer, "
-        "2 rounds of 15 steps, 500 test examples. Its numbers mean little."
+        False, description="A small run to see that everything works: unless given otherwise 4 "
+        "clients, 1 newcomer, 2 rounds of 15 steps, 500 test examples. Its numbers mean little."
     )  # fmt: skip
     test_examples: int | None = Field(
         None, ge=2, description="Test on a fixed, stratified subset of this size."
@@ -105,6 +108,13 @@ class RunConfig(BaseModel):
     client_timeout: float | None = Field(
         None, gt=0, description="Seconds a client may take in one round; then it is left out."
     )
+
+    @field_validator("data", "model", "recipe", "seed_file")
+    @classmethod
+    def _is_a_path(cls, value: str | None) -> str | None:
+        if value is not None and (not value or "\0" in value):
+            raise ValueError("no name or path")
+        return value
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -136,11 +146,15 @@ class RunConfig(BaseModel):
         try:
             return cls(**{name: value for name, value in named.items() if value is not None})
         except ValidationError as error:
-            raise ConfigError(f"option {first_problem(error)}") from error
+            raise ConfigError(f"option {first_problem(error, dashes=True)}") from error
 
     @classmethod
-    def from_toml(cls, path: Path) -> dict[str, Any]:
+    def from_toml(cls, path: Path, also: Collection[str] = ()) -> dict[str, Any]:
         """Read option values from a TOML file, for :meth:`parse`.
+
+        Args:
+            path: the file.
+            also: further names that the command line knows.
 
         Raises:
             ConfigError: the file cannot be read or is not TOML, or names an unknown option.
@@ -148,7 +162,7 @@ class RunConfig(BaseModel):
         values = read_toml(path, "--config", ConfigError)
         named = {name.replace("-", "_"): value for name, value in values.items()}
         for name in named:
-            if name not in cls.model_fields:
+            if name not in cls.model_fields and name not in also:
                 raise ConfigError(f"--config {path}: unknown option '{name}': see --help")
         return named
 
@@ -169,14 +183,12 @@ class RunConfig(BaseModel):
         return cls.parse({name: value for name, value in run_config.items() if value != ""})
 
     def with_quick(self) -> Self:
-        """The configuration that runs: ``--quick`` replaced by what it stands for."""
+        """The configuration that runs: ``--quick`` shrinks what was left at its default."""
         if not self.quick:
             return self
-        small = {
-            "clients": min(self.clients, 4), "newcomers": min(self.newcomers, 1), "steps": 15,
-            "rounds": min(self.rounds, 2), "test_examples": 500, "participants_test_examples": 200,
-        }  # fmt: skip
-        return self.parse(self.model_dump() | small | {"min_clients": 1})
+        fields = type(self).model_fields
+        small = {n: v for n, v in _QUICK.items() if getattr(self, n) == fields[n].default}
+        return self.parse(self.model_dump() | small)
 
     def for_record(self) -> dict[str, Any]:
         """What decides the results: every option but those of execution."""

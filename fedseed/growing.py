@@ -4,8 +4,8 @@ import functools
 
 from torch import nn
 
+from fedseed.models.architecture import State
 from fedseed.models.registry import Model, build, find_model
-from fedseed.seeds.base import State
 from fedseed.seeds.codec import assemble, decode
 
 

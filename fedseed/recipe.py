@@ -24,7 +24,7 @@ RECIPE_BYTES = struct.calcsize(_FORMAT)
 class Recipe(BaseModel):
     """How to fine-tune a model on one shard. The defaults are the seed documents' recipe."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
 
     optimiser: Literal["adamw", "adam", "sgd"] = "adam"
     """``adamw`` (decoupled weight decay), ``adam`` or ``sgd`` (momentum 0.9)."""

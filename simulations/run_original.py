@@ -24,7 +24,7 @@ def main(
     from fedseed.config import RunConfig
     from fedseed.data.site import open_dataset
     from fedseed.results.display import make_display
-    from fedseed.results.folder import RECORD, make_folder
+    from fedseed.results.folder import RECORD, locked, make_folder
     from fedseed.results.table import percent
     from fedseed.studies.original import train_original
 
@@ -33,10 +33,11 @@ def main(
     dataset = open_dataset(config, display.tokenising)
     folder = make_folder(Path(out))
     try:
-        record = train_original(dataset, model, max_length, display.original)
+        with locked(folder):
+            record = train_original(dataset, model, max_length, display.original)
+            record.write(folder / RECORD)
     finally:
         display.stop()
-    record.write(folder / RECORD)
     found = record.results["original"]
     low, high = found["ci95"]
     print(

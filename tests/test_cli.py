@@ -84,7 +84,7 @@ def test_bad_data(command: Command, tmp_path: Path, content: bytes, says: str) -
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("learning_rate = -0.1", "learning-rate = -0.1"),
+        ("learning_rate = -0.1", "learning_rate = -0.1"),
         ("learning_rate = ", "is not TOML"),
         ("speed = 1", "unknown name 'speed'"),
     ],
@@ -126,8 +126,13 @@ def test_a_used_folder_is_kept(command: Command, tmp_path: Path) -> None:
 
 def test_resume_needs_a_run(command: Command, tmp_path: Path) -> None:
     refused(command(defaults=False, resume=tmp_path), "there is no record.json")
-    (tmp_path / "record.json").write_text("{")
-    refused(command(defaults=False, resume=tmp_path), "not a record")
+    for text, says in (
+        ("{", "not a record"),
+        ('{"schema": 1}', "not that of a federated run"),
+        ('{"schema": 1, "kind": "original", "status": "failed", "config": {}}', "not that of"),
+    ):
+        (tmp_path / "record.json").write_text(text)
+        refused(command(defaults=False, resume=tmp_path), says)
 
 
 def test_a_config_file_gives_the_same_options(command: Command, tmp_path: Path) -> None:
@@ -141,6 +146,25 @@ def test_a_config_file_gives_the_same_options(command: Command, tmp_path: Path) 
     assert "clients = 3" in out
     path.write_text("speed = 2\n")
     refused(command(config=path), "unknown option 'speed'")
+    path.write_text("clients = true\n")
+    refused(command(config=path, clients=None), "clients = True")
+    path.write_text(f'out = "{tmp_path / "here"}"\ndry-run = true\n')
+    status, out, _ = command(config=path)
+    assert status == 0
+    assert not (tmp_path / "here").exists()
+
+
+def test_quick_keeps_what_was_given() -> None:
+    config = RunConfig(quick=True, steps=5, clients=3).with_quick()
+    assert (config.steps, config.clients, config.rounds, config.test_examples) == (5, 3, 2, 500)
+    assert config.with_quick() == config
+
+
+def test_paths_that_cannot_be_reached(command: Command, tmp_path: Path) -> None:
+    refused(command(out=tmp_path / ("x" * 300)), "File name too long")
+    refused(command(data="y" * 300), "unknown data")
+    refused(command(data="~nobody-here/x.csv"), "unknown data")
+    refused(command(defaults=False, resume="z" * 300), "there is no record.json")
 
 
 def test_dry_run_writes_nothing(command: Command, tmp_path: Path) -> None:

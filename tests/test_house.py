@@ -70,7 +70,7 @@ def test_import_is_light() -> None:
 def test_no_pickle_no_remote_code(path: Path) -> None:
     assert not {"pickle", "cloudpickle", "joblib", "dill"} & imports(path)
     source = path.read_text()
-    assert "trust_remote_code" not in source
+    assert "trust_remote_code=True" not in source
     assert "torch.load" not in source
 
 

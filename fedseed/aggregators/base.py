@@ -84,18 +84,22 @@ def deal(recipes: Sequence[Recipe], cohort: Sequence[int], each: int, offset: in
     return {pid: [recipes[next(turns) % len(recipes)] for _ in range(each)] for pid in cohort}
 
 
+def capped(trials: Sequence[Trial]) -> list[tuple[Trial, float]]:
+    """Trials in order of partition, with weights of at most three times the median one."""
+    if not trials:
+        return []
+    cap = 3 * float(np.median([trial.weight for trial in trials]))
+    ordered = sorted(trials, key=lambda trial: (trial.partition_id, trial.recipe.encode()))
+    return [(trial, min(trial.weight, cap)) for trial in ordered]
+
+
 def weighted_losses(trials: Sequence[Trial]) -> Mapping[Recipe, tuple[float, float]]:
     """Weighted mean loss and total weight of every recipe.
 
-    No client counts for more than three times the median one, so that a claim of a million
-    examples steers nothing. Sums are taken in order of partition.
+    Weights are capped, so that a claim of a million examples steers nothing.
     """
-    if not trials:
-        return {}
-    cap = 3 * float(np.median([trial.weight for trial in trials]))
     sums: dict[Recipe, tuple[float, float]] = {}
-    for trial in sorted(trials, key=lambda trial: (trial.partition_id, trial.recipe.encode())):
-        weight = min(trial.weight, cap)
+    for trial, weight in capped(trials):
         loss, total = sums.get(trial.recipe, (0.0, 0.0))
         sums[trial.recipe] = (loss + weight * trial.loss, total + weight)
     return {recipe: (loss / total, total) for recipe, (loss, total) in sums.items()}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fedseed.aggregators.base import Proposals, RecipeAggregator, Trial, deal
+from fedseed.aggregators.base import Proposals, RecipeAggregator, Trial, capped, deal
 from fedseed.recipe import Recipe
 
 _POPULATION = 9
@@ -44,13 +44,12 @@ class ExponentiatedGradient(RecipeAggregator):
         """See :class:`RecipeAggregator`."""
         if not trials:
             return
-        ordered = sorted(trials, key=lambda trial: (trial.partition_id, trial.recipe.encode()))
-        cap = 3 * float(np.median([trial.weight for trial in ordered]))
-        weights = np.array([min(trial.weight, cap) for trial in ordered])
-        losses = np.array([trial.loss for trial in ordered])
+        ordered = capped(trials)
+        weights = np.array([weight for _, weight in ordered])
+        losses = np.array([trial.loss for trial, _ in ordered])
         baseline = float(weights @ losses / weights.sum())
         gradient = np.zeros(_POPULATION)
-        for trial, weight in zip(ordered, weights, strict=True):
+        for trial, weight in ordered:
             at = self._population.index(trial.recipe)
             self._tried.add(at)
             gradient[at] += weight * (trial.loss - baseline) / self._probability[at]

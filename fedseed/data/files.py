@@ -1,6 +1,8 @@
 """Reading tables (CSV, Parquet, JSON Lines) and aclImdb folders."""
 
 import hashlib
+import warnings
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -76,12 +78,17 @@ def read_table(
         elif name.endswith((".jsonl", ".jsonl.gz")):
             table = pandas.read_json(path, lines=True, dtype=False)
         elif name.endswith((".csv", ".csv.gz")):
-            table = pandas.read_csv(path, dtype=str, keep_default_na=False, na_values=[""])
+            with warnings.catch_warnings():
+                # A row with more fields than the header: a missing quote, not one to cut off.
+                warnings.simplefilter("error", pandas.errors.ParserWarning)
+                table = pandas.read_csv(
+                    path, dtype=str, keep_default_na=False, na_values=[""], index_col=False
+                )
         else:
             raise DataError(f"{name}: the name must end with {', '.join(TABLE_ENDINGS)}")
     except DataError:
         raise
-    except (ValueError, OSError, EOFError, LookupError) as error:
+    except (ValueError, OSError, EOFError, LookupError, zlib.error, Warning) as error:
         # pandas, pyarrow and the decoders all report bad content as one of these.
         reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
         raise DataError(f"{name} is not a readable table ({reason}): check the file") from error

@@ -47,6 +47,6 @@ def _word(value: object) -> str:
 
 def _order(name: str) -> tuple[int, int, str]:
     try:
-        return (0, int(name), "")
+        return (0, int(name), name)
     except ValueError:
         return (1, 0, name)

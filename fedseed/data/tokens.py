@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fedseed.data.sources import Source
 from fedseed.data.splits import Rows, content_digest, split
-from fedseed.errors import OutputError
+from fedseed.errors import ConfigError, OutputError
 from fedseed.files import new_folder
 
 _CACHE_VERSION = 3
@@ -116,7 +116,10 @@ def _fill(
     parts = split(found)
     texts = [found.texts[row] for row in parts.kept]
     labels = [found.labels[row] for row in parts.kept]
-    encoder = Tokenizer.from_file(str(tokenizer))
+    try:
+        encoder = Tokenizer.from_file(str(tokenizer))
+    except Exception as error:  # the library raises nothing more exact
+        raise ConfigError(f"{tokenizer} is not a tokenizer: {error}") from error
     encoder.enable_truncation(max_length)
     encoder.no_padding()
     dtype = np.uint16 if encoder.get_vocab_size() <= 65536 else np.uint32
@@ -153,5 +156,5 @@ def _open(folder: Path, name: str) -> Dataset:
             name, about["sha256"], tuple(about["classes"]), table,
             np.array(mapped("train")), np.array(mapped("test")), about["duplicates_dropped"],
         )  # fmt: skip
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, EOFError, ValueError, KeyError) as error:
         raise OutputError(f"the cached tokens in {folder} are damaged: delete it") from error

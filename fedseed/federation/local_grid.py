@@ -14,8 +14,10 @@ from flwr.app import Context, Message, RecordDict
 from flwr.serverapp import Grid
 from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
+from google.protobuf.message import DecodeError
 
 from fedseed.config import Cell
+from fedseed.errors import OutputError
 from fedseed.federation.executors import Executor, Result, Task
 from fedseed.federation.wire import (
     context_from_bytes,
@@ -140,7 +142,10 @@ class LocalGrid(Grid):
             )
             kept = self._state_file(node)
             if kept is not None and kept.exists():
-                context.state = context_from_bytes(kept.read_bytes()).state
+                try:
+                    context.state = context_from_bytes(kept.read_bytes()).state
+                except DecodeError as error:
+                    raise OutputError(f"{kept} is damaged: start the run again") from error
             self._contexts[node] = context_to_bytes(context)
         return self._contexts[node]
 

@@ -16,8 +16,10 @@ from fedseed.protocols.base import ProtocolServer, Report
 from fedseed.randomness import generator
 from fedseed.transcript import TRAIN, Exchange, Transcript, byte_sums
 
-_PATIENCE = 60.0
-"""Seconds to wait for the nodes to appear before a run is given up."""
+_PATIENCE = 300.0
+"""Seconds to wait for all nodes to answer before a run is given up."""
+_ASK_AGAIN = 20.0
+"""Seconds after which a node that has not answered is asked again."""
 _PAUSE = 0.05
 
 Requests = Mapping[tuple[str, int], bytes]
@@ -158,21 +160,21 @@ def discover(grid: Grid, partitions: int) -> dict[int, int]:
     """
     end = time.monotonic() + _PATIENCE
     found: dict[int, int] = {}
+    why = f"start {partitions} nodes (--clients and --newcomers together)"
     while len(found) < partitions and time.monotonic() < end:
         unknown = [node for node in grid.get_node_ids() if node not in found.values()]
         messages = [Message(RecordDict(), node, "query", group_id="0") for node in unknown]
-        for reply in grid.send_and_receive(messages, timeout=_PATIENCE):
+        for reply in grid.send_and_receive(messages, timeout=_ASK_AGAIN):
             if reply.has_content() and PARTITION in reply.content.metric_records:
                 pid = reply.content.metric_records[PARTITION][PARTITION]
                 found[int(pid)] = reply.metadata.src_node_id  # type: ignore[arg-type]
+            elif reply.has_error():
+                why = f"one says: {reply.error.reason}"
         if len(found) < partitions:
             time.sleep(_PAUSE)
     missing = [pid for pid in range(partitions) if pid not in found]
     if missing:
-        raise RunError(
-            f"partition(s) {missing[:10]} are on no node: start {partitions} nodes "
-            "(--clients and --newcomers together)"
-        )
+        raise RunError(f"partition(s) {missing[:10]} are on no node that answers: {why}")
     return dict(sorted(found.items()))
 
 

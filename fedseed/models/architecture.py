@@ -2,9 +2,14 @@
 
 import dataclasses
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fedseed.errors import ConfigError
 
 Shapes = dict[str, tuple[int, ...]]
+State = dict[str, NDArray[np.float32]]
+"""Weights by Hugging Face's names."""
 
 
 @dataclasses.dataclass(frozen=True)

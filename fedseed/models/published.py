@@ -6,6 +6,7 @@ Only safetensors weights are read, never pickles, and no code from a model folde
 import functools
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,8 @@ def model_folder(name: str) -> Path:
     """
     if name == "minilm":
         return bundled_folder()
-    folder = Path(name).expanduser()
-    if folder.is_dir():
+    folder = Path(os.path.expanduser(name))
+    if os.path.isdir(folder):
         return folder
     prepare_hub()
     from huggingface_hub import snapshot_download
@@ -78,10 +79,12 @@ def read_config(name: str) -> dict[str, Any]:
     """
     path = model_folder(name) / "config.json"
     try:
-        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return config
+        config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"{name} has no readable config.json: give a model folder") from error
+    if not isinstance(config, dict):
+        raise ConfigError(f"the config.json of {name} is not a table: give a model folder")
+    return config
 
 
 def lean_architecture(name: str, labels: int) -> Architecture | None:
@@ -94,6 +97,15 @@ def lean_architecture(name: str, labels: int) -> Architecture | None:
     )
     if not plain:
         return None
+    try:
+        return _architecture(name, labels, config)
+    except KeyError as error:
+        raise ConfigError(
+            f"the config.json of {name} lacks {error}: save the model again"
+        ) from error
+
+
+def _architecture(name: str, labels: int, config: dict[str, Any]) -> Architecture:
     return Architecture(
         name, config["num_hidden_layers"], config["hidden_size"], config["num_attention_heads"],
         config["intermediate_size"], labels, config["vocab_size"],

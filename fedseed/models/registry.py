@@ -4,17 +4,14 @@ import functools
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from fedseed.data.hub import first_line
 from fedseed.errors import ConfigError
-from fedseed.models.architecture import REGISTRY, Architecture, Shapes, architecture
+from fedseed.models.architecture import REGISTRY, Architecture, Shapes, State, architecture
 from fedseed.models.bert import BertClassifier
 from fedseed.models.published import lean_architecture, model_folder, read_config
-
-State = dict[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -27,7 +24,13 @@ class GenericModel:
     def _config(self) -> Any:
         from transformers import AutoConfig
 
-        config = AutoConfig.from_pretrained(model_folder(self.name), num_labels=self.labels)
+        folder = model_folder(self.name)
+        try:
+            config = AutoConfig.from_pretrained(
+                folder, num_labels=self.labels, trust_remote_code=False
+            )
+        except (ValueError, OSError, KeyError, TypeError) as error:
+            raise ConfigError(f"{self.name} is no model known here: {first_line(error)}") from error
         if config.pad_token_id is None:
             raise ConfigError(f"{self.name} has no padding token: give a model that has one")
         return config
@@ -37,9 +40,15 @@ class GenericModel:
         from transformers import AutoModelForSequenceClassification
 
         make: Any = AutoModelForSequenceClassification.from_config
+        config = self._config()
         with torch.device("meta"):
-            inner = make(self._config())
-        return _HuggingFaceClassifier(inner)
+            try:
+                inner = make(config)
+            except ValueError as error:
+                raise ConfigError(
+                    f"{self.name} is no sequence classifier: {first_line(error)}"
+                ) from error
+        return _HuggingFaceClassifier(inner, config.pad_token_id)
 
     def shapes(self) -> Shapes:
         """Name and shape of every parameter."""
@@ -56,8 +65,9 @@ Model = Architecture | GenericModel
 class _HuggingFaceClassifier(nn.Module):
     """Gives a Hugging Face classifier the interface of the lean one, names unchanged."""
 
-    def __init__(self, inner: nn.Module) -> None:
+    def __init__(self, inner: nn.Module, padding: int) -> None:
         super().__init__()
+        self._padding = padding
         self._inner = [inner]  # in a list, so that its names get no prefix
         for name, child in inner.named_children():
             self.add_module(name, child)
@@ -66,6 +76,7 @@ class _HuggingFaceClassifier(nn.Module):
         """Return the logits, shape ``(batch, labels)``; see BertClassifier."""
         places = torch.arange(input_ids.shape[1])
         mask = (places < lengths[:, None]).long()
+        input_ids = input_ids.masked_fill(mask == 0, self._padding)
         logits: Tensor = self._inner[0](input_ids=input_ids, attention_mask=mask).logits
         return logits
 
@@ -92,7 +103,10 @@ def max_tokens(name: str) -> int:
     if name in REGISTRY:
         return REGISTRY[name].positions
     config = read_config(name)
-    return int(config.get("max_position_embeddings", config.get("n_positions", 512)))
+    positions = int(config.get("max_position_embeddings", config.get("n_positions", 512)))
+    # The RoBERTa family numbers positions from the padding token's id plus one.
+    offset = "roberta" in str(config.get("model_type")) or config.get("model_type") == "camembert"
+    return positions - (int(config.get("pad_token_id", 1)) + 1 if offset else 0)
 
 
 def build(model: Model, state: State) -> nn.Module:

@@ -31,6 +31,7 @@ def write_figure(record: Mapping[str, Any], path: Path) -> None:
         f"{config['model']}, {config['clients']} clients, {len(record['rounds'])} rounds, "
         f"{data['source']}: only seeds, recipes and metrics travelled",
         fontsize=11,
+        parse_math=False,
     )
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=130, metadata={"Software": None})
@@ -43,6 +44,8 @@ def _tried(axes: "Axes", record: Mapping[str, Any]) -> None:
 
     colours = colormaps["viridis"]
     rounds = record["rounds"]
+    few = len(rounds) <= 5
+    named = range(len(rounds)) if few else (0, len(rounds) // 2, len(rounds) - 1)
     for number, result in enumerate(rounds):
         points = [
             (trial["learning_rate"], trial["validation_loss"])
@@ -55,7 +58,7 @@ def _tried(axes: "Axes", record: Mapping[str, Any]) -> None:
             rates, losses = zip(*points, strict=True)
             axes.scatter(
                 rates, losses, color=shade, s=34, alpha=0.85, edgecolors="white",
-                linewidths=0.5, label=f"round {result['round']}",
+                linewidths=0.5, label=f"round {result['round']}" if number in named else None,
             )  # fmt: skip
     for name, colour in (("given", _GIVEN), ("aggregated", _AGGREGATED)):
         rate = record["results"][name]["recipe"]["learning_rate"]

@@ -25,9 +25,9 @@ def make_folder(path: Path) -> Path:
     Raises:
         OutputError: it cannot be made or written, or holds a run already.
     """
-    if (path / RECORD).exists() or (path / TRANSCRIPT).exists():
-        raise OutputError(f"{path} holds a run already: choose another --out, or --resume it")
     try:
+        if (path / RECORD).exists() or (path / TRANSCRIPT).exists():
+            raise OutputError(f"{path} holds a run already: choose another --out, or --resume it")
         path.mkdir(parents=True, exist_ok=True)
         (path / _LOCK).touch()
     except OSError as error:
@@ -41,9 +41,12 @@ def interrupted_run(path: Path) -> dict[str, Any]:
     Raises:
         OutputError: there is no run in the folder, or it is finished.
     """
-    if not (path / RECORD).is_file():
+    if not os.path.isfile(path / RECORD):
         raise OutputError(f"--resume {path}: there is no {RECORD}: give the --out of a run")
     record = read_record(path / RECORD)
+    whole = {"status", "config", "provenance"} <= record.keys()
+    if not whole or record.get("kind") != "federated" or "seed" not in record["provenance"]:
+        raise OutputError(f"--resume {path}: its {RECORD} is not that of a federated run")
     if record["status"] == "completed":
         raise OutputError(f"--resume {path}: that run is complete; nothing is left to do")
     return record

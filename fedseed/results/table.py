@@ -5,6 +5,7 @@ from typing import Any
 
 from rich import box
 from rich.console import Group
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -104,7 +105,7 @@ def summary(record: Mapping[str, Any]) -> Group:
 def plan_table(counts: list[list[int]], classes: list[str], clients: int, most: int = 20) -> Table:
     """Examples of each class by client; the middle is left out when there are many."""
     table = _table("Examples by client")
-    for name in ("client", "examples", *classes):
+    for name in ("client", "examples", *(escape(name) for name in classes)):
         table.add_column(name, justify="right", no_wrap=True)
     shown = range(len(counts))
     skipped = len(counts) > most

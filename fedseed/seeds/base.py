@@ -6,13 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from fedseed.models.architecture import Shapes
-
-State = dict[str, NDArray[np.float32]]
-"""Weights by Hugging Face's names."""
+from fedseed.models.architecture import Shapes, State
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from fedseed.errors import SeedError
 from fedseed.files import write_bytes
-from fedseed.models.architecture import Shapes
-from fedseed.seeds.base import Seed, SeedKind, State
+from fedseed.models.architecture import Shapes, State
+from fedseed.seeds.base import Seed, SeedKind
 from fedseed.seeds.pretrained import PretrainedKind
 from fedseed.seeds.random import RandomKind
 

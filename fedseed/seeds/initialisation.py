@@ -9,8 +9,6 @@ is learnt from a random start; docs/decisions/initialisation.md has the measurem
 
 import math
 
-from fedseed.models.architecture import Architecture
-
 SCHEMES = ("bert", "scaled")
 """Names, in the order of their codes in a .fseed file: never reorder."""
 
@@ -49,8 +47,3 @@ def constant(name: str) -> float | None:
     if "LayerNorm.weight" in name:
         return 1.0
     return 0.0 if name.endswith(".bias") else None
-
-
-def drawn_tensors(shape: Architecture) -> list[str]:
-    """Names of the tensors that a scheme draws, in the architecture's order."""
-    return [name for name in shape.shapes() if constant(name) is None]

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from fedseed.errors import SeedError
-from fedseed.models.architecture import Shapes
+from fedseed.models.architecture import Shapes, State
 from fedseed.models.published import published_digest, published_weights
-from fedseed.seeds.base import Seed, SeedKind, State
+from fedseed.seeds.base import Seed, SeedKind
 from fedseed.seeds.random import draw
 
 _FORMAT = "<32sQ"

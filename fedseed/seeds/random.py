@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedseed.errors import SeedError
-from fedseed.models.architecture import FROM_PRNG, Shapes
-from fedseed.seeds.base import Seed, SeedKind, State
+from fedseed.models.architecture import FROM_PRNG, Shapes, State
+from fedseed.seeds.base import Seed, SeedKind
 from fedseed.seeds.counter import normal
 from fedseed.seeds.initialisation import SCHEMES, constant, standard_deviation
 

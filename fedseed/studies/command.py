@@ -63,7 +63,8 @@ def run_command(
     finally:
         display.stop()
     console.print(summary(record), highlight=False, soft_wrap=True)
-    console.print(f"record, figure, recipe and seed: {folder}", highlight=False, soft_wrap=True)
+    line = f"record, figure, recipe and seed: {folder}"
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def run_plan(plan: Plan, folder: Path, display: Any) -> dict[str, Any]:
@@ -130,6 +131,7 @@ def _print_plan(plan: Plan, console: Console) -> None:
         f"{estimate['up']}",
         f"weights in fp32 would be {plan.fp32_model_bytes():,} bytes each way",
     ):
-        console.print(line, highlight=False, soft_wrap=True)
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     for name, value in config.for_record().items():
-        console.print(f"  {name.replace('_', '-')} = {value}", highlight=False, soft_wrap=True)
+        line = f"  {name.replace('_', '-')} = {value}"
+        console.print(line, highlight=False, markup=False, soft_wrap=True)

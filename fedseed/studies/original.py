@@ -1,8 +1,8 @@
 """Originals: the reference models whose accuracy 100 % retention means."""
 
 import base64
+import contextlib
 import hashlib
-import json
 import math
 import time
 from collections.abc import Callable
@@ -21,6 +21,7 @@ from fedseed.evaluation.metrics import Accuracy, ClassCounts, accuracy
 from fedseed.files import write_text
 from fedseed.growing import grow
 from fedseed.models.architecture import FROM_PRNG
+from fedseed.models.published import tokenizer_file
 from fedseed.randomness import generator, random_key
 from fedseed.recipe import Recipe
 from fedseed.results.provenance import code, machine, packages, repository
@@ -41,8 +42,6 @@ class Original:
 
     name: str
     """Which weights, trained on what."""
-    where: str
-    """``official``, ``cache`` or ``trained``: where this run took it from."""
     correct: NDArray[np.bool_]
     """For every test row of the data set, in order."""
 
@@ -96,43 +95,48 @@ def find_original(
     key = _key(dataset, model, max_length)
     cached = cache_folder() / "originals" / f"{key}.json"
     official = sorted((repository() / "results" / "official").glob("original*/record.json"))
-    for path, where in [*((path, "official") for path in official), (cached, "cache")]:
-        found = _read(path, key, where, len(dataset.test))
+    for path in (*official, cached):
+        found = _read(path, key, len(dataset.test))
         if found is not None:
             return found
     record = train_original(dataset, model, max_length, progress)
-    try:
+    with contextlib.suppress(OSError, OutputError):  # a full disk costs the next run a minute
         cached.parent.mkdir(parents=True, exist_ok=True)
         write_text(cached, record.to_json())
-    except OSError as error:
-        raise OutputError(f"cannot write the cache {cached.parent}: {error.strerror}") from error
-    return _from_results(json.loads(record.to_json())["results"], "trained")
+    return _from_results(record.results)
+
+
+def _seed(dataset: Dataset, model: str) -> bytes:
+    return encode(start_seed(model, dataset.labels, "scaled", random_key(0, "original")))
 
 
 def _key(dataset: Dataset, model: str, max_length: int) -> str:
-    recipe = original_recipe(model, len(dataset.train), max_length)
-    test = hashlib.sha256(dataset.test.astype("<i8").tobytes()).hexdigest()
-    name = f"{dataset.sha256}/{test}/{model}/{dataset.labels}/{recipe.digest()}"
-    return hashlib.sha256(name.encode()).hexdigest()
+    """Digest of everything that decides the original: data, split, tokens, start and recipe."""
+    whole = hashlib.sha256(dataset.sha256.encode())
+    whole.update(dataset.test.astype("<i8").tobytes())
+    whole.update(hashlib.sha256(tokenizer_file(model).read_bytes()).digest())
+    whole.update(_seed(dataset, model))
+    whole.update(original_recipe(model, len(dataset.train), max_length).encode())
+    return whole.hexdigest()
 
 
-def _read(path: Path, key: str, where: str, tests: int) -> Original | None:
+def _read(path: Path, key: str, tests: int) -> Original | None:
     if not path.is_file():
         return None
     try:
         record = read_record(path)
         if record["kind"] != "original" or record["config"]["key"] != key:
             return None
-        found = _from_results(record["results"], where)
+        found = _from_results(record["results"])
     except (OutputError, KeyError, TypeError, ValueError):
         return None  # a damaged copy is as good as none: it is trained again
     return found if len(found.correct) == tests else None
 
 
-def _from_results(results: dict[str, Any], where: str) -> Original:
+def _from_results(results: dict[str, Any]) -> Original:
     bits = np.frombuffer(base64.b64decode(results["correct_bits"]), dtype=np.uint8)
     correct = np.unpackbits(bits)[: results["original"]["n"]].astype(bool)
-    return Original(results["original"]["name"], where, correct)
+    return Original(results["original"]["name"], correct)
 
 
 def train_original(
@@ -142,8 +146,7 @@ def train_original(
     torch.set_num_threads(1)
     started, clock = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), time.monotonic()
     recipe = original_recipe(model, len(dataset.train), max_length)
-    seed = start_seed(model, dataset.labels, "scaled", random_key(0, "original"))
-    module = grow(encode(seed))
+    module = grow(_seed(dataset, model))
 
     def report(step: int, _loss: float) -> None:
         if progress:
@@ -153,10 +156,11 @@ def train_original(
     fit(module, dataset.table, dataset.train, recipe, rng, report)
     labels = dataset.table.labels[dataset.test]
     right = predict(module, dataset.table, dataset.test, max_length).argmax(axis=1) == labels
-    name = f"{model}, {seed.kind} start, trained on all {len(dataset.train)} training examples"
+    start = "random" if model in FROM_PRNG else "pre-trained"
+    name = f"{model}, {start} start, trained on all {len(dataset.train)} training examples"
     results = {
         "original": {"name": name}
-        | Original(name, "", right).accuracy(dataset, dataset.test).to_record(),
+        | Original(name, right).accuracy(dataset, dataset.test).to_record(),
         "correct_bits": base64.b64encode(np.packbits(right).tobytes()).decode(),
     }
     key = _key(dataset, model, max_length)

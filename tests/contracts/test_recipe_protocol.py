@@ -84,6 +84,10 @@ def poison() -> list[bytes]:
         RecipeScore(False, 90, 0, 20, 15, 0.0, 0.5),
         RecipeScore(False, 90, 80, 2**32 - 1, 15, 0.0, 0.5),
         RecipeScore(True, 90, 80, 2**31, 0, math.inf, math.inf),
+        RecipeScore(False, 2**32 - 1, 80, 20, 15, 0.5, 0.5),
+        RecipeScore(False, 90, 80, 20, 15, 0.5, -7.0),
+        RecipeScore(False, 90, 80, 20, 0, 0.0, 0.5),  # all wrong, and yet no loss
+        RecipeScore(False, 90, 80, 20, 10, 0.3, 0.5),  # half wrong: at least ln(2) / 2
     ]
     negative = struct.pack("<BIiiIdf", 0, 90, -80, -20, 15, 0.0, 0.5)
     return [*(score.encode() for score in scores), negative, b"", b"x", GOOD.encode() * 2]

@@ -52,6 +52,12 @@ def test_named_columns_and_numeric_classes(tmp_path: Path) -> None:
     assert found.classes == ("9", "10", "11")
 
 
+def test_class_numbers_do_not_depend_on_the_hash_seed() -> None:
+    from fedseed.data.labels import to_class_numbers
+
+    assert to_class_numbers(["1", "01", "2"], "x") == ([1, 0, 2], ("01", "1", "2"))
+
+
 def test_bundled_is_found_without_importing_it() -> None:
     import sys
 
@@ -122,6 +128,8 @@ def test_hub_out_of_reach() -> None:
         ("a.jsonl", b'{"text": "a"', "not a readable table"),
         ("a.csv.gz", b"no gzip", "not a readable table"),
         ("a.txt", b"a text\n", "must end with"),
+        ("a.csv", b"text,label\nhello, world,1\nbye,0\n", "not a readable table"),
+        ("a.csv.gz", b"\x1f\x8b\x08\x00" + bytes(30), "not a readable table"),
         ("a.csv", b"text,label\n" + b"".join(b"t%d,l%d\n" % (n, n) for n in range(300)), "300"),
     ],
 )

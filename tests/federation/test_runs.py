@@ -1,5 +1,6 @@
 """Whole runs: the same bits for any number of workers, after a kill, and through ray."""
 
+import io
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from fedseed.config import RunConfig
 from fedseed.errors import RunError
@@ -242,10 +244,99 @@ def test_ray_ends_with_the_same_recipe_and_metrics(run: Run) -> None:
     assert abs(sizes[0] - sizes[1]) < 0.05 * sizes[0]  # ray's node ids are random numbers
 
 
-def test_no_newcomers(run: Run) -> None:
+def test_no_newcomers(run: Run, small: dict[str, Any]) -> None:
+    from fedseed.data.site import open_site
+    from fedseed.studies.original import find_original
+
     results = run(newcomers=0)["results"]
     assert results["aggregated"]["newcomers"] is None
-    assert results["retention"]["plain"]["aggregated"] > 0
+    plan = make_plan(RunConfig.parse(small | {"newcomers": 0}))
+    dataset = open_site(plan.config).dataset
+    same = find_original(dataset, "bert-tiny", 16).accuracy(dataset, plan.site.test_rows(0))
+    mean = results["aggregated"]["participants_mean"]["value"]
+    assert same.n == results["aggregated"]["participants_mean"]["n"]
+    assert results["retention"]["plain"]["aggregated"] == pytest.approx(mean / same.value)
+
+
+def test_the_rest_go_on_without_a_slow_client(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of three takes over the limit: a task that the executor reports as timed out."""
+    from fedseed.federation import executors
+
+    execute = executors.execute
+
+    def slow(app: Any, task: Any) -> Any:
+        message = executors.message_from_bytes(task.message)
+        pid = executors.context_from_bytes(task.context).node_config["partition-id"]
+        if (message.metadata.message_type, message.metadata.group_id, pid) == ("train", "1", 2):
+            return executors.Result(task, error=TimeoutError("took over 9 s"))
+        return execute(app, task)
+
+    monkeypatch.setattr(executors, "execute", slow)
+    record = run(min_clients=2)
+    assert [c["status"] for c in record["rounds"][0]["clients"]] == ["ok", "ok", "timeout"]
+    assert [c["status"] for c in record["rounds"][1]["clients"]] == ["ok", "ok", "ok"]
+    sizes = [e["payload_bytes"]["down"] for e in record["ledger"]["clients"]]
+    assert sizes[2] > sizes[0]  # it was sent the seed again
+
+
+def test_a_failed_run_can_be_taken_up_when_the_cause_is_gone(
+    run: Run, small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fedseed.studies.command import run_command
+
+    whole = run()
+
+    class Broken(client_module.RecipeClient):
+        def contribute(self, *arguments: Any) -> bytes:
+            raise RuntimeError("no battery")
+
+    with monkeypatch.context() as patch:
+        patch.setitem(client_module._CLIENTS, "recipe", Broken)
+        with pytest.raises(RunError, match="no battery"):
+            run()
+    out = tmp_path / "run1"
+    console = Console(file=io.StringIO())
+    run_command({"workers": 1}, None, str(out), False, True, console)
+    assert lasting(json.loads((out / "record.json").read_text())) == lasting(whole)
+
+
+def test_resume_refuses_other_inputs(run: Run, small: dict[str, Any], tmp_path: Path) -> None:
+    from fedseed.errors import OutputError
+    from fedseed.seeds.codec import write_seed
+    from fedseed.seeds.random import random_seed
+    from fedseed.studies.command import run_command
+
+    seed, recipe = tmp_path / "a.fseed", tmp_path / "r.toml"
+    write_seed(seed, random_seed("bert-tiny", 2, 1, "scaled"))
+    recipe.write_text("steps = 1\nmax_length = 16\n")
+    with pytest.raises(RunError):
+        run(drop_rate=1.0, seed_file=str(seed), recipe=str(recipe))
+
+    def resume() -> None:
+        console = Console(file=io.StringIO())
+        run_command({}, None, str(tmp_path / "run0"), False, True, console)
+
+    write_seed(seed, random_seed("bert-tiny", 2, 2, "scaled"))
+    with pytest.raises(OutputError, match="seed file has changed"):
+        resume()
+    write_seed(seed, random_seed("bert-tiny", 2, 1, "scaled"))
+    recipe.write_text("steps = 3\nmax_length = 16\n")
+    with pytest.raises(OutputError, match="recipe file has changed"):
+        resume()
+
+
+def test_names_that_look_like_markup(
+    small: dict[str, Any], tmp_path: Path, command: Callable[..., tuple[int, str, str]]
+) -> None:
+    path = tmp_path / "c$_$[x].csv"
+    lines = [f"word{n} thing,{('[/a]', '$_b$')[n % 2]}" for n in range(90)]
+    path.write_text("text,label\n" + "\n".join(lines) + "\n")
+    status, out, _ = command("--dry-run", data=path)
+    assert status == 0
+    assert "[/a]" in out
+    status, out, _ = command(data=path, out=tmp_path / "o[/u]")
+    assert status == 0
+    assert (tmp_path / "o[/u]" / "figure.png").stat().st_size > 10_000
 
 
 def test_more_classes_and_recipes(small: dict[str, Any], run: Run, tmp_path: Path) -> None:

@@ -58,6 +58,34 @@ def test_any_hugging_face_folder(tmp_path: Path) -> None:
     assert tokenizer_file(name).is_file()
 
 
+def test_padding_is_the_models_own(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    config = transformers.GPT2Config(
+        vocab_size=60, n_embd=16, n_layer=1, n_head=2, n_positions=32, num_labels=2,
+        pad_token_id=49,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    transformers.GPT2ForSequenceClassification(config).save_pretrained(tmp_path)
+    module = grow(encode(pretrained_seed(str(tmp_path), 2, 1))).eval()
+    alone = module(torch.tensor([[5, 6, 7]]), torch.tensor([3]))
+    padded = module(torch.tensor([[5, 6, 7, 0, 0], [1, 2, 3, 4, 5]]), torch.tensor([3, 5]))
+    assert torch.allclose(alone[0], padded[0], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        ("[]", "not a table"),
+        ('{"model_type": "bert"}', "lacks"),
+        ('{"model_type": "x"}', "no model"),
+    ],
+)
+def test_damaged_folders(tmp_path: Path, config: str, says: str) -> None:
+    (tmp_path / "config.json").write_text(config)
+    with pytest.raises(ConfigError, match=says):
+        find_model(str(tmp_path), 2).shapes()
+
+
 def test_dropout_is_the_recipes_not_the_folders(tmp_path: Path) -> None:
     from fedseed.training import set_dropout
 
