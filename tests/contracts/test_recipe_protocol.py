@@ -57,10 +57,26 @@ def test_a_digest_of_a_seed_never_sent() -> None:
         decode_request(encode_request(None, digest(SEED), RECIPES), {})
 
 
-@given(st.binary(max_size=200))
-def test_hostile_requests(payload: bytes) -> None:
-    with pytest.raises(WireError):
-        decode_request(payload, {"seed": SEED})
+def prefixes() -> st.SearchStrategy[bytes]:
+    """Beginnings that get ever further before something is wrong."""
+    known = b"\x00" + digest(SEED)
+    sent = b"\x01" + len(SEED).to_bytes(4, "little") + SEED
+    starts = [b"", b"\x00", b"\x01", known, sent, known + b"\x01", sent + b"\x02"]
+    return st.sampled_from([*starts, known + b"\x02" + Recipe().encode()])
+
+
+@given(prefixes(), st.binary(max_size=200))
+def test_hostile_requests(prefix: bytes, rest: bytes) -> None:
+    payload = prefix + rest
+    try:
+        seed, recipes = decode_request(payload, {"seed": SEED})
+    except WireError:
+        return
+    again = (
+        encode_request(seed, digest(seed), recipes),
+        encode_request(None, digest(SEED), recipes),
+    )
+    assert payload in again
 
 
 def test_clients_that_replied_get_the_digest_only() -> None:
@@ -156,15 +172,17 @@ def test_a_client_trains_scores_and_tells_nothing_else(small: dict[str, Any]) ->
         assert 0 < score.validation_loss < 2
 
 
-def test_divergence_is_reported_not_hidden(small: dict[str, Any]) -> None:
+def test_divergence_is_reported_not_hidden(
+    small: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fedseed.training import FitResult
+
     shard = open_site(RunConfig.parse(small)).shard(0)
-    wild = Recipe(
-        optimiser="sgd", learning_rate=10.0, embedding_multiplier=1000.0, steps=40, batch_size=4,
-        max_length=16,
-    )  # fmt: skip
-    request = encode_request(SEED, digest(SEED), [wild])
+    result = FitResult(steps=7, train_loss=math.nan, diverged=True)
+    monkeypatch.setattr("fedseed.protocols.recipe.fit", lambda *_: result)
+    request = encode_request(SEED, digest(SEED), [Recipe(max_length=16)])
     score = RecipeScore.decode(RecipeClient().contribute(request, shard, {}, generator(0, "t")))
-    assert score.diverged or score.validation_loss > math.log(2)
+    assert (score.diverged, score.steps, score.validation_loss) == (True, 7, math.inf)
 
 
 def test_products_grow_models(small: dict[str, Any]) -> None:
