@@ -44,7 +44,9 @@ def write_bytes(path: Path, content: bytes) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise OutputError(f"cannot write {path}: {error.strerror}; choose another --out") from error
+        raise OutputError(
+            f"cannot write {path}: {error.strerror}; make room, or choose another folder"
+        ) from error
 
 
 def write_text(path: Path, content: str) -> None:

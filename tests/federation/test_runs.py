@@ -216,7 +216,11 @@ def test_a_resumed_run_ends_with_the_same_bits(
 def test_ctrl_c(small: dict[str, Any], tmp_path: Path) -> None:
     out = tmp_path / "stopped"
     words = command_line(small, out, rounds=50, workers=2)
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    # Where the suite runs in the background, children inherit that Ctrl-C is ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    signal.signal(signal.SIGINT, before)
+    with process:
         transcript = out / "transcript.jsonl"
         while process.poll() is None and not transcript.exists():
             time.sleep(0.02)
