@@ -146,7 +146,7 @@ class RunConfig(BaseModel):
         try:
             return cls(**{name: value for name, value in named.items() if value is not None})
         except ValidationError as error:
-            raise ConfigError(f"option {first_problem(error, dashes=True)}") from error
+            raise ConfigError(first_problem(error, dashes=True)) from error
 
     @classmethod
     def from_toml(cls, path: Path, also: Collection[str] = ()) -> dict[str, Any]:
@@ -175,19 +175,22 @@ class RunConfig(BaseModel):
 
     @classmethod
     def from_run_config(cls, run_config: Mapping[str, Cell]) -> Self:
-        """Read Flower's flat ``run_config``; an empty string is an absent value.
+        """Read Flower's flat ``run_config``, in which every option has a value.
+
+        An empty string is an absent value; a default counts as not given.
 
         Raises:
             ConfigError: an unknown name or an impossible value.
         """
-        return cls.parse({name: value for name, value in run_config.items() if value != ""})
+        defaults = cls().to_run_config()
+        given = {n: value for n, value in run_config.items() if defaults.get(n) != value}
+        return cls.parse({name: value for name, value in given.items() if value != ""})
 
     def with_quick(self) -> Self:
-        """The configuration that runs: ``--quick`` shrinks what was left at its default."""
+        """The configuration that runs: ``--quick`` shrinks what was not given."""
         if not self.quick:
             return self
-        fields = type(self).model_fields
-        small = {n: v for n, v in _QUICK.items() if getattr(self, n) == fields[n].default}
+        small = {name: v for name, v in _QUICK.items() if name not in self.model_fields_set}
         return self.parse(self.model_dump() | small)
 
     def for_record(self) -> dict[str, Any]:

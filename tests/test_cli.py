@@ -155,9 +155,11 @@ def test_a_config_file_gives_the_same_options(command: Command, tmp_path: Path) 
 
 
 def test_quick_keeps_what_was_given() -> None:
-    config = RunConfig(quick=True, steps=5, clients=3).with_quick()
-    assert (config.steps, config.clients, config.rounds, config.test_examples) == (5, 3, 2, 500)
+    config = RunConfig(quick=True, steps=90, clients=3).with_quick()
+    assert (config.steps, config.clients, config.rounds, config.test_examples) == (90, 3, 2, 500)
     assert config.with_quick() == config
+    flat = RunConfig(quick=True, clients=3).to_run_config()
+    assert RunConfig.from_run_config(flat).with_quick().steps == 15
 
 
 def test_paths_that_cannot_be_reached(command: Command, tmp_path: Path) -> None:

@@ -91,7 +91,10 @@ def read_table(
     except (ValueError, OSError, EOFError, LookupError, zlib.error, Warning) as error:
         # pandas, pyarrow and the decoders all report bad content as one of these.
         reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
-        raise DataError(f"{name} is not a readable table ({reason}): check the file") from error
+        raise DataError(
+            f"{name} is not a readable table ({reason}): give comma-separated "
+            "UTF-8, Parquet or JSON Lines"
+        ) from error
     columns = [str(column) for column in table.columns]
     table.columns = pandas.Index(columns)
     text = find_column(columns, text_column, "text", name)

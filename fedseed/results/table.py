@@ -87,6 +87,8 @@ def summary(record: Mapping[str, Any]) -> Group:
             f"retention of the {words}: {percent(retention['plain'][name])} plainly, "
             f"{percent(corrected)} above chance"
         )
+    if retention["chance_corrected"]["aggregated"] is None:
+        lines.append("- above chance: the original itself is no better than guessing")
     sizes = ledger["fp32_model_bytes"]
     lines.append(f"* of one client in one round; the weights in fp32 would be {sizes:,} bytes")
     classes = record["provenance"]["dataset"]["classes"]
