@@ -17,6 +17,11 @@ exception is a programming error and keeps its traceback.
 """
 
 
+def first_line(error: Exception, longest: int = 160) -> str:
+    """The first line of another library's error, cut to ``longest`` characters."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:longest]
+
+
 class FedseedError(Exception):
     """Base class of all exceptions raised on purpose by fedseed."""
 

@@ -5,8 +5,12 @@ import warnings
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from fedseed.errors import DataError
+from fedseed.errors import DataError, first_line
+
+if TYPE_CHECKING:
+    import pandas
 
 TABLE_ENDINGS = (".csv", ".csv.gz", ".parquet", ".jsonl", ".jsonl.gz")
 _USUAL = {"text": ("text", "review", "sentence"), "label": ("label", "sentiment", "labels")}
@@ -67,36 +71,20 @@ def read_table(
     Raises:
         DataError: the file is empty or no such table, or a column or text is missing.
     """
-    import pandas
-
     name = path.name
     if path.stat().st_size == 0:
         raise DataError(f"{name} is empty: give a file with a text and a label column")
+    if not name.endswith(TABLE_ENDINGS):
+        raise DataError(f"{name}: the name must end with {', '.join(TABLE_ENDINGS)}")
     try:
-        if name.endswith(".parquet"):
-            table = pandas.read_parquet(path)
-        elif name.endswith((".jsonl", ".jsonl.gz")):
-            table = pandas.read_json(path, lines=True, dtype=False)
-        elif name.endswith((".csv", ".csv.gz")):
-            with warnings.catch_warnings():
-                # A row with more fields than the header: a missing quote, not one to cut off.
-                warnings.simplefilter("error", pandas.errors.ParserWarning)
-                table = pandas.read_csv(
-                    path, dtype=str, keep_default_na=False, na_values=[""], index_col=False
-                )
-        else:
-            raise DataError(f"{name}: the name must end with {', '.join(TABLE_ENDINGS)}")
-    except DataError:
-        raise
+        table = _read_frame(path)
     except (ValueError, OSError, EOFError, LookupError, zlib.error, Warning) as error:
         # pandas, pyarrow and the decoders all report bad content as one of these.
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
         raise DataError(
-            f"{name} is not a readable table ({reason}): give comma-separated "
+            f"{name} is not a readable table ({first_line(error, 120)}): give comma-separated "
             "UTF-8, Parquet or JSON Lines"
         ) from error
-    columns = [str(column) for column in table.columns]
-    table.columns = pandas.Index(columns)
+    columns = list(table.columns)
     text = find_column(columns, text_column, "text", name)
     label = find_column(columns, label_column, "label", name)
     if keep:
@@ -112,6 +100,25 @@ def read_table(
             f"({int(missing.sum())} such rows): fill them in or drop them"
         )
     return [str(value) for value in table[text]], list(table[label]), name
+
+
+def _read_frame(path: Path) -> "pandas.DataFrame":
+    """Read a table as its name says; column names become strings."""
+    import pandas
+
+    if path.name.endswith(".parquet"):
+        table = pandas.read_parquet(path)
+    elif path.name.endswith((".jsonl", ".jsonl.gz")):
+        table = pandas.read_json(path, lines=True, dtype=False)
+    else:
+        with warnings.catch_warnings():
+            # A row with more fields than the header: a missing quote, not one to cut off.
+            warnings.simplefilter("error", pandas.errors.ParserWarning)
+            table = pandas.read_csv(
+                path, dtype=str, keep_default_na=False, na_values=[""], index_col=False
+            )
+    table.columns = pandas.Index([str(column) for column in table.columns])
+    return table
 
 
 def read_acl_imdb(folder: Path) -> tuple[list[str], list[int], list[bool]]:

@@ -25,8 +25,3 @@ def prepare_hub() -> None:
         socket.create_connection((address.hostname or "", port), timeout=_PATIENCE).close()
     except OSError:
         os.environ["HF_HUB_OFFLINE"] = "1"
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an error of the hub's libraries, cut to 160 characters."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:160]

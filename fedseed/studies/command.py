@@ -88,8 +88,8 @@ def make_workload(plan: Plan) -> Workload:
     """How much work a plan is, for the time left."""
     config, site = plan.config, plan.site
     people = config.clients + config.newcomers
-    examples = sum(len(site.test_rows(pid)) for pid in range(people)) / people
-    test = examples / _EXAMPLES_PER_STEP
+    examples = config.clients * len(site.test_rows(0)) + config.newcomers * len(site.test_rows())
+    test = examples / people / _EXAMPLES_PER_STEP
     work = {"given": plan.given.steps + test, "aggregated": config.steps + test}
     return Workload(config.steps, config.rounds, config.clients, people, work)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fedseed.aggregators import AGGREGATORS, RecipeSpace
 from fedseed.config import RunConfig
-from fedseed.data.site import Site, open_dataset, open_site
+from fedseed.data.site import Site, make_site, open_dataset
 from fedseed.data.tokens import Progress
 from fedseed.errors import ConfigError, SeedError
 from fedseed.models.registry import find_model
@@ -98,4 +98,4 @@ def make_plan(config: RunConfig, progress: Progress | None = None) -> Plan:
         )
     if seed.kind != "random":  # refuse weights that do not fit before anything is written
         assemble(seed, find_model(seed.model, seed.labels).shapes())
-    return Plan(config, given, seed, open_site(config))
+    return Plan(config, given, seed, make_site(config, dataset))
