@@ -130,7 +130,7 @@ class BertClassifier(nn.Module):
 
     Attributes:
         dropout: probability used while ``training`` is true; 0 by default.
-        max_positions: longest text, in tokens.
+        shape: sizes of the network.
     """
 
     def __init__(self, shape: Architecture) -> None:
@@ -138,7 +138,7 @@ class BertClassifier(nn.Module):
         self.bert = _Bert(shape)
         self.classifier = nn.Linear(shape.hidden, shape.labels)
         self.dropout = 0.0
-        self.max_positions = shape.positions
+        self.shape = shape
 
     def forward(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
         """Return the logits.

@@ -153,7 +153,7 @@ def train_original(
             progress(step, recipe.steps)
 
     rng = generator(0, "original")
-    fit(module, dataset.table, dataset.train, recipe, rng, report)
+    fit(module, dataset.table, dataset.train, recipe, rng, progress=report)
     labels = dataset.table.labels[dataset.test]
     right = predict(module, dataset.table, dataset.test, max_length).argmax(axis=1) == labels
     start = "random" if model in FROM_PRNG else "pre-trained"

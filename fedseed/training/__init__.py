@@ -1,0 +1,10 @@
+"""Training and prediction: hand-written for the BERT family, generic for everything else."""
+
+from fedseed.training.compute import Compute, choose
+from fedseed.training.fit import FitJob, FitResult, can_be_stacked, fit, fit_together, predict
+from fedseed.training.generic import set_dropout
+
+__all__ = [
+    "Compute", "FitJob", "FitResult", "can_be_stacked", "choose", "fit", "fit_together", "predict",
+    "set_dropout",
+]  # fmt: skip

@@ -1,0 +1,52 @@
+"""Which examples a step trains on, and how they are laid out."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedseed.data.splits import Rows
+from fedseed.data.tokens import TokenTable
+
+
+def batches(rows: Rows, size: int, rng: np.random.Generator) -> Iterator[Rows]:
+    """Endless batches; an epoch's last, smaller batch is filled from the next epoch."""
+    waiting = np.empty(0, dtype=np.int64)
+    while True:
+        while len(waiting) < size:
+            waiting = np.concatenate([waiting, rng.permutation(rows)])
+        yield waiting[:size]
+        waiting = waiting[size:]
+
+
+def longest_first(table: TokenTable, rows: Rows, max_length: int) -> Rows:
+    """The same rows in order of their length, so that neighbours need little padding."""
+    order = np.argsort(-table.lengths(rows, max_length), kind="stable")
+    ordered: Rows = rows[order]
+    return ordered
+
+
+def chunks(lengths: NDArray[np.int64], budget: int) -> Iterator[slice]:
+    """Cut texts, longest first, into chunks of at most ``budget`` tokens, padding included.
+
+    Args:
+        lengths: tokens of each text.
+        budget: tokens; a single longer text makes a chunk of its own.
+    """
+    start = 0
+    while start < len(lengths):
+        end = start + max(1, budget // max(1, int(lengths[start])))
+        yield slice(start, min(end, len(lengths)))
+        start = end
+
+
+def stacked(
+    table: TokenTable, rows: Sequence[Rows], max_length: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Token ids and lengths of several models' batches, all padded to the longest text.
+
+    Returns:
+        Ids of shape ``(models, texts, tokens)`` and lengths of shape ``(models, texts)``.
+    """
+    ids, lengths = table.padded(np.concatenate(rows), max_length)
+    return ids.reshape(len(rows), -1, ids.shape[1]), lengths.reshape(len(rows), -1)

@@ -1,0 +1,171 @@
+"""Fine-tuning and prediction: the one path that every protocol and study uses."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional
+
+from fedseed.data.splits import Rows
+from fedseed.data.tokens import TokenTable
+from fedseed.recipe import Recipe
+from fedseed.training.batches import batches, chunks, longest_first
+from fedseed.training.compute import Compute
+from fedseed.training.generic import GenericPredictor, GenericTrainer
+from fedseed.training.lean_trainer import LeanPredictor, LeanTrainer, is_lean
+
+Progress = Callable[[int, float], None]
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What a fine-tuning run reports about itself."""
+
+    steps: int
+    """Optimiser steps taken; fewer than the recipe's when the loss left the finite numbers."""
+    train_loss: float
+    """Mean loss over the last tenth of the steps, nats; nan without a step."""
+    diverged: bool
+    """Whether the loss left the finite numbers."""
+
+
+@dataclass(frozen=True)
+class FitJob:
+    """One model to fine-tune in place."""
+
+    model: nn.Module
+    """Maps ``(input_ids, lengths)`` to logits of shape ``(batch, classes)``."""
+    table: TokenTable
+    rows: Rows
+    """Training rows of the table; every epoch visits each once, in a new order."""
+    recipe: Recipe
+    rng: np.random.Generator
+    """Decides the order of the examples and the dropout."""
+
+
+@dataclass
+class _Run:
+    """How far one job is."""
+
+    job: FitJob
+    losses: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.dropout_seed = int(self.job.rng.integers(2**63))
+        self.batches = batches(self.job.rows, self.job.recipe.batch_size, self.job.rng)
+
+    @property
+    def diverged(self) -> bool:
+        return bool(self.losses) and not math.isfinite(self.losses[-1])
+
+    def next_rows(self) -> Rows:
+        return longest_first(self.job.table, next(self.batches), self.job.recipe.max_length)
+
+    def result(self) -> FitResult:
+        tail = self.losses[-max(1, len(self.losses) // 10) :]
+        mean = float(np.mean(tail)) if tail else math.nan
+        return FitResult(len(self.losses), mean, self.diverged)
+
+
+def fit(
+    model: nn.Module,
+    table: TokenTable,
+    rows: Rows,
+    recipe: Recipe,
+    rng: np.random.Generator,
+    compute: Compute = Compute(),  # noqa: B008  # frozen
+    progress: Progress | None = None,
+) -> FitResult:
+    """Fine-tune a model in place; the same inputs give the same bits at one thread.
+
+    Args:
+        model: see :class:`FitJob`, as are table, rows, recipe and rng.
+        table: the tokens.
+        rows: training rows.
+        recipe: how to train.
+        rng: decides every random choice.
+        compute: precision and device.
+        progress: called with the steps done and the loss of the last one.
+
+    Returns:
+        Steps, loss and whether training diverged.
+    """
+    return fit_together([FitJob(model, table, rows, recipe, rng)], compute, progress)[0]
+
+
+def fit_together(
+    jobs: Sequence[FitJob], compute: Compute, progress: Progress | None = None
+) -> list[FitResult]:
+    """Fine-tune several models at once, as one stacked model; each gets its own result.
+
+    Args:
+        jobs: models of one architecture in the lean form when there is more than one, with
+            one table; their recipes may differ in rates, decay and smoothing only
+            (:func:`can_be_stacked`).
+        compute: precision and device.
+        progress: called with the steps done and the first job's loss.
+    """
+    runs = [_Run(job) for job in jobs]
+    recipe = jobs[0].recipe
+    models = [job.model for job in jobs if is_lean(job.model, job.recipe)]
+    if len(models) == len(jobs):
+        recipes = [job.recipe for job in jobs]
+        trainer: LeanTrainer | GenericTrainer = LeanTrainer(models, recipes, compute)
+    else:
+        assert len(jobs) == 1, "only lean models can be stacked"
+        trainer = GenericTrainer(jobs[0].model, recipe, compute, runs[0].dropout_seed)
+    for step in range(recipe.steps):
+        losses = trainer.step([run.next_rows() for run in runs], jobs[0].table)
+        for run, loss in zip(runs, losses, strict=True):
+            if not run.diverged:
+                run.losses.append(loss)
+        if all(run.diverged for run in runs):
+            break
+        if progress:
+            progress(step + 1, runs[0].losses[-1])
+    trainer.finish()
+    return [run.result() for run in runs]
+
+
+def can_be_stacked(first: FitJob, other: FitJob) -> bool:
+    """Whether two jobs can be one stacked model."""
+    free = {"learning_rate": 1e-3, "embedding_multiplier": 1.0, "label_smoothing": 0.0}
+    return (
+        is_lean(first.model, first.recipe)
+        and is_lean(other.model, other.recipe)
+        and first.model.shape == other.model.shape
+        and first.table is other.table
+        and first.recipe.replace(**free) == other.recipe.replace(**free)
+    )
+
+
+def predict(
+    model: nn.Module,
+    table: TokenTable,
+    rows: Rows,
+    max_length: int,
+    compute: Compute = Compute(),  # noqa: B008  # frozen
+) -> NDArray[np.float32]:
+    """Return the log-probabilities of some texts, shape ``(len(rows), classes)``.
+
+    Texts are taken in order of their length, so that little padding is computed; the result
+    is in the order of ``rows``.
+    """
+    lengths = table.lengths(rows, max_length)
+    order = np.argsort(-lengths, kind="stable")
+    logits: LeanPredictor | GenericPredictor
+    logits = LeanPredictor(model, compute) if is_lean(model) else GenericPredictor(model, compute)
+    parts: list[NDArray[np.float32]] = []
+    with torch.inference_mode():
+        for chunk in chunks(lengths[order], logits.tokens_at_once):
+            ids, sizes = table.padded(rows[order[chunk]], max_length)
+            found = logits(torch.from_numpy(ids), torch.from_numpy(sizes))
+            parts.append(functional.log_softmax(found.float(), dim=-1).cpu().numpy())
+    ordered = np.concatenate(parts)
+    out = np.empty_like(ordered)
+    out[order] = ordered
+    return out

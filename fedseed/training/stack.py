@@ -1,0 +1,122 @@
+"""The weights of one lean BERT, or of several, in one block of memory.
+
+All weights but the word embedding lie end to end in one array, matrices first: an optimiser
+step is a few operations on that array, and the query, key and value matrices of a layer are
+one matrix without being copied together.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from fedseed.models.architecture import Architecture, Shapes
+from fedseed.training.layers import Linear, Norm
+
+WORDS = "bert.embeddings.word_embeddings.weight"
+
+
+class WeightStack:
+    """Weights, gradients and a copy in the precision of computation.
+
+    Attributes:
+        weights: fp32, shape ``(models, size)``; biases and layer norms from ``matrices`` on.
+        gradients: of the same shape.
+        words: the word embeddings one below the other, shape ``(models * vocabulary, hidden)``;
+            with a single model on its own device the module's own tensor.
+    """
+
+    def __init__(
+        self,
+        modules: Sequence[nn.Module],
+        shape: Architecture,
+        device: torch.device,
+        precision: torch.dtype,
+    ) -> None:
+        """Copy the weights of some modules of one architecture."""
+        shapes = {name: size for name, size in shape.shapes().items() if name != WORDS}
+        order = sorted(shapes, key=lambda name: len(shapes[name]) == 1)  # stable: matrices first
+        self._places = _places(shapes, order)
+        self._shapes = shapes
+        self._order = order
+        self._eps = shape.layer_norm_eps
+        self.matrices = sum(_size(shapes[name]) for name in order if len(shapes[name]) > 1)
+        # On the CPU a single model goes without the models' dimension: its operators are faster.
+        self._lead = () if len(modules) == 1 and device.type == "cpu" else (len(modules),)
+        states = [dict(module.named_parameters()) for module in modules]
+        flat = [torch.cat([s[name].detach().reshape(-1) for name in order]) for s in states]
+        self.weights = torch.stack(flat).to(device)
+        self.gradients = torch.zeros_like(self.weights)
+        self.computed = self.weights.to(precision)
+        tables = [state[WORDS].detach() for state in states]
+        self.words = (tables[0] if len(tables) == 1 else torch.cat(tables)).to(device)
+
+    def refresh(self) -> None:
+        """Bring the copy for computation up to date."""
+        if self.computed is not self.weights:
+            self.computed.copy_(self.weights)
+
+    def write_back(self, modules: Sequence[nn.Module]) -> None:
+        """Copy the weights into the modules that they came from."""
+        tables = self.words.view(len(modules), -1, self.words.shape[-1])
+        with torch.no_grad():
+            for number, module in enumerate(modules):
+                for name, parameter in module.named_parameters():
+                    if name == WORDS:
+                        if parameter.data_ptr() != tables[number].data_ptr():
+                            parameter.copy_(tables[number])
+                        continue
+                    start = self._places[name]
+                    part = self.weights[number, start : start + parameter.numel()]
+                    parameter.copy_(part.view(parameter.shape))
+
+    def linear(self, *names: str) -> Linear:
+        """One projection; several names are projections side by side in memory."""
+        weights = [f"{name}.weight" for name in names]
+        biases = [f"{name}.bias" for name in names]
+        return Linear(
+            self._view(self.computed, weights),
+            self._view(self.computed, biases),
+            self._view(self.gradients, weights),
+            self._view(self.gradients, biases),
+        )
+
+    def norm(self, name: str) -> Norm:
+        """One layer norm, whose weights stay in fp32."""
+        weight, bias = [f"{name}.weight"], [f"{name}.bias"]
+        return Norm(
+            self._view(self.weights, weight),
+            self._view(self.weights, bias),
+            self._view(self.gradients, weight),
+            self._view(self.gradients, bias),
+            self._eps,
+        )
+
+    def matrix(self, name: str) -> tuple[Tensor, Tensor]:
+        """One matrix in fp32, and its gradient."""
+        return self._view(self.weights, [name]), self._view(self.gradients, [name])
+
+    def _view(self, block: Tensor, names: Sequence[str]) -> Tensor:
+        """Neighbours in the block as one array; a bias gets a dimension for the tokens."""
+        shape = self._shapes[names[0]]
+        start = self._places[names[0]]
+        part = block[:, start : start + len(names) * _size(shape)]
+        if len(shape) == 1:
+            return part.view(*self._lead, 1, -1)
+        return part.view(*self._lead, len(names) * shape[0], shape[1])
+
+
+def _places(shapes: Shapes, order: Sequence[str]) -> dict[str, int]:
+    places: dict[str, int] = {}
+    at = 0
+    for name in order:
+        places[name] = at
+        at += _size(shapes[name])
+    return places
+
+
+def _size(shape: Sequence[int]) -> int:
+    size = 1
+    for length in shape:
+        size *= length
+    return size

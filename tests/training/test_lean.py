@@ -1,0 +1,113 @@
+"""The hand-written forward and backward are Hugging Face's, for one model and for a stack."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn import functional
+
+from fedseed.models.architecture import Architecture
+from fedseed.models.bert import BertClassifier
+from fedseed.training.lean import LeanBert
+from fedseed.training.stack import WORDS, WeightStack
+
+transformers = pytest.importorskip("transformers")
+SMALL = Architecture("small", 3, 32, 4, 64, labels=3, vocabulary=50, positions=24)
+
+
+def models(shape: Architecture, seed: int) -> tuple[BertClassifier, Any]:
+    """The same random weights in our module and in theirs."""
+    config = transformers.BertConfig(
+        vocab_size=shape.vocabulary, hidden_size=shape.hidden, num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads, intermediate_size=shape.intermediate,
+        num_labels=shape.labels, max_position_embeddings=shape.positions,
+        hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+    )  # fmt: skip
+    theirs = transformers.BertForSequenceClassification(config)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():  # far from zero biases, where a missing term would not show
+        for parameter in theirs.parameters():
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
+    ours = BertClassifier(shape)
+    ours.load_state_dict(theirs.state_dict(), strict=False)
+    return ours, theirs
+
+
+def lean_gradients(
+    modules: list[BertClassifier], ids: Tensor, lengths: Tensor, labels: Tensor
+) -> tuple[Tensor, list[dict[str, Tensor]]]:
+    """Logits ``(models, texts, labels)`` and each model's gradients, by name."""
+    shape = modules[0].shape
+    stack = WeightStack(modules, shape, torch.device("cpu"), torch.float32)
+    bert = LeanBert(stack, shape)
+    offset = shape.vocabulary * torch.arange(len(modules))[:, None, None]
+    words = functional.embedding(ids + offset, stack.words)
+    single = len(modules) == 1
+    logits = bert.forward(words[0] if single else words, lengths[0] if single else lengths)
+    logits = logits.reshape(len(modules), -1, shape.labels)
+    targets = functional.one_hot(labels, shape.labels)
+    gradient = (logits.softmax(-1) - targets) / ids.shape[1]
+    inner = bert.backward(gradient[0] if single else gradient).view(*ids.shape, -1)
+    found: list[dict[str, Tensor]] = []
+    stack.weights.copy_(stack.gradients)
+    for number in range(len(modules)):
+        table = torch.zeros(shape.vocabulary, shape.hidden)
+        table.index_add_(0, ids[number].reshape(-1), inner[number].reshape(-1, shape.hidden))
+        found.append({WORDS: table})
+    stack.words = torch.cat([own[WORDS] for own in found])
+    holders = [BertClassifier(shape) for _ in modules]
+    stack.write_back(holders)
+    for own, holder in zip(found, holders, strict=True):
+        own |= {name: part.detach() for name, part in holder.named_parameters()}
+    return logits, found
+
+
+def their_gradients(
+    theirs: Any, ids: Tensor, lengths: Tensor, labels: Tensor
+) -> tuple[Tensor, dict[str, Tensor]]:
+    mask = (torch.arange(ids.shape[1]) < lengths[:, None]).long()
+    theirs.zero_grad()
+    logits = theirs(input_ids=ids, attention_mask=mask).logits
+    functional.cross_entropy(logits, labels).backward()
+    return logits, {name: part.grad for name, part in theirs.named_parameters()}
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    lengths=st.lists(st.integers(2, 24), min_size=1, max_size=6),
+    count=st.integers(1, 3),
+    seed=st.integers(0, 99),
+)
+def test_logits_and_every_gradient(lengths: list[int], count: int, seed: int) -> None:
+    pairs = [models(SMALL, seed + number) for number in range(count)]
+    draws = torch.Generator().manual_seed(seed)
+    sizes = torch.tensor([np.roll(lengths, number).tolist() for number in range(count)])
+    ids = torch.randint(1, 50, (count, len(lengths), max(lengths)), generator=draws)
+    ids *= torch.arange(max(lengths)) < sizes[..., None]
+    labels = torch.randint(0, 3, (count, len(lengths)), generator=draws)
+    logits, gradients = lean_gradients([ours for ours, _ in pairs], ids, sizes, labels)
+    for number, (_, theirs) in enumerate(pairs):
+        wanted, expected = their_gradients(theirs, ids[number], sizes[number], labels[number])
+        assert torch.allclose(logits[number], wanted, atol=1e-5)
+        assert set(expected) == set(gradients[number])
+        for name, part in gradients[number].items():
+            assert torch.allclose(part, expected[name], atol=1e-5), name
+
+
+def test_bert_tiny_at_its_real_size() -> None:
+    shape = Architecture("bert-tiny", 2, 128, 2, 512)
+    ours, theirs = models(shape, 1)
+    draws = torch.Generator().manual_seed(1)
+    ids = torch.randint(1, 30_000, (4, 128), generator=draws)
+    lengths = torch.tensor([128, 128, 90, 12])
+    ids *= torch.arange(128) < lengths[:, None]
+    labels = torch.tensor([0, 1, 1, 0])
+    logits, (gradients,) = lean_gradients([ours], ids[None], lengths[None], labels[None])
+    wanted, expected = their_gradients(theirs, ids, lengths, labels)
+    assert torch.allclose(logits[0], wanted, atol=1e-5)
+    for name, part in gradients.items():
+        assert torch.allclose(part, expected[name], atol=1e-5), name
