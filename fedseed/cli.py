@@ -13,6 +13,7 @@ from rich.console import Console
 
 from fedseed.config import RunConfig
 from fedseed.errors import FedseedError, InputError, OutputError
+from fedseed.federation.workers import start_early
 
 INTERRUPTED = 130
 PIPE_CLOSED = 141
@@ -127,8 +128,6 @@ def federated(
     A server broadcasts a seed and recipes; clients assemble the model, fine-tune it on their
     own texts and send back metrics. The server aggregates recipes, never weights.
     """
-    from fedseed.studies.command import run_command
-
     given = {name: value for name, value in options.items() if value is not None}
     if resume is not None:
         surplus = sorted(set(given) - {"workers"})
@@ -142,4 +141,14 @@ def federated(
         out = out or given.pop("out", None)
         quiet = bool(given.pop("quiet", False)) or quiet
         dry_run = bool(given.pop("dry_run", False)) or dry_run
+    if not dry_run and (resume is not None or _has_workers(given)):
+        start_early()
+    from fedseed.studies.command import run_command
+
     run_command(given, out, resume, dry_run, quiet, Console())
+
+
+def _has_workers(options: Mapping[str, Any]) -> bool:
+    local = options.get("engine", "local") == "local"
+    on_cpu = not str(options.get("device", "")).startswith("cuda")
+    return local and on_cpu and options.get("workers") != 1

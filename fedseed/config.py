@@ -36,7 +36,10 @@ class RunConfig(BaseModel):
         2, ge=0, le=10_000, description="Further clients that take part in no round and grow "
         "their model from the final seed and recipe."
     )  # fmt: skip
-    protocol: str = Field("recipe", description="What travels: recipe.")
+    cohort: int | None = Field(
+        None, ge=1, description="Clients drawn for each round; without it all of them."
+    )
+    protocol: str = Field("recipe", description="What travels: recipe or weights.")
     model: str = Field(
         "bert-tiny", description="bert-tiny, bert-mini, bert-small (random start), minilm "
         "(pre-trained), or a Hugging Face id or folder of a sequence classifier."
@@ -99,6 +102,22 @@ class RunConfig(BaseModel):
     test_examples: int | None = Field(
         None, ge=2, description="Test on a fixed, stratified subset of this size."
     )
+    test_every: int | None = Field(
+        None, ge=1, description="Test the server's model on the common test split after every "
+        "so many rounds, under a protocol in which the server has one."
+    )  # fmt: skip
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="Precision of training and testing: auto takes bf16 where the "
+        "processor multiplies bf16 matrices in units of their own (AMX, CUDA), else fp32."
+    )  # fmt: skip
+    device: str = Field(
+        "auto", pattern=r"^(auto|cpu|cuda(:\d{1,3})?)$", description="auto, cpu, cuda or cuda:1; "
+        "on a GPU clients train together as one stacked model."
+    )  # fmt: skip
+    compile: bool = Field(
+        False, description="Pass models outside the BERT family through torch.compile: a start "
+        "of half a minute, kept in its cache, for faster steps."
+    )  # fmt: skip
     engine: Literal["local", "ray"] = Field(
         "local", description="local (in process or worker processes) or ray (Flower's simulation)."
     )
@@ -129,11 +148,18 @@ class RunConfig(BaseModel):
         ):
             if value not in known:
                 raise ValueError(f"unknown {option} '{value}': choose from {', '.join(known)}")
-        if self.min_clients > self.clients:
-            raise ValueError("--min-clients is larger than --clients: lower it")
+        if self.min_clients > self.cohort_size:
+            raise ValueError("--min-clients is larger than --clients or --cohort: lower it")
+        if self.cohort_size > self.clients:
+            raise ValueError("--cohort is larger than --clients: lower it")
         if self.steps < self.recipes_per_client:
             raise ValueError("--recipes-per-client is larger than --steps: lower it")
         return self
+
+    @property
+    def cohort_size(self) -> int:
+        """Clients in one round."""
+        return self.clients if self.cohort is None else self.cohort
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Self:

@@ -2,8 +2,11 @@
 
 import functools
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
+from fedseed.errors import WireError
 from fedseed.models.architecture import State
 from fedseed.models.registry import Model, build, find_model
 from fedseed.seeds.codec import assemble, decode
@@ -25,3 +28,25 @@ def grow(encoded: bytes) -> nn.Module:
     """
     model, state = _assembled(encoded)
     return build(model, state)
+
+
+def grow_with(encoded: bytes, weights: NDArray[np.float32]) -> nn.Module:
+    """Make the model that a seed names with other weights.
+
+    Args:
+        encoded: the seed.
+        weights: all weights end to end, in the architecture's order.
+
+    Raises:
+        SeedError, ConfigError: see :func:`grow`.
+        WireError: the model has another number of weights.
+    """
+    seed = decode(encoded)
+    model = find_model(seed.model, seed.labels)
+    shapes = model.shapes()
+    sizes = [int(np.prod(shape)) for shape in shapes.values()]
+    if sum(sizes) != len(weights):
+        raise WireError(f"{len(weights)} weights do not fit {model.name}, which has {sum(sizes)}")
+    parts = np.split(weights, np.cumsum(sizes)[:-1])
+    named = zip(shapes.items(), parts, strict=True)
+    return build(model, {name: part.reshape(shape) for (name, shape), part in named})

@@ -4,9 +4,11 @@ The byte ledger and every attack read a transcript and nothing else.
 """
 
 import base64
+import functools
+import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from fedseed.errors import OutputError
 from fedseed.files import write_text
 
 TRAIN, EVALUATE = "train", "evaluate"
+KEPT_BYTES = 1 << 16
+"""Larger payloads (weights) are in the file by length and sha256 only."""
 
 
 @dataclass(frozen=True)
@@ -37,16 +41,43 @@ class Exchange:
     """Length of the reply as serialised; 0 without one."""
     reason: str = ""
     """Why there is no reply."""
+    left_out: tuple[tuple[str, int, str], ...] = ()
+    """``down`` or ``up``, length and sha256 of the payloads that were too large to keep."""
+
+    @property
+    def payload_bytes(self) -> dict[str, int]:
+        """Lengths of both payloads as they travelled."""
+        lengths = {"down": len(self.down), "up": len(self.up)}
+        return lengths | {name: length for name, length, _ in self.left_out}
+
+    @functools.cached_property
+    def shrunk(self) -> "Exchange":
+        """The same exchange without payloads that are too large to keep."""
+        large = {n: p for n, p in (("down", self.down), ("up", self.up)) if len(p) > KEPT_BYTES}
+        if not large:
+            return self
+        sums = [
+            (n, len(p), _digest_down(p) if n == "down" else _digest(p)) for n, p in large.items()
+        ]
+        return replace(
+            self,
+            down=b"" if "down" in large else self.down,
+            up=b"" if "up" in large else self.up,
+            left_out=(*self.left_out, *sums),
+        )
 
     def to_line(self) -> str:
-        """Return one line of JSON."""
+        """Return one line of JSON, without payloads that are too large to keep."""
+        own = self.shrunk
+        left_out = {name: {"bytes": size, "sha256": sha} for name, size, sha in own.left_out}
         return json.dumps(
             {
-                "phase": self.phase, "group": self.group, "partition_id": self.partition_id,
-                "status": self.status, "down": base64.b64encode(self.down).decode(),
-                "down_message_bytes": self.down_message_bytes,
-                "up": base64.b64encode(self.up).decode(),
-                "up_message_bytes": self.up_message_bytes, "reason": self.reason,
+                "phase": own.phase, "group": own.group, "partition_id": own.partition_id,
+                "status": own.status, "down": base64.b64encode(own.down).decode(),
+                "down_message_bytes": own.down_message_bytes,
+                "up": base64.b64encode(own.up).decode(),
+                "up_message_bytes": own.up_message_bytes, "reason": own.reason,
+                **({"left_out": left_out} if left_out else {}),
             }
         )  # fmt: skip
 
@@ -56,7 +87,17 @@ class Exchange:
         values = json.loads(line)
         values["down"] = base64.b64decode(values["down"], validate=True)
         values["up"] = base64.b64decode(values["up"], validate=True)
-        return cls(**values)
+        left_out = dict(values.pop("left_out", {}))
+        sums = tuple((name, int(x["bytes"]), str(x["sha256"])) for name, x in left_out.items())
+        return cls(**values, left_out=sums)
+
+
+def _digest(payload: bytes) -> str:
+    return hashlib.sha256(payload).hexdigest()
+
+
+_digest_down = functools.lru_cache(maxsize=1)(_digest)
+"""A server sends all clients of a round the same large payload."""
 
 
 class Transcript:
@@ -113,6 +154,26 @@ class Transcript:
             self._exchanges = kept
             self._rewrite()
 
+    def forget_after(self, round_number: int) -> None:
+        """Drop exchanges of later rounds whose payloads are needed but were not kept.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        kept = [
+            e
+            for e in self._exchanges
+            if e.phase != TRAIN or int(e.group) <= round_number or not e.left_out
+        ]
+        if len(kept) < len(self._exchanges):
+            # Test runs were those of a server that got further than its checkpoint.
+            self._exchanges = [e for e in kept if e.phase == TRAIN]
+            self._rewrite()
+
+    def shrink(self) -> None:
+        """Let go of payloads that are too large to keep: nobody needs them any more."""
+        self._exchanges = [e.shrunk for e in self._exchanges]
+
     def add(self, exchange: Exchange) -> None:
         """Append an exchange, to the file at once.
 
@@ -146,8 +207,8 @@ def byte_sums(exchanges: list[Exchange]) -> dict[str, dict[str, int]]:
     """Payload and message bytes of some exchanges, down and up."""
     return {
         "payload_bytes": {
-            "down": sum(len(e.down) for e in exchanges),
-            "up": sum(len(e.up) for e in exchanges),
+            "down": sum(e.payload_bytes["down"] for e in exchanges),
+            "up": sum(e.payload_bytes["up"] for e in exchanges),
         },
         "message_bytes": {
             "down": sum(e.down_message_bytes for e in exchanges),
@@ -175,23 +236,22 @@ def ledger(transcript: Transcript, fp32_model_bytes: int) -> dict[str, Any]:
             "up": max(up for _, up in sizes),
         }
     groups = transcript.groups(TRAIN)
-    clients = sorted({e.partition_id for e in train})
+    clients: dict[int, list[Exchange]] = {}
+    for exchange in sorted(train, key=lambda e: e.partition_id):
+        clients.setdefault(exchange.partition_id, []).append(exchange)
     return sums | {
         "fp32_model_bytes": fp32_model_bytes,
         "rounds": [
             {"round": int(group), **byte_sums([e for e in train if e.group == group])}
             for group in groups
         ],
-        "clients": [
-            {"partition_id": pid, **byte_sums([e for e in train if e.partition_id == pid])}
-            for pid in clients
-        ],
+        "clients": [{"partition_id": pid, **byte_sums(own)} for pid, own in clients.items()],
         "evaluation": byte_sums([e for e in transcript if e.phase == EVALUATE]),
     }
 
 
 def _payload_sizes(exchange: Exchange) -> tuple[int, int]:
-    return len(exchange.down), len(exchange.up)
+    return exchange.payload_bytes["down"], exchange.payload_bytes["up"]
 
 
 def _message_sizes(exchange: Exchange) -> tuple[int, int]:

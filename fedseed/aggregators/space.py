@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import qmc
 
 from fedseed.recipe import Recipe
 
@@ -58,6 +57,8 @@ class RecipeSpace:
 
     def spread(self, count: int, rng: np.random.Generator) -> Points:
         """``count`` points that cover the box evenly (Latin hypercube, McKay et al. 1979)."""
+        from scipy.stats import qmc  # here, because clients need not wait for it
+
         unit = qmc.LatinHypercube(d=2, rng=rng).random(count)
         return self.low + unit * (self.high - self.low)
 

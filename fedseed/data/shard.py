@@ -24,11 +24,11 @@ class Shard:
 def make_shard(
     table: TokenTable, rows: Rows, validation_share: float, rng: np.random.Generator
 ) -> Shard:
-    """Split one client's rows into train and validation, at least one row each.
+    """Split one client's rows into train and validation, at least one row each if there are two.
 
     Args:
         table: the data set's tokens.
-        rows: the client's rows, at least two.
+        rows: the client's rows, at least one; a single one is for training.
         validation_share: share of the rows kept for validation, in (0, 1).
         rng: the client's generator of this choice.
     """

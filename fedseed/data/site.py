@@ -47,10 +47,14 @@ class Site:
 
         Participants use a fixed subset, which every participant shares.
         """
-        rows = subset(self.dataset, self.dataset.test, self.config.test_examples)
-        if partition_id is None or partition_id >= self.config.clients:
-            return rows
-        return subset(self.dataset, rows, self.config.participants_test_examples)
+        whole, shared = self._test_rows
+        newcomer = partition_id is None or partition_id >= self.config.clients
+        return whole if newcomer else shared
+
+    @functools.cached_property
+    def _test_rows(self) -> tuple[Rows, Rows]:
+        whole = subset(self.dataset, self.dataset.test, self.config.test_examples)
+        return whole, subset(self.dataset, whole, self.config.participants_test_examples)
 
     def label_counts(self) -> list[list[int]]:
         """Examples of each class by partition."""
@@ -113,6 +117,6 @@ def make_site(config: RunConfig, dataset: Dataset) -> Site:
     parts = partition(
         dataset.table.labels, dataset.train, config.clients + config.newcomers, config.partition,
         generator(config.run_seed, "partition"), alpha=config.alpha,
-        shards_per_client=config.shards_per_client,
+        shards_per_client=config.shards_per_client, minimum=1,
     )  # fmt: skip
     return Site(config, dataset, tuple(parts))

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
 from fedseed.errors import DataError
 
@@ -104,5 +103,7 @@ def accuracy(models: Sequence[ClassCounts]) -> Accuracy:
 
 def wilson(successes: int, n: int) -> tuple[float, float]:
     """Wilson's 95 % interval of a share (Wilson 1927)."""
+    from scipy.stats import binomtest  # here, because clients that only count need not wait for it
+
     interval = binomtest(successes, n).proportion_ci(0.95, method="wilson")
     return float(interval.low), float(interval.high)

@@ -14,10 +14,11 @@ from fedseed.evaluation.metrics import ClassCounts, count_correct
 from fedseed.federation.wire import ContextMemory, content, payload_of
 from fedseed.protocols.base import ProtocolClient
 from fedseed.protocols.recipe import RecipeClient
+from fedseed.protocols.weights import WeightsClient
 from fedseed.randomness import generator
-from fedseed.training import predict
+from fedseed.training import Compute, Trainer, choose
 
-_CLIENTS: dict[str, type[ProtocolClient]] = {"recipe": RecipeClient}
+_CLIENTS: dict[str, type[ProtocolClient]] = {"recipe": RecipeClient, "weights": WeightsClient}
 PARTITION = "partition_id"
 
 
@@ -49,11 +50,21 @@ def decode_counts(payload: bytes, expected: Sequence[int]) -> ClassCounts:
     return ClassCounts(correct, examples)
 
 
-def client_app(config: RunConfig | None = None) -> ClientApp:
+def compute_of(config: RunConfig) -> Compute:
+    """Precision and device of a run on this machine.
+
+    Raises:
+        ConfigError: this machine has no such device.
+    """
+    return choose(config.precision, config.device, config.compile)
+
+
+def client_app(config: RunConfig | None = None, trainer: Trainer | None = None) -> ClientApp:
     """Make the ClientApp.
 
     Args:
         config: the run's configuration; None to read it from Flower's ``run_config``.
+        trainer: trains the clients' models; None to make one by the configuration.
     """
     app = ClientApp()
 
@@ -73,7 +84,7 @@ def client_app(config: RunConfig | None = None) -> ClientApp:
         own, pid = configured(context)
         shard = open_site(own).shard(pid)
         rng = generator(own.run_seed, "train", int(message.metadata.group_id), pid)
-        client = _CLIENTS[own.protocol]()
+        client = _CLIENTS[own.protocol](trainer or Trainer(compute_of(own)))
         up = client.contribute(payload_of(message), shard, ContextMemory(context), rng)
         return Message(content(up), reply_to=message)
 
@@ -83,11 +94,14 @@ def client_app(config: RunConfig | None = None) -> ClientApp:
         site = open_site(own)
         table = site.dataset.table
         rng = generator(own.run_seed, "evaluate", 0, pid)
-        model, length = _CLIENTS[own.protocol]().grow(
+        client = _CLIENTS[own.protocol](trainer or Trainer(compute_of(own)))
+        model, length = client.grow(
             payload_of(message), table, site.shard(pid).whole(), ContextMemory(context), rng
         )
         rows = site.test_rows(pid)
-        counts = count_correct(predict(model, table, rows, length), table.labels[rows])
+        counts = count_correct(
+            client.trainer.predict(model, table, rows, length), table.labels[rows]
+        )
         return Message(content(encode_counts(counts)), reply_to=message)
 
     return app

@@ -11,9 +11,13 @@ from flwr.serverapp import ServerApp
 
 from fedseed.config import Cell, RunConfig
 from fedseed.errors import ConfigError
-from fedseed.federation.client_app import client_app
-from fedseed.federation.executors import Executor, InProcess, WorkerPool
+from fedseed.federation.client_app import client_app, compute_of
+from fedseed.federation.executors import Executor, InProcess, Stacked, WorkerPool
 from fedseed.federation.local_grid import LocalGrid
+from fedseed.training import Compute, StackingTrainer
+
+_GROUP = 1000
+"""Clients that train at the same time on a GPU, at most; memory decides on smaller stacks."""
 
 Main = Callable[[Grid, Mapping[str, Cell]], None]
 """What the server does, given the way to its clients and Flower's flat ``run_config``."""
@@ -33,7 +37,11 @@ def server_app(main: Main) -> ServerApp:
 def count_workers(config: RunConfig) -> int:
     """Worker processes of a run: as asked, or one for each core the process may use."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(config.workers or cores or 1, config.clients + config.newcomers)
+    return min(config.workers or cores or 1, max(config.cohort_size, config.newcomers))
+
+
+def _stacking(compute: Compute) -> StackingTrainer:
+    return StackingTrainer(compute)
 
 
 def run_local(config: RunConfig, main: Main, state_folder: Path | None) -> None:
@@ -47,8 +55,12 @@ def run_local(config: RunConfig, main: Main, state_folder: Path | None) -> None:
     logging.getLogger("flwr").setLevel(logging.ERROR)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     workers = count_workers(config)
+    compute = compute_of(config)
     executor: Executor
-    if workers == 1 and config.client_timeout is None:
+    if compute.device != "cpu":
+        trainer = _stacking(compute)
+        executor = Stacked(client_app(config, trainer), trainer, _GROUP)
+    elif workers == 1 and config.client_timeout is None:
         executor = InProcess(client_app(config))
     else:
         executor = WorkerPool(config, workers)

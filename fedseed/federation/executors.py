@@ -6,16 +6,16 @@ same bits for any number of workers.
 """
 
 import contextlib
-import multiprocessing
 import os
 import signal
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 
+from flwr.app import Message
 from flwr.clientapp import ClientApp
 
 from fedseed.config import RunConfig
@@ -27,6 +27,8 @@ from fedseed.federation.wire import (
     message_from_bytes,
     message_to_bytes,
 )
+from fedseed.federation.workers import worker_context
+from fedseed.training import StackingTrainer
 
 _READY = b"ready"
 _WAIT = 0.2
@@ -35,9 +37,13 @@ _WAIT = 0.2
 
 @dataclass(frozen=True)
 class Task:
-    """A message for a client, and the client's context, both serialised."""
+    """A message for a client, and the client's serialised context.
 
-    message: bytes
+    The message is serialised only when it is handed over: the clients of a large cohort wait
+    with one payload between them.
+    """
+
+    message: Message
     context: bytes
     timed: bool = True
     """Whether the time limit of a client applies."""
@@ -51,17 +57,25 @@ class Result:
     reply: bytes = b""
     context: bytes = b""
     error: Exception | None = None
+    sent_bytes: int | None = None
+    """Length of the message as it was serialised; None when that was not noted."""
 
 
 def execute(app: ClientApp, task: Task) -> Result:
     """Run one task; a client that raises replies with an error."""
-    message = message_from_bytes(task.message)
-    context = context_from_bytes(task.context)
+    message = message_to_bytes(task.message)
+    reply, context = _answer(app, message, task.context)
+    return Result(task, reply, context, sent_bytes=len(message))
+
+
+def _answer(app: ClientApp, message_bytes: bytes, context_bytes: bytes) -> tuple[bytes, bytes]:
+    message = message_from_bytes(message_bytes)
+    context = context_from_bytes(context_bytes)
     try:
         reply = app(message, context)
     except Exception as error:  # whatever a client does, the round goes on with the rest
         reply = error_reply(message, error)
-    return Result(task, message_to_bytes(reply), context_to_bytes(context))
+    return message_to_bytes(reply), context_to_bytes(context)
 
 
 class Executor(ABC):
@@ -103,11 +117,42 @@ class InProcess(Executor):
         self._queue.clear()
 
 
+class Stacked(Executor):
+    """Runs the queue in groups of threads whose models train together, for a GPU."""
+
+    def __init__(self, app: ClientApp, trainer: StackingTrainer, group: int) -> None:
+        """Use a ClientApp that trains with this trainer, for groups of this size."""
+        self._app = app
+        self._trainer = trainer
+        self._group = group
+        self._queue: deque[tuple[str, Task]] = deque()
+
+    def submit(self, task_id: str, task: Task) -> None:
+        """See :class:`Executor`."""
+        self._queue.append((task_id, task))
+
+    def finished(self) -> Iterator[tuple[str, Result]]:
+        """See :class:`Executor`: runs the next group of the queue."""
+        taken = [self._queue.popleft() for _ in range(min(self._group, len(self._queue)))]
+        found: dict[str, Result] = {}
+
+        def run(task_id: str, task: Task) -> Callable[[], None]:
+            return lambda: found.update({task_id: execute(self._app, task)})
+
+        self._trainer.run_group([run(*one) for one in taken])
+        for task_id, _ in taken:
+            yield task_id, found[task_id]
+
+    def close(self) -> None:
+        """See :class:`Executor`."""
+        self._queue.clear()
+
+
 class _Worker:
     """One worker process and what it is doing."""
 
     def __init__(self, config: RunConfig) -> None:
-        context = multiprocessing.get_context("spawn")
+        context = worker_context()
         self.link, other = context.Pipe()
         self.process = context.Process(
             target=_work, args=(other, config.model_dump_json()), daemon=True
@@ -115,14 +160,17 @@ class _Worker:
         self.process.start()
         other.close()
         self.task_id = ""
+        self.sent_bytes = 0
         self.task: Task | None = None
         self.ready = False
         self.started = 0.0
 
-    def give(self, task_id: str, task: Task) -> None:
-        """Start a task."""
+    def give(self, task_id: str, task: Task, message: bytes) -> None:
+        """Start a task, with its message serialised."""
         self.task_id, self.task, self.started = task_id, task, time.monotonic()
-        self.link.send_bytes(len(task.message).to_bytes(8, "little") + task.message + task.context)
+        self.sent_bytes = len(message)
+        self.link.send_bytes(message)
+        self.link.send_bytes(task.context)
 
     def take(self) -> Result | None:
         """Receive the result, or None when the process says that it is ready to begin.
@@ -135,8 +183,7 @@ class _Worker:
         if data == _READY:
             self.ready, self.started = True, time.monotonic()
             return None
-        end = 8 + int.from_bytes(data[:8], "little")
-        result = Result(self.task, data[8:end], data[end:])
+        result = Result(self.task, data, self.link.recv_bytes(), sent_bytes=self.sent_bytes)
         self.task = None
         return result
 
@@ -165,6 +212,7 @@ class WorkerPool(Executor):
         self._config = config
         self._queue: deque[tuple[str, Task]] = deque()
         self._retried: set[str] = set()
+        self._prepared = ("", b"")
         self._workers = [_Worker(config) for _ in range(workers)]
 
     def submit(self, task_id: str, task: Task) -> None:
@@ -175,16 +223,26 @@ class WorkerPool(Executor):
     def _feed(self) -> None:
         for place, worker in enumerate(self._workers):
             if worker.task is None and self._queue:
+                message = self._prepare()
                 try:
-                    worker.give(*self._queue[0])
+                    worker.give(*self._queue[0], message)
                 except OSError:  # it died while idle
                     worker.stop()
                     self._workers[place] = _Worker(self._config)
-                    self._workers[place].give(*self._queue[0])
+                    self._workers[place].give(*self._queue[0], message)
                 self._queue.popleft()
+
+    def _prepare(self) -> bytes:
+        """Serialise the next task's message, ahead of time when there is time."""
+        task_id, task = self._queue[0]
+        if self._prepared[0] != task_id:
+            self._prepared = task_id, message_to_bytes(task.message)
+        return self._prepared[1]
 
     def finished(self) -> Iterator[tuple[str, Result]]:
         """See :class:`Executor`: waits up to 0.2 s for the next result."""
+        if self._queue:
+            self._prepare()
         busy: list[Connection] = [w.link for w in self._workers if w.task is not None]
         ready = wait(busy, timeout=_WAIT) if busy else []
         for place, worker in enumerate(self._workers):
@@ -246,10 +304,7 @@ def _work(link: Connection, config_json: str) -> None:
     link.send_bytes(_READY)  # from here on the time is the client's own
     while True:
         try:
-            data = link.recv_bytes()
-            end = 8 + int.from_bytes(data[:8], "little")
-            result = execute(app, Task(data[8:end], data[end:]))
-            size = len(result.reply).to_bytes(8, "little")
-            link.send_bytes(size + result.reply + result.context)
+            for part in _answer(app, link.recv_bytes(), link.recv_bytes()):
+                link.send_bytes(part)
         except (EOFError, OSError):
             return

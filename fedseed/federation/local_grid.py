@@ -24,7 +24,6 @@ from fedseed.federation.wire import (
     context_to_bytes,
     error_reply,
     message_from_bytes,
-    message_to_bytes,
 )
 from fedseed.files import write_bytes
 
@@ -59,6 +58,7 @@ class LocalGrid(Grid):
         self._run_config = run_config
         self._partitions = partitions
         self._replies: dict[str, Message] = {}
+        self._lengths: dict[str, tuple[int, int]] = {}
         TaskIdentity.run_id = self._run.run_id
         TaskIdentity.node_id = 1  # Flower's number of the SuperLink
         TaskIdentity.task_id = _number("task")
@@ -83,6 +83,15 @@ class LocalGrid(Grid):
         """Make a message; see :class:`flwr.serverapp.Grid`."""
         return Message(content, dst_node_id, message_type, ttl=ttl, group_id=group_id)
 
+    def lengths(self, message_id: str) -> tuple[int, int] | None:
+        """Serialised length of a message and of its reply, told once; None when not noted."""
+        return self._lengths.pop(message_id, None)
+
+    @property
+    def partitions(self) -> dict[int, int]:
+        """Node id of every partition: nobody needs to be asked."""
+        return {pid: node for node, pid in self._nodes.items()}
+
     def get_node_ids(self) -> Iterable[int]:
         """Return the node ids, in partition order."""
         return list(self._nodes)
@@ -97,7 +106,7 @@ class LocalGrid(Grid):
             message.metadata.__dict__["_message_id"] = str(uuid.UUID(bytes=digest))
             node = message.metadata.dst_node_id
             timed = message.metadata.message_type != "query"
-            task = Task(message_to_bytes(message), self._context(node), timed)
+            task = Task(message, self._context(node), timed)
             self._executor.submit(message.metadata.message_id, task)
             ids.append(message.metadata.message_id)
         return ids
@@ -108,13 +117,16 @@ class LocalGrid(Grid):
         if not wanted & self._replies.keys():
             for message_id, result in self._executor.finished():
                 self._replies[message_id] = self._reply(result)
+                if result.error is None and result.sent_bytes is not None:
+                    self._lengths[message_id] = (result.sent_bytes, len(result.reply))
         return [self._replies.pop(ready) for ready in list(self._replies) if ready in wanted]
 
     def _reply(self, result: Result) -> Message:
-        message = message_from_bytes(result.task.message)
+        message = result.task.message
         if result.error is not None:
             return error_reply(message, result.error)
-        self._keep(message.metadata.dst_node_id, result.context)
+        if result.context != result.task.context:
+            self._keep(message.metadata.dst_node_id, result.context)
         return message_from_bytes(result.reply)
 
     def send_and_receive(
@@ -146,15 +158,14 @@ class LocalGrid(Grid):
                     context.state = context_from_bytes(kept.read_bytes()).state
                 except DecodeError as error:
                     raise OutputError(f"{kept} is damaged: start the run again") from error
-            self._contexts[node] = context_to_bytes(context)
+            return context_to_bytes(context)
         return self._contexts[node]
 
     def _keep(self, node: int, context: bytes) -> None:
-        if context == self._contexts[node]:
-            return
-        self._contexts[node] = context
         kept = self._state_file(node)
-        if kept is not None:
+        if kept is None:
+            self._contexts[node] = context
+        else:
             kept.parent.mkdir(exist_ok=True)
             write_bytes(kept, context)
 

@@ -11,7 +11,8 @@ from flwr.serverapp import Grid
 from fedseed.config import RunConfig
 from fedseed.errors import RunError, WireError
 from fedseed.federation.client_app import PARTITION
-from fedseed.federation.wire import content, message_to_bytes, payload_of
+from fedseed.federation.local_grid import LocalGrid
+from fedseed.federation.wire import content, message_size, payload_of
 from fedseed.protocols.base import ProtocolServer, Report
 from fedseed.randomness import generator
 from fedseed.transcript import TRAIN, Exchange, Transcript, byte_sums
@@ -63,25 +64,28 @@ class _Sent:
     group: str
     partition_id: int
     payload: bytes
-    message_bytes: int
+    message: Message
 
-    def without_reply(self, status: str, reason: str, up_bytes: int = 0) -> Exchange:
+    def without_reply(
+        self, status: str, reason: str, lengths: tuple[int, int] | None = None
+    ) -> Exchange:
+        """The exchange; ``lengths`` of message and reply are measured when not known."""
+        down, up = lengths or (message_size(self.message), 0)
         return Exchange(
-            self.phase, self.group, self.partition_id, status, self.payload, self.message_bytes,
-            b"", up_bytes, reason,
-        )  # fmt: skip
+            self.phase, self.group, self.partition_id, status, self.payload, down, b"", up, reason
+        )
 
-    def answered(self, reply: Message) -> Exchange:
-        up_bytes = len(message_to_bytes(reply))
+    def answered(self, reply: Message, lengths: tuple[int, int] | None) -> Exchange:
+        lengths = lengths or (message_size(self.message), message_size(reply))
         if reply.has_error():
             reason = reply.error.reason or f"error {reply.error.code}"
             status = "timeout" if reason.startswith("TimeoutError") else "failed"
-            return self.without_reply(status, reason, up_bytes)
+            return self.without_reply(status, reason, lengths)
         try:
             payload = payload_of(reply)
         except WireError as error:
-            return self.without_reply("failed", str(error), up_bytes)
-        return replace(self.without_reply("ok", "", up_bytes), up=payload)
+            return self.without_reply("failed", str(error), lengths)
+        return replace(self.without_reply("ok", "", lengths), up=payload)
 
 
 @dataclass
@@ -121,13 +125,12 @@ class Wire:
             if (group, pid) in done:
                 continue
             message = Message(content(payload), self.nodes[pid], phase, group_id=group)
+            sent = _Sent(phase, group, pid, payload, message)
             if pid in lost:
-                size = len(message_to_bytes(message))
-                self._note(Exchange(phase, group, pid, "dropped", payload, size))
+                self._note(sent.without_reply("dropped", ""))
                 continue
             for message_id in self.grid.push_messages([message]):
-                size = len(message_to_bytes(message))
-                waiting[message_id] = _Sent(phase, group, pid, payload, size)
+                waiting[message_id] = sent
         self._collect(waiting)
         return [e for group in groups for e in self.transcript.of(phase, group).values()]
 
@@ -137,8 +140,11 @@ class Wire:
         while waiting and (end is None or time.monotonic() < end):
             replies = list(self.grid.pull_messages(list(waiting)))
             for reply in replies:
-                self._note(waiting.pop(reply.metadata.reply_to_message_id).answered(reply))
-            if not replies:
+                message_id = reply.metadata.reply_to_message_id
+                grid = self.grid if isinstance(self.grid, LocalGrid) else None
+                lengths = grid.lengths(message_id) if grid else None
+                self._note(waiting.pop(message_id).answered(reply, lengths))
+            if not replies and not isinstance(self.grid, LocalGrid):  # which waits itself
                 time.sleep(_PAUSE)
         for sent in waiting.values():
             self._note(sent.without_reply("timeout", f"no reply within {self.timeout:g} s"))
@@ -158,6 +164,8 @@ def discover(grid: Grid, partitions: int) -> dict[int, int]:
     Raises:
         RunError: some partition is on no node.
     """
+    if isinstance(grid, LocalGrid):
+        return grid.partitions
     end = time.monotonic() + _PATIENCE
     found: dict[int, int] = {}
     why = f"start {partitions} nodes (--clients and --newcomers together)"
@@ -178,8 +186,20 @@ def discover(grid: Grid, partitions: int) -> dict[int, int]:
     return dict(sorted(found.items()))
 
 
+def cohort_of(config: RunConfig, round_number: int) -> list[int]:
+    """Clients of one round: all, or a draw without repetition of ``--cohort``."""
+    if config.cohort is None:
+        return list(range(config.clients))
+    rng = generator(config.run_seed, "cohort", round_number)
+    return sorted(rng.choice(config.clients, config.cohort, replace=False).tolist())
+
+
 def run_rounds(
-    wire: Wire, server: ProtocolServer, config: RunConfig, after: Callable[[RoundResult], None]
+    wire: Wire,
+    server: ProtocolServer,
+    config: RunConfig,
+    after: Callable[[RoundResult], None],
+    done: int = 0,
 ) -> list[RoundResult]:
     """Run all training rounds.
 
@@ -188,20 +208,22 @@ def run_rounds(
         server: the protocol's server side.
         config: the run's configuration.
         after: called after every round, to save what is finished.
+        done: rounds that an interrupted run has behind it and the server knows.
 
     Raises:
         RunError: a round had fewer believable replies than ``--min-clients``.
     """
     results: list[RoundResult] = []
-    cohort = list(range(config.clients))
-    for number in range(1, config.rounds + 1):
+    for number in range(done + 1, config.rounds + 1):
         started = time.monotonic()
+        cohort = cohort_of(config, number)
         payloads = server.configure(number, cohort)
         requests = {(str(number), pid): payload for pid, payload in payloads.items()}
         exchanges = wire.ask(TRAIN, requests, _lost(config, number, cohort))
         contributions = {e.partition_id: e.up for e in exchanges if e.status == "ok"}
         reports = server.aggregate(number, contributions)
         clients = [_client(e, reports.get(e.partition_id)) for e in exchanges]
+        wire.transcript.shrink()
         seconds = time.monotonic() - started
         result = RoundResult(number, clients, byte_sums(exchanges), seconds)
         results.append(result)

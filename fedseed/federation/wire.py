@@ -48,6 +48,11 @@ def message_to_bytes(message: Message) -> bytes:
     return bytes(message_to_proto(message).SerializeToString())
 
 
+def message_size(message: Message) -> int:
+    """Length of the message as it is serialised for the network."""
+    return int(message_to_proto(message).ByteSize())
+
+
 def message_from_bytes(data: bytes) -> Message:
     """Read a serialised message."""
     return message_from_proto(MessageProto.FromString(data))

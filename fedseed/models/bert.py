@@ -14,13 +14,44 @@ from torch.nn import functional
 from fedseed.models.architecture import Architecture
 
 
+class _Weights(nn.Module):
+    """A weight without values yet.
+
+    torch's own layers draw random values, and on the meta device import its compiler for that.
+    """
+
+    def __init__(self, *shape: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(shape))
+
+
+class _Linear(_Weights):
+    def __init__(self, outputs: int, inputs: int) -> None:
+        super().__init__(outputs, inputs)
+        self.bias = nn.Parameter(torch.empty(outputs))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return functional.linear(inputs, self.weight, self.bias)
+
+
+class _Norm(_Weights):
+    def __init__(self, size: int, eps: float) -> None:
+        super().__init__(size)
+        self.bias = nn.Parameter(torch.empty(size))
+        self._eps = eps
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        size = list(self.weight.shape)
+        return functional.layer_norm(inputs, size, self.weight, self.bias, self._eps)
+
+
 class _Embeddings(nn.Module):
     def __init__(self, shape: Architecture) -> None:
         super().__init__()
-        self.word_embeddings = nn.Embedding(shape.vocabulary, shape.hidden)
-        self.position_embeddings = nn.Embedding(shape.positions, shape.hidden)
-        self.token_type_embeddings = nn.Embedding(shape.segments, shape.hidden)
-        self.LayerNorm = nn.LayerNorm(shape.hidden, eps=shape.layer_norm_eps)
+        self.word_embeddings = _Weights(shape.vocabulary, shape.hidden)
+        self.position_embeddings = _Weights(shape.positions, shape.hidden)
+        self.token_type_embeddings = _Weights(shape.segments, shape.hidden)
+        self.LayerNorm = _Norm(shape.hidden, shape.layer_norm_eps)
 
     def forward(self, input_ids: Tensor) -> Tensor:
         words = functional.embedding(input_ids, self.word_embeddings.weight)
@@ -32,9 +63,9 @@ class _Embeddings(nn.Module):
 class _SelfAttention(nn.Module):
     def __init__(self, shape: Architecture) -> None:
         super().__init__()
-        self.query = nn.Linear(shape.hidden, shape.hidden)
-        self.key = nn.Linear(shape.hidden, shape.hidden)
-        self.value = nn.Linear(shape.hidden, shape.hidden)
+        self.query = _Linear(shape.hidden, shape.hidden)
+        self.key = _Linear(shape.hidden, shape.hidden)
+        self.value = _Linear(shape.hidden, shape.hidden)
 
 
 class _AddAndNorm(nn.Module):
@@ -42,8 +73,8 @@ class _AddAndNorm(nn.Module):
 
     def __init__(self, size: int, shape: Architecture) -> None:
         super().__init__()
-        self.dense = nn.Linear(size, shape.hidden)
-        self.LayerNorm = nn.LayerNorm(shape.hidden, eps=shape.layer_norm_eps)
+        self.dense = _Linear(shape.hidden, size)
+        self.LayerNorm = _Norm(shape.hidden, shape.layer_norm_eps)
 
     def forward(self, wide: Tensor, residual: Tensor, dropout: float) -> Tensor:
         narrow = functional.dropout(self.dense(wide), dropout, training=dropout > 0)
@@ -86,7 +117,7 @@ class _Attention(nn.Module):
 class _Intermediate(nn.Module):
     def __init__(self, shape: Architecture) -> None:
         super().__init__()
-        self.dense = nn.Linear(shape.hidden, shape.intermediate)
+        self.dense = _Linear(shape.intermediate, shape.hidden)
 
 
 class _Layer(nn.Module):
@@ -114,7 +145,7 @@ class _Encoder(nn.Module):
 class _Pooler(nn.Module):
     def __init__(self, shape: Architecture) -> None:
         super().__init__()
-        self.dense = nn.Linear(shape.hidden, shape.hidden)
+        self.dense = _Linear(shape.hidden, shape.hidden)
 
 
 class _Bert(nn.Module):
@@ -136,7 +167,7 @@ class BertClassifier(nn.Module):
     def __init__(self, shape: Architecture) -> None:
         super().__init__()
         self.bert = _Bert(shape)
-        self.classifier = nn.Linear(shape.hidden, shape.labels)
+        self.classifier = _Linear(shape.labels, shape.hidden)
         self.dropout = 0.0
         self.shape = shape
 

@@ -1,4 +1,4 @@
 """Protocols: what travels in each direction and how it is aggregated. One file each."""
 
-PROTOCOLS = ("recipe",)
+PROTOCOLS = ("recipe", "weights")
 """Names that ``--protocol`` takes."""

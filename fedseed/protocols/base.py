@@ -15,6 +15,7 @@ from torch import nn
 from fedseed.data.shard import Shard
 from fedseed.data.splits import Rows
 from fedseed.data.tokens import TokenTable
+from fedseed.training import Trainer
 
 Memory = MutableMapping[str, bytes]
 """What a client keeps between rounds, by name."""
@@ -54,6 +55,30 @@ class ProtocolServer(ABC):
     def glance(self, contribution: bytes) -> str:
         """What a contribution says, in a few words for a display; never raises."""
 
+    def model(self) -> nn.Module | None:
+        """The server's own model after the rounds so far; None for protocols without one."""
+        return None
+
+    def checkpoint(self) -> bytes | None:
+        """What the server needs to go on after an interruption.
+
+        None when the contributions in the transcript are enough, which is so where they are
+        small.
+        """
+        return None
+
+    def restore(self, checkpoint: bytes) -> None:
+        """Go on from a checkpoint.
+
+        Raises:
+            WireError: the bytes are no checkpoint.
+        """
+        raise NotImplementedError
+
+    @abstractmethod
+    def files(self) -> dict[str, bytes]:
+        """What a user takes home from a run: contents by file name."""
+
     @abstractmethod
     def products(self) -> dict[str, bytes]:
         """What a newcomer can be given after the last round: payloads by name."""
@@ -65,6 +90,10 @@ class ProtocolServer(ABC):
 
 class ProtocolClient(ABC):
     """The client side of one protocol."""
+
+    def __init__(self, trainer: Trainer | None = None) -> None:
+        """Train with a trainer; in fp32 on the CPU when None."""
+        self.trainer = trainer or Trainer()
 
     @abstractmethod
     def contribute(

@@ -25,7 +25,7 @@ from fedseed.growing import grow
 from fedseed.protocols.base import Memory, ProtocolClient, ProtocolServer, Report
 from fedseed.recipe import RECIPE_BYTES, Recipe
 from fedseed.seeds.base import digest
-from fedseed.training import fit, predict
+from fedseed.training import FitJob, Trainer
 
 _DIGEST, _SEED = 0, 1
 _SCORE = "<BIIIIdf"
@@ -213,6 +213,10 @@ class RecipeServer(ProtocolServer):
             for name, recipe in recipes.items()
         }
 
+    def files(self) -> dict[str, bytes]:
+        """See :class:`ProtocolServer`: the aggregated recipe."""
+        return {"recipe.toml": self.aggregated().to_toml().encode()}
+
     def summary(self, product: str) -> Mapping[str, Any]:
         """See :class:`ProtocolServer`."""
         recipe = self._given if product == "given" else self.aggregated()
@@ -249,7 +253,11 @@ class RecipeClient(ProtocolClient):
     ) -> bytes:
         """See :class:`ProtocolClient`."""
         seed, recipes = decode_request(payload, memory)
-        return b"".join(_score(seed, recipe, shard, rng).encode() for recipe in recipes)
+        if len(shard.validation) == 0:  # a single example: nothing to judge recipes by
+            nothing = RecipeScore(False, 0, len(shard.train), 0, 0, 0.0, 0.0)
+            return nothing.encode() * len(recipes)
+        scores = [_score(self.trainer, seed, recipe, shard, rng) for recipe in recipes]
+        return b"".join(score.encode() for score in scores)
 
     def grow(
         self,
@@ -262,17 +270,19 @@ class RecipeClient(ProtocolClient):
         """See :class:`ProtocolClient`."""
         seed, recipes = decode_request(payload, memory)
         model = grow(seed)
-        fit(model, table, rows, recipes[0], rng)
+        self.trainer.fit(FitJob(model, table, rows, recipes[0], rng))
         return model, recipes[0].max_length
 
 
-def _score(seed: bytes, recipe: Recipe, shard: Shard, rng: np.random.Generator) -> RecipeScore:
+def _score(
+    trainer: Trainer, seed: bytes, recipe: Recipe, shard: Shard, rng: np.random.Generator
+) -> RecipeScore:
     model = grow(seed)
-    result = fit(model, shard.table, shard.train, recipe, rng)
+    result = trainer.fit(FitJob(model, shard.table, shard.train, recipe, rng))
     examples = len(shard.train), len(shard.validation)
     if result.diverged:
         return RecipeScore(True, result.steps, *examples, 0, math.inf, math.inf)
-    likelihoods = predict(model, shard.table, shard.validation, recipe.max_length)
+    likelihoods = trainer.predict(model, shard.table, shard.validation, recipe.max_length)
     labels = shard.table.labels[shard.validation]
     correct = int((likelihoods.argmax(axis=1) == labels).sum())
     loss = mean_loss(likelihoods, labels)

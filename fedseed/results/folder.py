@@ -11,6 +11,7 @@ from fedseed.errors import OutputError
 from fedseed.results.record import read_record
 
 RECORD, TRANSCRIPT, STATE = "record.json", "transcript.jsonl", "clients"
+CHECKPOINT = "server.bin"
 _LOCK = ".lock"
 
 

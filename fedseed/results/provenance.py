@@ -5,6 +5,7 @@ import os
 import platform
 import subprocess
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -57,11 +58,13 @@ def _cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
-def machine(engine: str, workers: int) -> dict[str, Any]:
+def machine(
+    engine: str, workers: int, device: str = "cpu", precision: str = "fp32"
+) -> dict[str, Any]:
     """Cores, processor and how the run used them."""
     return {
-        "cores": os.cpu_count(), "cpu": _cpu_name(), "device": "cpu", "engine": engine,
-        "workers": workers,
+        "cores": os.cpu_count(), "cpu": _cpu_name(), "device": device, "precision": precision,
+        "engine": engine, "workers": workers,
     }  # fmt: skip
 
 
@@ -98,8 +101,12 @@ class PeakMemory:
         self.bytes = max(self.bytes, sum(_memory(pid) for pid in pids))
 
     def _watch(self) -> None:
-        while not self._stop.wait(self._interval):
+        wait = self._interval
+        while not self._stop.wait(wait):
+            started = time.perf_counter()
             self.sample()
+            # Reading the sizes of large processes is slow: never more than 2 % of the time.
+            wait = max(self._interval, 50 * (time.perf_counter() - started))
 
     def __enter__(self) -> "PeakMemory":
         self._thread.start()

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from fedseed.config import RunConfig
 from fedseed.errors import OutputError
+from fedseed.federation.engines import count_workers
 from fedseed.results.display import Workload, make_display
 from fedseed.results.folder import default_folder, interrupted_run, locked, make_folder
 from fedseed.results.table import plan_table, summary
@@ -54,7 +55,10 @@ def run_command(
         if resume is None:
             make_folder(folder)
         begun = True
-        display.phase(f"writing to {folder}")
+        compute, workers = plan.compute, count_workers(plan.config)
+        display.phase(
+            f"{compute.precision} on {compute.device}, {workers} worker(s), writing to {folder}"
+        )
         record = run_plan(plan, folder, display)
     except KeyboardInterrupt:
         if begun:
@@ -87,11 +91,13 @@ def run_plan(plan: Plan, folder: Path, display: Any) -> dict[str, Any]:
 def make_workload(plan: Plan) -> Workload:
     """How much work a plan is, for the time left."""
     config, site = plan.config, plan.site
-    people = config.clients + config.newcomers
-    examples = config.clients * len(site.test_rows(0)) + config.newcomers * len(site.test_rows())
+    people = config.cohort_size + config.newcomers
+    examples = config.cohort_size * len(site.test_rows(0)) + config.newcomers * len(
+        site.test_rows()
+    )
     test = examples / people / _EXAMPLES_PER_STEP
     work = {"given": plan.given.steps + test, "aggregated": config.steps + test}
-    return Workload(config.steps, config.rounds, config.clients, people, work)
+    return Workload(config.steps, config.rounds, config.cohort_size, people, work)
 
 
 def _resumed(record: Mapping[str, Any], options: Mapping[str, Any], progress: Any) -> Plan:
@@ -102,6 +108,12 @@ def _resumed(record: Mapping[str, Any], options: Mapping[str, Any], progress: An
             "elsewhere; start the run again"
         )
     plan = make_plan(RunConfig.parse(values | dict(options)), progress)
+    here, then = plan.compute, record["provenance"]["machine"]
+    if (here.precision, here.device) != (then["precision"], then["device"]):
+        raise OutputError(
+            f"--resume: the run computed in {then['precision']} on {then['device']}, this machine "
+            f"would go on in {here.precision} on {here.device}: start the run again"
+        )
     if plan.given.model_dump() != record["config"]["given_recipe"]:
         raise OutputError("--resume: the recipe file has changed since the run began: restore it")
     if describe(plan.seed) != record["provenance"]["seed"]:
@@ -115,16 +127,17 @@ def _print_plan(plan: Plan, console: Console) -> None:
     config, dataset = plan.config, plan.site.dataset
     console.print(plan_table(plan.site.label_counts(), list(dataset.classes), config.clients))
     estimate = plan.payload_estimate()
-    down = config.clients * (estimate["down_first"] + (config.rounds - 1) * estimate["down_later"])
-    up = config.clients * config.rounds * estimate["up"]
-    steps = config.clients * config.rounds * config.steps
-    tests = (config.clients + config.newcomers) * (plan.given.steps + config.steps)
+    cohort = config.cohort_size
+    down = cohort * (estimate["down_first"] + (config.rounds - 1) * estimate["down_later"])
+    up = cohort * config.rounds * estimate["up"]
+    steps = cohort * config.rounds * config.steps
+    tests = (cohort + config.newcomers) * (plan.given.steps + config.steps)
     rows = plan.site.test_rows()
     for line in (
         f"data: {dataset.source}, {len(dataset.train):,} training and {len(rows):,} test examples, "
         f"{dataset.duplicates_dropped} duplicates dropped",
         f"model: {plan.seed.model}, seed of kind {plan.seed.kind}, {len(plan.encoded_seed)} bytes",
-        f"rounds: {config.rounds} of {config.clients} clients, {config.steps} steps each: "
+        f"rounds: {config.rounds} of {cohort} clients, {config.steps} steps each: "
         f"{steps:,} steps, and {tests:,} for testing",
         f"estimated payload: {down:,} bytes down, {up:,} up in all; a client gets "
         f"{estimate['down_first']} in round 1, {estimate['down_later']} later, sends "

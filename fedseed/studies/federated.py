@@ -1,23 +1,29 @@
 """The federated run: rounds, then newcomers and participants tested on the common test split."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fedseed.errors import OutputError, RunError
+from fedseed.data.site import Site
+from fedseed.errors import OutputError, RunError, WireError
 from fedseed.federation.engines import Grid, count_workers, run_local, run_ray
-from fedseed.federation.rounds import RoundResult, Wire, discover, run_rounds
-from fedseed.files import write_text
+from fedseed.federation.rounds import RoundResult, Wire, cohort_of, discover, run_rounds
+from fedseed.files import write_bytes
+from fedseed.protocols.base import ProtocolServer
 from fedseed.results.display import Display
 from fedseed.results.figure import write_figure
-from fedseed.results.folder import RECORD, STATE, TRANSCRIPT
+from fedseed.results.folder import CHECKPOINT, RECORD, STATE, TRANSCRIPT
 from fedseed.results.provenance import PeakMemory, code, machine, packages
 from fedseed.results.record import RunRecord, read_record
 from fedseed.seeds.codec import describe, write_seed
 from fedseed.studies.original import describe_dataset
 from fedseed.studies.plan import Plan
-from fedseed.studies.scores import judge
+from fedseed.studies.scores import judge, tested_model
 from fedseed.transcript import EVALUATE, Transcript, ledger
+
+MOST_COUNTED = 1000
+"""Clients whose examples a record counts by class."""
 
 
 class FederatedStudy:
@@ -47,8 +53,10 @@ class FederatedStudy:
             config=config.for_record() | {"given_recipe": plan.given.model_dump()},
             provenance={
                 **code(), "packages": packages(), "dataset": describe_dataset(plan.site.dataset),
-                "machine": machine(engine, count_workers(config)),
-                "seed": describe(plan.seed), "label_counts": plan.site.label_counts(),
+                "machine": machine(
+                    engine, count_workers(config), plan.compute.device, plan.compute.precision
+                ),
+                "seed": describe(plan.seed), **describe_shards(plan.site),
                 "started": self._before.get("provenance", {}).get(
                     "started", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
                 ),
@@ -90,25 +98,54 @@ class FederatedStudy:
         if self.engine != "local":  # the local engine measures each client itself
             wire.timeout = config.client_timeout
             wire.parallel = count_workers(config) if self.engine == "ray" else len(nodes)
-        run_rounds(wire, server, config, self._after_round)
+        run_rounds(wire, server, config, self._after_round(server), self._restored(server))
         products = server.products()
-        self.display.phase("testing the given and the aggregated recipe")
-        requests = {(name, pid): data for name, data in products.items() for pid in nodes}
+        self.display.phase("testing what was given and what was aggregated")
+        newcomers = range(config.clients, config.clients + config.newcomers)
+        tested = [*cohort_of(config, config.rounds), *newcomers]
+        requests = {(name, pid): data for name, data in products.items() for pid in tested}
         exchanges = wire.ask(EVALUATE, requests, frozenset())
         summaries = {name: server.summary(name) for name in products}
         self.record.results = judge(self.plan, exchanges, summaries, self.display)
-        write_text(self.out / "recipe.toml", server.aggregated().to_toml())
+        for name, content in server.files().items():
+            write_bytes(self.out / name, content)
         # A run is complete when all of it is there: a record says so last.
         write_figure(self.record.to_dict(), self.out / "figure.png")
         self.record.status = "completed"
+        (self.out / CHECKPOINT).unlink(missing_ok=True)
 
-    def _after_round(self, result: RoundResult) -> None:
-        done = result.to_record()
-        for earlier in self._before.get("rounds", []):
-            if earlier["round"] == done["round"]:  # taken up again: it took its time then
-                done["seconds"] = round(done["seconds"] + earlier["seconds"], 3)
-        self.record.rounds.append(done)
-        self._save()
+    def _after_round(self, server: ProtocolServer) -> Callable[[RoundResult], None]:
+        def after(result: RoundResult) -> None:
+            done = result.to_record()
+            for earlier in self._before.get("rounds", []):
+                if earlier["round"] == done["round"]:  # taken up again: it took its time then
+                    done["seconds"] = round(done["seconds"] + earlier["seconds"], 3)
+            found = tested_model(self.plan, server, result.round)
+            if found is not None:
+                done["test"] = found.to_record()
+            self.record.rounds.append(done)
+            self._save()
+            # Last, so that a record never lacks a round that a checkpoint has behind it.
+            checkpoint = server.checkpoint()
+            if checkpoint is not None:
+                head = result.round.to_bytes(8, "little")
+                write_bytes(self.out / CHECKPOINT, head + checkpoint)
+
+        return after
+
+    def _restored(self, server: ProtocolServer) -> int:
+        """Rounds that need not be run again, from a checkpoint if there is one."""
+        path, done = self.out / CHECKPOINT, 0
+        if path.is_file():
+            data = path.read_bytes()
+            done = int.from_bytes(data[:8], "little")
+            try:
+                server.restore(data[8:])
+            except WireError as error:
+                raise OutputError(f"{path} is damaged: start the run again") from error
+            self.record.rounds = self._before.get("rounds", [])[:done]
+        self.transcript.forget_after(done)
+        return done
 
     def _save(self) -> None:
         self.record.ledger = ledger(self.transcript, self.plan.fp32_model_bytes())
@@ -120,6 +157,14 @@ class FederatedStudy:
             "peak_memory_bytes": max(self._memory.bytes, before.get("peak_memory_bytes", 0)),
         }
         self.record.write(self.out / RECORD)
+
+
+def describe_shards(site: Site) -> dict[str, Any]:
+    """Examples of each class by client; of many clients the sizes alone."""
+    if len(site.parts) <= MOST_COUNTED:
+        return {"label_counts": site.label_counts()}
+    sizes = sorted(len(part) for part in site.parts)
+    return {"shard_sizes": {"min": sizes[0], "median": sizes[len(sizes) // 2], "max": sizes[-1]}}
 
 
 def _previous(out: Path) -> dict[str, Any]:

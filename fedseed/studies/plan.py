@@ -9,12 +9,15 @@ from fedseed.data.site import Site, make_site, open_dataset
 from fedseed.data.tokens import Progress
 from fedseed.errors import ConfigError, SeedError
 from fedseed.models.registry import find_model
+from fedseed.protocols.base import ProtocolServer
 from fedseed.protocols.recipe import SCORE_BYTES, RecipeServer, encode_request
+from fedseed.protocols.weights import HEAD_BYTES, WeightsServer, encode_download
 from fedseed.randomness import random_key
 from fedseed.recipe import Recipe
 from fedseed.seeds.base import Seed
 from fedseed.seeds.codec import assemble, encode, read_seed
 from fedseed.studies.original import start_seed
+from fedseed.training import Compute, choose
 
 
 @dataclass(frozen=True)
@@ -37,13 +40,25 @@ class Plan:
         assert self.config.max_length is not None
         return self.config.max_length
 
+    @property
+    def compute(self) -> Compute:
+        """Precision and device on this machine."""
+        return choose(self.config.precision, self.config.device, self.config.compile)
+
     def fp32_model_bytes(self) -> int:
         """What sending the weights once would cost."""
         return find_model(self.seed.model, self.seed.labels).fp32_bytes()
 
-    def server(self) -> RecipeServer:
+    def parameters(self) -> int:
+        """Number of the model's weights."""
+        return self.fp32_model_bytes() // 4
+
+    def server(self) -> ProtocolServer:
         """The protocol's server side."""
         config = self.config
+        if config.protocol == "weights":
+            recipe = self.given.replace(steps=config.steps)
+            return WeightsServer(self.encoded_seed, self.given, recipe, self.parameters())
         aggregator = AGGREGATORS[config.aggregator](
             RecipeSpace.around(self.given, config.steps // config.recipes_per_client),
             self.given,
@@ -58,6 +73,13 @@ class Plan:
         """Payload bytes of one client: down in round 1 and later, up in each round."""
         recipes = [self.given] * self.config.recipes_per_client
         digest = bytes(32)
+        if self.config.protocol == "weights":
+            size = self.fp32_model_bytes()
+            return {
+                "down_first": len(encode_download(self.encoded_seed, digest, self.given, None)),
+                "down_later": len(encode_download(None, digest, self.given, None)) + size,
+                "up": size + HEAD_BYTES,
+            }
         return {
             "down_first": len(encode_request(self.encoded_seed, digest, recipes)),
             "down_later": len(encode_request(None, digest, recipes)),
@@ -76,6 +98,7 @@ def make_plan(config: RunConfig, progress: Progress | None = None) -> Plan:
         InputError: data, model, seed or recipe cannot be used, or do not fit together.
     """
     config = config.with_quick()
+    choose(config.precision, config.device)  # refuse a device that is not here
     given = config.given_recipe()
     stored = read_seed(Path(config.seed_file)) if config.seed_file else None
     length = config.max_length or given.max_length

@@ -5,12 +5,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from fedseed.errors import RunError, WireError
 from fedseed.evaluation.metrics import Accuracy, ClassCounts, accuracy, count_correct
 from fedseed.evaluation.retention import chance_corrected, plain
 from fedseed.federation.client_app import decode_counts
 from fedseed.growing import grow
+from fedseed.protocols.base import ProtocolServer
 from fedseed.results.display import Display
 from fedseed.studies.original import find_original
 from fedseed.studies.plan import Plan
@@ -69,9 +71,20 @@ def judge(
 
 def zero_shot(plan: Plan) -> Accuracy:
     """Accuracy of the assembled seed before any training, on the common test split."""
+    return _test(plan, grow(plan.encoded_seed))
+
+
+def tested_model(plan: Plan, server: ProtocolServer, round_number: int) -> Accuracy | None:
+    """Accuracy of the server's model when it is to be tested after this round."""
+    every = plan.config.test_every
+    model = server.model() if every and round_number % every == 0 else None
+    return None if model is None else _test(plan, model)
+
+
+def _test(plan: Plan, model: nn.Module) -> Accuracy:
     torch.set_num_threads(1)
     rows, table = plan.site.test_rows(), plan.site.dataset.table
-    likelihoods = predict(grow(plan.encoded_seed), table, rows, plan.max_length)
+    likelihoods = predict(model, table, rows, plan.max_length, plan.compute)
     return accuracy([count_correct(likelihoods, table.labels[rows])])
 
 

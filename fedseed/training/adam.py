@@ -15,37 +15,56 @@ Decay = NDArray[np.float64]
 """Weight decay of every model, shape ``(models,)``."""
 
 
-class DenseAdam:
-    """torch's AdamW on one block of weights for each model; the matrices come first and decay."""
+def _update(
+    weights: Tensor, gradients: Tensor, moments: tuple[Tensor, Tensor], rate: Tensor, step: int
+) -> None:
+    """One step of Adam in place (Kingma and Ba 2015, algorithm 1).
 
-    def __init__(
-        self, weights: Tensor, gradients: Tensor, matrices: int, rates: Rates, decay: Decay
-    ) -> None:
+    Written out because importing torch's optimisers takes a second.
+
+    Args:
+        weights: of any shape.
+        gradients: of the same shape.
+        moments: moving averages of the gradients and of their squares, of the same shape.
+        rate: learning rate, broadcast against the weights.
+        step: number of the step, from 1.
+    """
+    first, second = moments
+    first.lerp_(gradients, 1 - BETA1)
+    second.mul_(BETA2).addcmul_(gradients, gradients, value=1 - BETA2)
+    # rate * m / (1 - b1^s) / (sqrt(v / (1 - b2^s)) + eps), with fewer passes over the weights
+    correction = math.sqrt(1 - BETA2**step)
+    below = second.sqrt().add_(EPS * correction)
+    weights.addcdiv_(first * (rate * (-correction / (1 - BETA1**step))), below)
+
+
+class DenseAdam:
+    """AdamW on one block of weights for each model; the matrices come first and decay."""
+
+    def __init__(self, weights: Tensor, matrices: int, rates: Rates, decay: Decay) -> None:
         """Start.
 
         Args:
             weights: shape ``(models, size)``, changed in place.
-            gradients: of the same shape; what :meth:`step` uses.
             matrices: the weights before this place decay, those after it do not.
             rates: learning rates.
             decay: weight decay of every model, decoupled from the gradient.
         """
-        groups: list[dict[str, object]] = []
-        for number, share in enumerate(decay):
-            for part, own in ((slice(matrices), share), (slice(matrices, None), 0.0)):
-                block = weights[number, part]
-                block.grad = gradients[number, part]
-                groups.append({"params": [block], "weight_decay": float(own)})
-        self._optimiser = torch.optim.AdamW(groups, betas=(BETA1, BETA2), eps=EPS, fused=True)
-        self._rates = np.repeat(rates, 2, axis=0)
+        self._weights = weights
+        self._moments = torch.zeros_like(weights), torch.zeros_like(weights)
+        self._matrices = matrices
+        self._rates = torch.from_numpy(rates.astype(np.float32)).to(weights.device)
+        kept = torch.from_numpy((1 - rates * decay[:, None]).astype(np.float32))
+        self._kept = kept.to(weights.device) if decay.any() else None
         self._step = 0
 
-    def step(self) -> None:
+    def step(self, gradients: Tensor) -> None:
         """Take one step."""
-        for group, rates in zip(self._optimiser.param_groups, self._rates, strict=True):
-            group["lr"] = float(rates[self._step])
+        if self._kept is not None:
+            self._weights[:, : self._matrices] *= self._kept[:, self._step, None]
+        rate = self._rates[:, self._step, None]
         self._step += 1
-        self._optimiser.step()
+        _update(self._weights, gradients, self._moments, rate, self._step)
 
 
 class RowAdam:
@@ -128,13 +147,7 @@ class RowAdam:
         if (kept != 1).any():
             weights *= column(kept[model])
         self._step += 1
-        first.lerp_(gradients, 1 - BETA1)
-        second.mul_(BETA2).addcmul_(gradients, gradients, value=1 - BETA2)
-        # rate * m / (1 - b1^s) / (sqrt(v / (1 - b2^s)) + eps), with fewer passes over the rows
-        correction = math.sqrt(1 - BETA2**self._step)
-        below = second.sqrt().add_(EPS * correction)
-        above = first * column(rate[model] * (-correction / (1 - BETA1**self._step)))
-        weights.addcdiv_(above, below)
+        _update(weights, gradients, (first, second), column(rate[model]), self._step)
         for block, part in zip((self._table, self._first, self._second), self._current):
             block.index_copy_(0, self._rows, part)
         self._touched.index_fill_(0, self._rows, self._step)

@@ -63,9 +63,7 @@ class LeanTrainer:
         )
         decay = np.array([recipe.weight_decay for recipe in recipes])
         multipliers = np.array([[recipe.embedding_multiplier] for recipe in recipes])
-        self._dense = DenseAdam(
-            self._stack.weights, self._stack.gradients, self._stack.matrices, rates, decay
-        )
+        self._dense = DenseAdam(self._stack.weights, self._stack.matrices, rates, decay)
         self._words = RowAdam(self._stack.words, len(models), rates * multipliers, decay)
         self._smoothing = np.array([recipe.label_smoothing for recipe in recipes])
         self._stacked = len(models) > 1 or self._device.type != "cpu"
@@ -106,7 +104,7 @@ class LeanTrainer:
         losses /= len(rows[0])
         if np.isfinite(losses).any():
             self._words.step(words_gradient)
-            self._dense.step()
+            self._dense.step(self._stack.gradients)
         return [float(loss) for loss in losses]
 
     def _to_device(self, numbers: NDArray[np.int64]) -> Tensor:

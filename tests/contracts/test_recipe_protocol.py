@@ -179,7 +179,7 @@ def test_divergence_is_reported_not_hidden(
 
     shard = open_site(RunConfig.parse(small)).shard(0)
     result = FitResult(steps=7, train_loss=math.nan, diverged=True)
-    monkeypatch.setattr("fedseed.protocols.recipe.fit", lambda *_: result)
+    monkeypatch.setattr("fedseed.training.Trainer.fit", lambda *_: result)
     request = encode_request(SEED, digest(SEED), [Recipe(max_length=16)])
     score = RecipeScore.decode(RecipeClient().contribute(request, shard, {}, generator(0, "t")))
     assert (score.diverged, score.steps, score.validation_loss) == (True, 7, math.inf)

@@ -11,7 +11,7 @@ from flwr.supercore.task_identity import TaskIdentity
 
 from fedseed.config import RunConfig
 from fedseed.federation.executors import Result, Task, WorkerPool
-from fedseed.federation.wire import context_to_bytes, message_from_bytes, message_to_bytes
+from fedseed.federation.wire import context_to_bytes, message_from_bytes
 from fedseed.studies.plan import make_plan
 
 
@@ -30,7 +30,7 @@ def hello(pid: int) -> Task:
     context = Context(
         run_id=1, node_id=5, node_config={"partition-id": pid}, state=RecordDict(), run_config={}
     )
-    return Task(message_to_bytes(message), context_to_bytes(context))
+    return Task(message, context_to_bytes(context))
 
 
 def wait_for(pool: WorkerPool, count: int) -> dict[str, Result]:

@@ -1,58 +1,17 @@
 """Whole runs: the same bits for any number of workers, after a kill, and through ray."""
 
-import io
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from fedseed.config import RunConfig
 from fedseed.errors import RunError
 from fedseed.federation import client_app as client_module
-from fedseed.results.display import Quiet
-from fedseed.results.folder import make_folder
-from fedseed.studies.command import run_plan
 from fedseed.studies.plan import make_plan
-
-Run = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture
-def run(small: dict[str, Any], tmp_path: Path) -> Run:
-    """Run with the small options and some changes; returns the record."""
-    count = iter(range(100))
-
-    def go(**changes: Any) -> dict[str, Any]:
-        folder = tmp_path / f"run{next(count)}"
-        plan = make_plan(RunConfig.parse(small | changes))
-        return run_plan(plan, make_folder(folder), Quiet())
-
-    return go
-
-
-def lasting(record: dict[str, Any]) -> dict[str, Any]:
-    """A record without time and machine."""
-    out: dict[str, Any] = json.loads(json.dumps(record))
-    for name in ("machine", "started", "wall_seconds", "peak_memory_bytes"):
-        del out["provenance"][name]
-    for result in out["rounds"]:
-        del result["seconds"]
-    return out
-
-
-def command_line(small: dict[str, Any], out: Path, **changes: Any) -> list[str]:
-    options = small | changes | {"out": out}
-    flags = [w for k, v in options.items() for w in ("--" + k.replace("_", "-"), str(v))]
-    script = Path(__file__).parents[2] / "simulations" / "run_fed.py"
-    return [sys.executable, str(script), *flags]
+from tests.federation.running import Run, lasting
 
 
 def test_workers_change_nothing(run: Run) -> None:
@@ -129,8 +88,8 @@ def test_message_bytes_are_those_of_the_serialised_message(
 
     def spy(app: Any, task: Any) -> Any:
         result = execute(app, task)
-        kind = executors.message_from_bytes(task.message).metadata.message_type
-        sizes.append((kind, len(task.message), len(result.reply)))
+        message = executors.message_to_bytes(task.message)
+        sizes.append((task.message.metadata.message_type, len(message), len(result.reply)))
         return result
 
     monkeypatch.setattr(executors, "execute", spy)
@@ -185,53 +144,6 @@ def test_a_slow_client_is_left_out(run: Run, tmp_path: Path) -> None:
     assert {client["status"] for client in record["rounds"][0]["clients"]} == {"timeout"}
 
 
-def test_a_resumed_run_ends_with_the_same_bits(
-    small: dict[str, Any], run: Run, tmp_path: Path
-) -> None:
-    whole = run(rounds=3, steps=5)
-    out = tmp_path / "killed"
-    words = command_line(small, out, rounds=3, steps=5)
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
-        transcript = out / "transcript.jsonl"
-        while process.poll() is None:
-            if transcript.exists() and transcript.read_bytes().count(b"\n") >= 4:
-                process.kill()
-                break
-            time.sleep(0.01)
-    assert process.returncode == -signal.SIGKILL
-    assert json.loads((out / "record.json").read_text())["status"] == "interrupted"
-    with transcript.open("a") as file:
-        file.write('{"phase": "train", "gro')  # what a kill in mid-write leaves
-    script = words[:2]
-    resumed = subprocess.run(
-        [*script, "--resume", str(out), "--workers", "2"], capture_output=True, text=True
-    )
-    assert resumed.returncode == 0, resumed.stderr
-    assert lasting(json.loads((out / "record.json").read_text())) == lasting(whole)
-    again = subprocess.run([*script, "--resume", str(out)], capture_output=True, text=True)
-    assert again.returncode == 2
-    assert "complete" in again.stderr
-
-
-def test_ctrl_c(small: dict[str, Any], tmp_path: Path) -> None:
-    out = tmp_path / "stopped"
-    words = command_line(small, out, rounds=50, workers=2)
-    # Where the suite runs in the background, children inherit that Ctrl-C is ignored.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    signal.signal(signal.SIGINT, before)
-    with process:
-        transcript = out / "transcript.jsonl"
-        while process.poll() is None and not transcript.exists():
-            time.sleep(0.02)
-        os.kill(process.pid, signal.SIGINT)
-        _, stderr = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert b"Traceback" not in stderr
-    assert b"--resume" in stderr
-    assert json.loads((out / "record.json").read_text())["status"] == "interrupted"
-
-
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 @pytest.mark.filterwarnings(
     "ignore::FutureWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
@@ -269,7 +181,7 @@ def test_the_rest_go_on_without_a_slow_client(run: Run, monkeypatch: pytest.Monk
     execute = executors.execute
 
     def slow(app: Any, task: Any) -> Any:
-        message = executors.message_from_bytes(task.message)
+        message = task.message
         pid = executors.context_from_bytes(task.context).node_config["partition-id"]
         if (message.metadata.message_type, message.metadata.group_id, pid) == ("train", "1", 2):
             return executors.Result(task, error=TimeoutError("took over 9 s"))
@@ -281,52 +193,6 @@ def test_the_rest_go_on_without_a_slow_client(run: Run, monkeypatch: pytest.Monk
     assert [c["status"] for c in record["rounds"][1]["clients"]] == ["ok", "ok", "ok"]
     sizes = [e["payload_bytes"]["down"] for e in record["ledger"]["clients"]]
     assert sizes[2] > sizes[0]  # it was sent the seed again
-
-
-def test_a_failed_run_can_be_taken_up_when_the_cause_is_gone(
-    run: Run, small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from fedseed.studies.command import run_command
-
-    whole = run()
-
-    class Broken(client_module.RecipeClient):
-        def contribute(self, *arguments: Any) -> bytes:
-            raise RuntimeError("no battery")
-
-    with monkeypatch.context() as patch:
-        patch.setitem(client_module._CLIENTS, "recipe", Broken)
-        with pytest.raises(RunError, match="no battery"):
-            run()
-    out = tmp_path / "run1"
-    console = Console(file=io.StringIO())
-    run_command({"workers": 1}, None, str(out), False, True, console)
-    assert lasting(json.loads((out / "record.json").read_text())) == lasting(whole)
-
-
-def test_resume_refuses_other_inputs(run: Run, small: dict[str, Any], tmp_path: Path) -> None:
-    from fedseed.errors import OutputError
-    from fedseed.seeds.codec import write_seed
-    from fedseed.seeds.random import random_seed
-    from fedseed.studies.command import run_command
-
-    seed, recipe = tmp_path / "a.fseed", tmp_path / "r.toml"
-    write_seed(seed, random_seed("bert-tiny", 2, 1, "scaled"))
-    recipe.write_text("steps = 1\nmax_length = 16\n")
-    with pytest.raises(RunError):
-        run(drop_rate=1.0, seed_file=str(seed), recipe=str(recipe))
-
-    def resume() -> None:
-        console = Console(file=io.StringIO())
-        run_command({}, None, str(tmp_path / "run0"), False, True, console)
-
-    write_seed(seed, random_seed("bert-tiny", 2, 2, "scaled"))
-    with pytest.raises(OutputError, match="seed file has changed"):
-        resume()
-    write_seed(seed, random_seed("bert-tiny", 2, 1, "scaled"))
-    recipe.write_text("steps = 3\nmax_length = 16\n")
-    with pytest.raises(OutputError, match="recipe file has changed"):
-        resume()
 
 
 def test_names_that_look_like_markup(

@@ -85,6 +85,6 @@ def test_a_row_is_up_to_date_when_it_is_taken() -> None:
 
 def test_the_dense_part_decays_matrices_only() -> None:
     weights, gradients = torch.ones(2, 4), torch.zeros(2, 4)
-    ours = DenseAdam(weights, gradients, 3, np.array([[0.1], [0.2]]), np.array([0.5, 0.0]))
-    ours.step()
+    ours = DenseAdam(weights, 3, np.array([[0.1], [0.2]]), np.array([0.5, 0.0]))
+    ours.step(gradients)
     assert torch.allclose(weights, torch.tensor([[0.95, 0.95, 0.95, 1], [1, 1, 1, 1]]))

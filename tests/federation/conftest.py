@@ -1,0 +1,26 @@
+"""Fixture: a run with small options."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fedseed.config import RunConfig
+from fedseed.results.display import Quiet
+from fedseed.results.folder import make_folder
+from fedseed.studies.command import run_plan
+from fedseed.studies.plan import make_plan
+from tests.federation.running import Run
+
+
+@pytest.fixture
+def run(small: dict[str, Any], tmp_path: Path) -> Run:
+    """Run with the small options and some changes; returns the record."""
+    count = iter(range(100))
+
+    def go(**changes: Any) -> dict[str, Any]:
+        folder = tmp_path / f"run{next(count)}"
+        plan = make_plan(RunConfig.parse(small | changes))
+        return run_plan(plan, make_folder(folder), Quiet())
+
+    return go

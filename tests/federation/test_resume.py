@@ -1,0 +1,110 @@
+"""An interrupted run is taken up and ends with the same bits."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from fedseed.errors import RunError
+from fedseed.federation import client_app as client_module
+from tests.federation.running import Run, command_line, lasting
+
+
+def test_a_resumed_run_ends_with_the_same_bits(
+    small: dict[str, Any], run: Run, tmp_path: Path
+) -> None:
+    whole = run(rounds=3, steps=5)
+    out = tmp_path / "killed"
+    words = command_line(small, out, rounds=3, steps=5)
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        transcript = out / "transcript.jsonl"
+        while process.poll() is None:
+            if transcript.exists() and transcript.read_bytes().count(b"\n") >= 4:
+                process.kill()
+                break
+            time.sleep(0.01)
+    assert process.returncode == -signal.SIGKILL
+    assert json.loads((out / "record.json").read_text())["status"] == "interrupted"
+    with transcript.open("a") as file:
+        file.write('{"phase": "train", "gro')  # what a kill in mid-write leaves
+    script = words[:2]
+    resumed = subprocess.run(
+        [*script, "--resume", str(out), "--workers", "2"], capture_output=True, text=True
+    )
+    assert resumed.returncode == 0, resumed.stderr
+    assert lasting(json.loads((out / "record.json").read_text())) == lasting(whole)
+    again = subprocess.run([*script, "--resume", str(out)], capture_output=True, text=True)
+    assert again.returncode == 2
+    assert "complete" in again.stderr
+
+
+def test_ctrl_c(small: dict[str, Any], tmp_path: Path) -> None:
+    out = tmp_path / "stopped"
+    words = command_line(small, out, rounds=50, workers=2)
+    # Where the suite runs in the background, children inherit that Ctrl-C is ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    signal.signal(signal.SIGINT, before)
+    with process:
+        transcript = out / "transcript.jsonl"
+        while process.poll() is None and not transcript.exists():
+            time.sleep(0.02)
+        os.kill(process.pid, signal.SIGINT)
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"Traceback" not in stderr
+    assert b"--resume" in stderr
+    assert json.loads((out / "record.json").read_text())["status"] == "interrupted"
+
+
+def test_a_failed_run_can_be_taken_up_when_the_cause_is_gone(
+    run: Run, small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fedseed.studies.command import run_command
+
+    whole = run()
+
+    class Broken(client_module.RecipeClient):
+        def contribute(self, *arguments: Any) -> bytes:
+            raise RuntimeError("no battery")
+
+    with monkeypatch.context() as patch:
+        patch.setitem(client_module._CLIENTS, "recipe", Broken)
+        with pytest.raises(RunError, match="no battery"):
+            run()
+    out = tmp_path / "run1"
+    console = Console(file=io.StringIO())
+    run_command({"workers": 1}, None, str(out), False, True, console)
+    assert lasting(json.loads((out / "record.json").read_text())) == lasting(whole)
+
+
+def test_resume_refuses_other_inputs(run: Run, small: dict[str, Any], tmp_path: Path) -> None:
+    from fedseed.errors import OutputError
+    from fedseed.seeds.codec import write_seed
+    from fedseed.seeds.random import random_seed
+    from fedseed.studies.command import run_command
+
+    seed, recipe = tmp_path / "a.fseed", tmp_path / "r.toml"
+    write_seed(seed, random_seed("bert-tiny", 2, 1, "scaled"))
+    recipe.write_text("steps = 1\nmax_length = 16\n")
+    with pytest.raises(RunError):
+        run(drop_rate=1.0, seed_file=str(seed), recipe=str(recipe))
+
+    def resume() -> None:
+        console = Console(file=io.StringIO())
+        run_command({}, None, str(tmp_path / "run0"), False, True, console)
+
+    write_seed(seed, random_seed("bert-tiny", 2, 2, "scaled"))
+    with pytest.raises(OutputError, match="seed file has changed"):
+        resume()
+    write_seed(seed, random_seed("bert-tiny", 2, 1, "scaled"))
+    recipe.write_text("steps = 3\nmax_length = 16\n")
+    with pytest.raises(OutputError, match="recipe file has changed"):
+        resume()
