@@ -227,8 +227,8 @@ def run_rounds(
         seconds = time.monotonic() - started
         result = RoundResult(number, clients, byte_sums(exchanges), seconds)
         results.append(result)
-        after(result)
         wire.observer.round_done(result)
+        after(result)
         believed = sum(client["status"] == "ok" for client in clients)
         if believed < config.min_clients:
             raise RunError(

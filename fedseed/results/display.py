@@ -119,13 +119,12 @@ class Quiet(Display):
 def round_line(result: Any) -> str:
     """One line about a finished round: replies, losses and bytes."""
     ok = [client for client in result.clients if client["status"] == "ok"]
-    losses = [
-        trial["validation_loss"]
-        for client in ok
-        for trial in client["metrics"].get("recipes", [])
-        if trial["validation_loss"] is not None
-    ]
-    span = f"validation loss {min(losses):.3f} to {max(losses):.3f}" if losses else "no loss"
+    metrics = [client["metrics"] for client in ok]
+    kind = "validation" if any("recipes" in own for own in metrics) else "train"
+    trials = [trial for own in metrics for trial in own.get("recipes", [own])]
+    losses = [t[f"{kind}_loss"] for t in trials if t.get(f"{kind}_loss") is not None]
+    words = {"validation": "validation loss", "train": "training loss"}[kind]
+    span = f"{words} {min(losses):.3f} to {max(losses):.3f}" if losses else "no loss"
     sizes = result.bytes["payload_bytes"]
     return (
         f"round {result.round}: {len(ok)} of {len(result.clients)} clients, {span}, "

@@ -16,6 +16,7 @@ from fedseed.results.figure import write_figure
 from fedseed.results.folder import CHECKPOINT, RECORD, STATE, TRANSCRIPT
 from fedseed.results.provenance import PeakMemory, code, machine, packages
 from fedseed.results.record import RunRecord, read_record
+from fedseed.results.table import percent
 from fedseed.seeds.codec import describe, write_seed
 from fedseed.studies.original import describe_dataset
 from fedseed.studies.plan import Plan
@@ -123,6 +124,12 @@ class FederatedStudy:
             found = tested_model(self.plan, server, result.round)
             if found is not None:
                 done["test"] = found.to_record()
+                low, high = found.ci95
+                self.display.phase(
+                    f"round {result.round}: the average is right on {percent(found.value)} of "
+                    f"{found.n:,} test texts ({100 * low:.1f} - {100 * high:.1f}, majority "
+                    f"{percent(found.majority_baseline)})"
+                )
             self.record.rounds.append(done)
             self._save()
             # Last, so that a record never lacks a round that a checkpoint has behind it.

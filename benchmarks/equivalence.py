@@ -1,0 +1,117 @@
+"""Whether the fast path learns what the plain one does: paired over seeds, on the test split.
+
+Three ways of training from the same starts, on the same batches: the lean path in fp32 (row-sparse
+AdamW, written-out gradients), the generic path in fp32 (automatic differentiation, torch's dense
+AdamW), and the lean path in bf16.
+"""
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+from rich.console import Console
+from rich.table import Table
+from scipy import stats
+
+from benchmarks.workload import BATCH, LENGTH, RATE, Workload, open_shards
+from fedseed.evaluation.metrics import Accuracy, accuracy, count_correct
+from fedseed.growing import grow
+from fedseed.randomness import generator, random_key
+from fedseed.recipe import Recipe
+from fedseed.results.folder import make_folder
+from fedseed.results.provenance import code, machine, packages
+from fedseed.results.record import RunRecord
+from fedseed.seeds.codec import encode
+from fedseed.seeds.random import random_seed
+from fedseed.training import Compute, fit, predict
+from fedseed.training.batches import batches
+from fedseed.training.generic import GenericTrainer
+
+WAYS = ("lean fp32", "generic fp32", "lean bf16")
+
+
+def trained(way: str, seed: int, steps: int) -> Accuracy:
+    """Accuracy on the common test split after training in one of the ways."""
+    site = open_shards(Workload())
+    dataset = site.dataset
+    recipe = Recipe(
+        optimiser="adamw", learning_rate=RATE, embedding_multiplier=10.0, schedule="linear",
+        warmup=0.1, steps=steps, batch_size=BATCH, max_length=LENGTH,
+    )  # fmt: skip
+    model = grow(encode(random_seed("bert-tiny", 2, random_key(seed, "equivalence"), "scaled")))
+    rng = generator(seed, "equivalence")
+    compute = Compute("bf16" if way.endswith("bf16") else "fp32")
+    if way.startswith("lean"):
+        fit(model, dataset.table, dataset.train, recipe, rng, compute)
+    else:
+        rng.integers(2**63)  # fit draws dropout's seed first
+        order = batches(dataset.train, BATCH, rng)
+        trainer = GenericTrainer(model, recipe, compute, 0)
+        for _ in range(steps):
+            trainer.step([next(order)], dataset.table)
+    likelihoods = predict(model, dataset.table, dataset.test, LENGTH, compute)
+    return accuracy([count_correct(likelihoods, dataset.table.labels[dataset.test])])
+
+
+def paired(values: list[float], others: list[float]) -> dict[str, Any]:
+    """Mean difference with its 95 % interval (paired t, Student 1908)."""
+    test = stats.ttest_rel(values, others)
+    interval = test.confidence_interval(0.95)
+    return {
+        "mean_difference": float(np.mean(np.subtract(values, others))),
+        "ci95": [float(interval.low), float(interval.high)],
+        "p": float(test.pvalue), "n": len(values),
+    }  # fmt: skip
+
+
+def main(
+    seeds: Annotated[int, typer.Option(min=2, help="Starts and orders of examples.")] = 5,
+    steps: Annotated[int, typer.Option(min=1, help="Training steps of 32 reviews.")] = 250,
+    out: Annotated[str | None, typer.Option(help="Folder for the record.")] = None,
+) -> None:
+    """Train, test, compare, and write a record of kind ``benchmark``."""
+    torch.set_num_threads(1)
+    show = Console()
+    name = time.strftime("equivalence-%Y%m%d-%H%M%S")
+    folder = make_folder(Path(out) if out else Path("results/scratch") / name)
+    started = time.monotonic()
+    found: dict[str, list[Accuracy]] = {way: [] for way in WAYS}
+    for seed in range(seeds):
+        for way in WAYS:
+            found[way].append(trained(way, seed, steps))
+        line = ", ".join(f"{way} {100 * found[way][-1].value:.1f} %" for way in WAYS)
+        show.print(f"seed {seed}: {line}", highlight=False)
+    values = {way: [one.value for one in own] for way, own in found.items()}
+    base = WAYS[0]
+    record = RunRecord(
+        "benchmark",
+        {"seeds": seeds, "steps": steps},
+        {**code(), "packages": packages(), "machine": machine("single", 1)},
+        "completed",
+        results={
+            "accuracy": {way: [one.to_record() for one in own] for way, own in found.items()},
+            "paired": {way: paired(values[way], values[base]) for way in WAYS[1:]},
+        },
+    )
+    record.provenance["wall_seconds"] = round(time.monotonic() - started, 3)
+    record.write(folder / "record.json")
+    table = Table("way", "mean accuracy", f"minus {base}", "95 % interval", "p")
+    for way in WAYS:
+        cells = ["", "", ""]
+        if way != base:
+            result = record.results["paired"][way]
+            low, high = result["ci95"]
+            cells = [
+                f"{100 * result['mean_difference']:+.2f} points",
+                f"{100 * low:+.2f} to {100 * high:+.2f}", f"{result['p']:.2f}",
+            ]  # fmt: skip
+        table.add_row(way, f"{100 * np.mean(values[way]):.2f} %", *cells)
+    show.print(table)
+    print(folder / "record.json")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,98 @@
+"""How much of the processor's matrix-product rate a training step reaches, on one thread.
+
+The rate is that of the step's own products, each alone and repeated; the work of a step is
+counted while it runs. Rate and step are measured in turns.
+"""
+
+import math
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.workload import BATCH, LENGTH, RATE, Workload, open_shards, tell
+from fedseed.growing import grow
+from fedseed.recipe import Recipe
+from fedseed.seeds.codec import encode
+from fedseed.seeds.random import random_seed
+from fedseed.training.batches import batches, longest_first
+from fedseed.training.compute import Compute
+from fedseed.training.lean_trainer import LeanTrainer
+
+_SHAPES = [(128, 384), (128, 128), (128, 512), (512, 128)]
+"""Inputs and outputs of a layer's four products."""
+
+
+def _product(_total: list[int], left: list[int], right: list[int], **_rest: object) -> int:
+    """Operations of a product that is added to a total, from the shapes."""
+    return 2 * math.prod(left) * right[-1]
+
+
+_IN_PLACE = dict.fromkeys((torch.ops.aten.addmm_, torch.ops.aten.baddbmm_), _product)
+"""Products that the counter does not know by itself."""
+
+
+def _timed(work: Callable[[], object], times: int) -> float:
+    """Median seconds of one call."""
+    seconds = []
+    for _ in range(times):
+        started = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds)
+
+
+def _rate(dtype: torch.dtype) -> float:
+    """Floating-point operations a second in the products of a layer, forward and backward."""
+    tokens = BATCH * LENGTH
+    operations = seconds = 0.0
+    for inputs, outputs in _SHAPES:
+        x, gradient = torch.randn(tokens, inputs).to(dtype), torch.randn(tokens, outputs).to(dtype)
+        weight = torch.randn(outputs, inputs).to(dtype)
+        for product in (
+            lambda x=x, w=weight: x @ w.T,
+            lambda g=gradient, w=weight: g @ w,
+            lambda g=gradient, x=x: g.T @ x,
+        ):
+            seconds += _timed(product, 7)
+            operations += 2 * tokens * inputs * outputs
+    return operations / seconds
+
+
+def main() -> None:
+    """Measure; arguments: fp32 or bf16, repetitions."""
+    precision, repetitions = sys.argv[1], int(sys.argv[2])
+    torch.set_num_threads(1)
+    site = open_shards(Workload())
+    recipe = Recipe(optimiser="adamw", learning_rate=RATE, steps=10_000)
+    compute = Compute("bf16" if precision == "bf16" else "fp32")
+    model = grow(encode(random_seed("bert-tiny", 2, 1, "bert")))
+    trainer = LeanTrainer([model], [recipe], compute)  # type: ignore[list-item]
+    order = batches(site.shard(0).whole(), BATCH, np.random.default_rng(0))
+
+    def step() -> None:
+        rows = longest_first(site.dataset.table, next(order), LENGTH)
+        trainer.step([rows], site.dataset.table)
+
+    step()
+    counted: list[float] = []
+    for _ in range(5):
+        with FlopCounterMode(display=False, custom_mapping=_IN_PLACE) as counter:
+            step()
+        counted.append(counter.get_total_flops())
+    operations = statistics.median(counted)
+    for _ in range(repetitions):
+        rate = _rate(compute.dtype)
+        seconds = _timed(step, 10)
+        tell(
+            "share", precision=precision, rate=rate, seconds=seconds, operations=operations,
+            share=operations / seconds / rate,
+        )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""Peak memory of a run, all processes together, by the number of its clients."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import print as show
+from rich.table import Table
+
+from benchmarks.running import run
+
+CLIENTS = (10, 1_000, 10_000)
+
+
+def peak_memory(clients: int, rounds: int = 3, steps: int = 30) -> int:
+    """Peak proportional set size of a run with ten clients in a round, bytes."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "run"
+        words = {
+            "clients": clients, "cohort": 10, "newcomers": 0, "rounds": rounds, "steps": steps,
+            "participants-test-examples": 200, "out": out,
+        }  # fmt: skip
+        run(["simulations/run_fed.py", *(w for k, v in words.items() for w in (f"--{k}", str(v)))])
+        record = json.loads((out / "record.json").read_text())
+    return int(record["provenance"]["peak_memory_bytes"])
+
+
+def main(
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of each run.")] = 3,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of a client in a round.")] = 30,
+) -> None:
+    """Print the peak memory of runs with 10, 1,000 and 10,000 clients."""
+    table = Table("clients", "peak memory, GB", "of the smallest run's")
+    found = {clients: peak_memory(clients, rounds, steps) for clients in CLIENTS}
+    for clients, size in found.items():
+        table.add_row(
+            f"{clients:,}", f"{size / 1e9:.2f}", f"{100 * size / found[CLIENTS[0]]:.0f} %"
+        )
+    show(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)

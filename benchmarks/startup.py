@@ -1,0 +1,45 @@
+"""How long a user waits for the first training step, caches warm."""
+
+import tempfile
+from typing import Annotated
+
+import typer
+
+from benchmarks.running import run, spread
+
+
+def seconds_to_first_step(repeats: int) -> list[float]:
+    """Seconds from process start until a client's single training step has come back."""
+    words = [
+        "--clients",
+        "2",
+        "--newcomers",
+        "0",
+        "--rounds",
+        "1",
+        "--steps",
+        "1",
+        "--test-examples",
+        "100",
+    ]
+    found: list[float] = []
+    for number in range(repeats + 1):
+        with tempfile.TemporaryDirectory() as folder:
+            out = f"{folder}/run"
+            done = run(["simulations/run_fed.py", *words, "--out", out])
+        if number:  # the first run warms the caches
+            found.append(done.first("round 1, client"))
+    return found
+
+
+def main(repeats: Annotated[int, typer.Option(min=1, help="Measurements.")] = 5) -> None:
+    """Print the seconds to the first training step."""
+    found = spread(seconds_to_first_step(repeats))
+    print(
+        f"first training step after {found['median']:.2f} s "
+        f"({found['min']:.2f} to {found['max']:.2f}, n = {found['n']})"
+    )
+
+
+if __name__ == "__main__":
+    typer.run(main)
