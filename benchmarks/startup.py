@@ -10,18 +10,11 @@ from benchmarks.running import run, spread
 
 def seconds_to_first_step(repeats: int) -> list[float]:
     """Seconds from process start until a client's single training step has come back."""
-    words = [
-        "--clients",
-        "2",
-        "--newcomers",
-        "0",
-        "--rounds",
-        "1",
-        "--steps",
-        "1",
-        "--test-examples",
-        "100",
-    ]
+    options = {
+        "protocol": "weights", "clients": 2, "newcomers": 0, "rounds": 1, "steps": 1,
+        "test-examples": 100,
+    }  # fmt: skip
+    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
     found: list[float] = []
     for number in range(repeats + 1):
         with tempfile.TemporaryDirectory() as folder:

@@ -24,8 +24,11 @@ from fedseed.federation.wire import (
     context_from_bytes,
     context_to_bytes,
     error_reply,
+    from_parts,
     message_from_bytes,
     message_to_bytes,
+    size_of_parts,
+    to_parts,
 )
 from fedseed.federation.workers import worker_context
 from fedseed.training import StackingTrainer
@@ -39,8 +42,8 @@ _WAIT = 0.2
 class Task:
     """A message for a client, and the client's serialised context.
 
-    The message is serialised only when it is handed over: the clients of a large cohort wait
-    with one payload between them.
+    The message is serialised only when it is handed over: the clients of a cohort wait with
+    one payload between them.
     """
 
     message: Message
@@ -54,28 +57,28 @@ class Result:
     """A reply and the context after it; or an error when there was no reply."""
 
     task: Task
-    reply: bytes = b""
+    reply: Message | None = None
     context: bytes = b""
+    lengths: tuple[int, int] = (0, 0)
+    """Message and reply as they are serialised for the network."""
     error: Exception | None = None
-    sent_bytes: int | None = None
-    """Length of the message as it was serialised; None when that was not noted."""
 
 
 def execute(app: ClientApp, task: Task) -> Result:
     """Run one task; a client that raises replies with an error."""
     message = message_to_bytes(task.message)
-    reply, context = _answer(app, message, task.context)
-    return Result(task, reply, context, sent_bytes=len(message))
+    reply, context = _answer(app, message_from_bytes(message), task.context)
+    answer = message_to_bytes(reply)
+    return Result(task, message_from_bytes(answer), context, (len(message), len(answer)))
 
 
-def _answer(app: ClientApp, message_bytes: bytes, context_bytes: bytes) -> tuple[bytes, bytes]:
-    message = message_from_bytes(message_bytes)
+def _answer(app: ClientApp, message: Message, context_bytes: bytes) -> tuple[Message, bytes]:
     context = context_from_bytes(context_bytes)
     try:
         reply = app(message, context)
     except Exception as error:  # whatever a client does, the round goes on with the rest
         reply = error_reply(message, error)
-    return message_to_bytes(reply), context_to_bytes(context)
+    return reply, context_to_bytes(context)
 
 
 class Executor(ABC):
@@ -165,12 +168,13 @@ class _Worker:
         self.ready = False
         self.started = 0.0
 
-    def give(self, task_id: str, task: Task, message: bytes) -> None:
-        """Start a task, with its message serialised."""
+    def give(self, task_id: str, task: Task) -> None:
+        """Start a task."""
         self.task_id, self.task, self.started = task_id, task, time.monotonic()
-        self.sent_bytes = len(message)
-        self.link.send_bytes(message)
-        self.link.send_bytes(task.context)
+        parts = to_parts(task.message)
+        self.sent_bytes = size_of_parts(*parts)
+        for part in (*parts, task.context):
+            self.link.send_bytes(part)
 
     def take(self) -> Result | None:
         """Receive the result, or None when the process says that it is ready to begin.
@@ -183,7 +187,9 @@ class _Worker:
         if data == _READY:
             self.ready, self.started = True, time.monotonic()
             return None
-        result = Result(self.task, data, self.link.recv_bytes(), sent_bytes=self.sent_bytes)
+        payload, context = self.link.recv_bytes(), self.link.recv_bytes()
+        lengths = self.sent_bytes, size_of_parts(data, payload)
+        result = Result(self.task, from_parts(data, payload), context, lengths)
         self.task = None
         return result
 
@@ -212,7 +218,6 @@ class WorkerPool(Executor):
         self._config = config
         self._queue: deque[tuple[str, Task]] = deque()
         self._retried: set[str] = set()
-        self._prepared = ("", b"")
         self._workers = [_Worker(config) for _ in range(workers)]
 
     def submit(self, task_id: str, task: Task) -> None:
@@ -223,26 +228,16 @@ class WorkerPool(Executor):
     def _feed(self) -> None:
         for place, worker in enumerate(self._workers):
             if worker.task is None and self._queue:
-                message = self._prepare()
                 try:
-                    worker.give(*self._queue[0], message)
+                    worker.give(*self._queue[0])
                 except OSError:  # it died while idle
                     worker.stop()
                     self._workers[place] = _Worker(self._config)
-                    self._workers[place].give(*self._queue[0], message)
+                    self._workers[place].give(*self._queue[0])
                 self._queue.popleft()
-
-    def _prepare(self) -> bytes:
-        """Serialise the next task's message, ahead of time when there is time."""
-        task_id, task = self._queue[0]
-        if self._prepared[0] != task_id:
-            self._prepared = task_id, message_to_bytes(task.message)
-        return self._prepared[1]
 
     def finished(self) -> Iterator[tuple[str, Result]]:
         """See :class:`Executor`: waits up to 0.2 s for the next result."""
-        if self._queue:
-            self._prepare()
         busy: list[Connection] = [w.link for w in self._workers if w.task is not None]
         ready = wait(busy, timeout=_WAIT) if busy else []
         for place, worker in enumerate(self._workers):
@@ -304,7 +299,9 @@ def _work(link: Connection, config_json: str) -> None:
     link.send_bytes(_READY)  # from here on the time is the client's own
     while True:
         try:
-            for part in _answer(app, link.recv_bytes(), link.recv_bytes()):
+            message = from_parts(link.recv_bytes(), link.recv_bytes())
+            reply, context = _answer(app, message, link.recv_bytes())
+            for part in (*to_parts(reply), context):
                 link.send_bytes(part)
         except (EOFError, OSError):
             return

@@ -17,13 +17,12 @@ from flwr.supercore.task_identity import TaskIdentity
 from google.protobuf.message import DecodeError
 
 from fedseed.config import Cell
-from fedseed.errors import OutputError
+from fedseed.errors import OutputError, RunError
 from fedseed.federation.executors import Executor, Result, Task
 from fedseed.federation.wire import (
     context_from_bytes,
     context_to_bytes,
     error_reply,
-    message_from_bytes,
 )
 from fedseed.files import write_bytes
 
@@ -117,17 +116,17 @@ class LocalGrid(Grid):
         if not wanted & self._replies.keys():
             for message_id, result in self._executor.finished():
                 self._replies[message_id] = self._reply(result)
-                if result.error is None and result.sent_bytes is not None:
-                    self._lengths[message_id] = (result.sent_bytes, len(result.reply))
+                if result.error is None:
+                    self._lengths[message_id] = result.lengths
         return [self._replies.pop(ready) for ready in list(self._replies) if ready in wanted]
 
     def _reply(self, result: Result) -> Message:
         message = result.task.message
-        if result.error is not None:
-            return error_reply(message, result.error)
+        if result.error is not None or result.reply is None:
+            return error_reply(message, result.error or RunError("it sent no reply"))
         if result.context != result.task.context:
             self._keep(message.metadata.dst_node_id, result.context)
-        return message_from_bytes(result.reply)
+        return result.reply
 
     def send_and_receive(
         self, messages: Iterable[Message], *, timeout: float | None = None

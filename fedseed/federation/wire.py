@@ -1,5 +1,6 @@
 """Payloads in and out of Flower messages, and messages in and out of bytes."""
 
+import functools
 from collections.abc import Iterator, MutableMapping
 
 from flwr.app import ConfigRecord, Context, Error, Message, RecordDict
@@ -8,6 +9,7 @@ from flwr.common.serde import (
     context_to_proto,
     message_from_proto,
     message_to_proto,
+    recorddict_to_proto,
 )
 from flwr.proto.message_pb2 import Context as ContextProto
 from flwr.proto.message_pb2 import Message as MessageProto
@@ -56,6 +58,50 @@ def message_size(message: Message) -> int:
 def message_from_bytes(data: bytes) -> Message:
     """Read a serialised message."""
     return message_from_proto(MessageProto.FromString(data))
+
+
+def to_parts(message: Message) -> tuple[bytes, bytes]:
+    """A message serialised without its payload, and the payload.
+
+    Between processes of one machine, where a large payload need not be copied into a message
+    and out again.
+    """
+    record = message.content.config_records.get(_RECORD) if message.has_content() else None
+    payload = record.get(_FIELD) if record is not None else None
+    if record is None or not isinstance(payload, bytes):
+        return message_to_bytes(message), b""
+    record[_FIELD] = b""
+    try:
+        return message_to_bytes(message), payload
+    finally:
+        record[_FIELD] = payload
+
+
+def from_parts(rest: bytes, payload: bytes) -> Message:
+    """Put a message together again."""
+    message = message_from_bytes(rest)
+    if payload:
+        message.content.config_records[_RECORD][_FIELD] = payload
+    return message
+
+
+def size_of_parts(rest: bytes, payload: bytes) -> int:
+    """Length of the whole message as it is serialised for the network."""
+    return len(rest) + _size_of_payload(len(payload))
+
+
+@functools.lru_cache(maxsize=64)
+def _size_of_payload(length: int) -> int:
+    """What a payload adds to a message: itself, and longer length prefixes around it."""
+    with_it, without = (
+        recorddict_to_proto(content(bytes(size))).ByteSize() for size in (length, 0)
+    )
+    prefixes = len(_varint(with_it)) - len(_varint(without))
+    return int(with_it - without + prefixes)
+
+
+def _varint(number: int) -> bytes:
+    return bytes(1 + max(0, number.bit_length() - 1) // 7)
 
 
 def context_to_bytes(context: Context) -> bytes:

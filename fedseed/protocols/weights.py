@@ -70,7 +70,8 @@ def _vector(data: bytes) -> Vector:
     if len(data) % 4:
         raise WireError("the weights are truncated")
     weights = np.frombuffer(data, dtype="<f4")
-    if not np.isfinite(weights).all() or np.abs(weights).max(initial=0.0) > _LARGEST:
+    low, high = weights.min(initial=0.0), weights.max(initial=0.0)
+    if not (low >= -_LARGEST and high <= _LARGEST):  # what is not a number is neither
         raise WireError(f"not believable: weights that are not finite or beyond {_LARGEST:g}")
     return weights
 
@@ -122,7 +123,7 @@ class WeightsServer(ProtocolServer):
             except WireError as error:
                 reports[pid] = Report("rejected", reason=str(error))
                 continue
-            total.add_(torch.from_numpy(weights.copy()), alpha=count)
+            total.add_(torch.from_numpy(weights.copy()), alpha=count)  # torch wants its own
             examples += count
             reports[pid] = report
             self._holders.add(pid)
@@ -204,8 +205,7 @@ class WeightsClient(ProtocolClient):
         result = self.trainer.fit(FitJob(model, shard.table, rows, recipe, rng))
         loss = 0.0 if math.isnan(result.train_loss) else result.train_loss
         head = struct.pack(_HEAD, len(rows), result.steps, loss)
-        flat = np.concatenate([part.ravel() for part in to_state(model).values()])
-        return head + flat.astype("<f4").tobytes()
+        return head + b"".join(part.astype("<f4").tobytes() for part in to_state(model).values())
 
     def grow(
         self,

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import scipy.stats  # noqa: F401  # slow to import: now, while the workers start
+
 from fedseed.aggregators import AGGREGATORS, RecipeSpace
 from fedseed.config import RunConfig
 from fedseed.data.site import Site, make_site, open_dataset

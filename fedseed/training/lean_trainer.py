@@ -126,7 +126,7 @@ class LeanTrainer:
 class LeanPredictor:
     """Logits of one model."""
 
-    tokens_at_once = 4096
+    tokens_at_once = 1024
     """Tokens of a chunk."""
 
     def __init__(self, model: BertClassifier, compute: Compute) -> None:

@@ -88,8 +88,8 @@ def test_message_bytes_are_those_of_the_serialised_message(
 
     def spy(app: Any, task: Any) -> Any:
         result = execute(app, task)
-        message = executors.message_to_bytes(task.message)
-        sizes.append((task.message.metadata.message_type, len(message), len(result.reply)))
+        both = (len(executors.message_to_bytes(m)) for m in (task.message, result.reply))
+        sizes.append((task.message.metadata.message_type, *both))
         return result
 
     monkeypatch.setattr(executors, "execute", spy)
