@@ -5,6 +5,7 @@ AdamW, written-out gradients), the generic path in fp32 (automatic differentiati
 AdamW), and the lean path in bf16.
 """
 
+import sys
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,7 +17,10 @@ from rich.console import Console
 from rich.table import Table
 from scipy import stats
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for benchmarks itself
+
 from benchmarks.workload import BATCH, LENGTH, RATE, Workload, open_shards
+from fedseed.cli import run_main
 from fedseed.evaluation.metrics import Accuracy, accuracy, count_correct
 from fedseed.growing import grow
 from fedseed.randomness import generator, random_key
@@ -114,4 +118,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    sys.exit(run_main(main))

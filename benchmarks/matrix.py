@@ -89,7 +89,7 @@ def main() -> None:
         rate = _rate(compute.dtype)
         seconds = _timed(step, 10)
         tell(
-            "share", precision=precision, rate=rate, seconds=seconds, operations=operations,
+            "share", precision=precision, rate=rate, step_seconds=seconds, operations=operations,
             share=operations / seconds / rate,
         )  # fmt: skip
 

@@ -1,6 +1,7 @@
 """Peak memory of a run, all processes together, by the number of its clients."""
 
 import json
+import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,10 @@ import typer
 from rich import print as show
 from rich.table import Table
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for benchmarks itself
+
 from benchmarks.running import run
+from fedseed.cli import run_main
 
 CLIENTS = (10, 1_000, 10_000)
 
@@ -17,10 +21,11 @@ CLIENTS = (10, 1_000, 10_000)
 def peak_memory(clients: int, rounds: int = 3, steps: int = 30) -> int:
     """Peak proportional set size of a run with ten clients in a round, bytes."""
     with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "run"
+        out, recipe = Path(folder) / "run", Path(folder) / "recipe.toml"
+        recipe.write_text("steps = 1\n")  # of the comparison at the end; --steps is for the rounds
         words = {
             "clients": clients, "cohort": 10, "newcomers": 0, "rounds": rounds, "steps": steps,
-            "participants-test-examples": 200, "out": out,
+            "participants-test-examples": 200, "recipe": recipe, "out": out,
         }  # fmt: skip
         run(["simulations/run_fed.py", *(w for k, v in words.items() for w in (f"--{k}", str(v)))])
         record = json.loads((out / "record.json").read_text())
@@ -42,4 +47,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    sys.exit(run_main(main))

@@ -1,11 +1,16 @@
 """How long a user waits for the first training step, caches warm."""
 
+import sys
 import tempfile
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for benchmarks itself
+
 from benchmarks.running import run, spread
+from fedseed.cli import run_main
 
 
 def seconds_to_first_step(repeats: int) -> list[float]:
@@ -35,4 +40,4 @@ def main(repeats: Annotated[int, typer.Option(min=1, help="Measurements.")] = 5)
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    sys.exit(run_main(main))

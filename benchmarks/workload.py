@@ -16,6 +16,7 @@ from torch import nn
 
 from fedseed.config import RunConfig
 from fedseed.data.site import Site, open_site
+from fedseed.evaluation.metrics import count_correct
 from fedseed.randomness import generator
 from fedseed.training.batches import batches
 
@@ -83,16 +84,17 @@ def train(model: nn.Module, site: Site, client: int, round_number: int, steps: i
     return float(np.mean(losses))
 
 
-def tested(state: dict[str, torch.Tensor], site: Site) -> dict[str, int]:
-    """Correct predictions of some weights on the common test split; not timed."""
+def tested(state: dict[str, torch.Tensor], site: Site) -> dict[str, Any]:
+    """Correct predictions of some weights on the common test split, by class; not timed."""
     from fedseed.models.registry import build, find_model
     from fedseed.training import predict
 
     numpy_state = {name: part.detach().numpy() for name, part in state.items()}
     model = build(find_model("bert-tiny", 2), numpy_state)
     rows = site.dataset.test
-    found = predict(model, site.dataset.table, rows, LENGTH).argmax(axis=1)
-    return {"correct": int((found == site.dataset.table.labels[rows]).sum()), "n": len(rows)}
+    likelihoods = predict(model, site.dataset.table, rows, LENGTH)
+    counts = count_correct(likelihoods, site.dataset.table.labels[rows])
+    return {"correct": counts.correct, "examples": counts.examples}
 
 
 def tell(event: str, **values: Any) -> None:

@@ -73,7 +73,7 @@ class _HuggingFaceClassifier(nn.Module):
 
     def forward(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
         """Return the logits, shape ``(batch, labels)``; see BertClassifier."""
-        places = torch.arange(input_ids.shape[1])
+        places = torch.arange(input_ids.shape[1], device=input_ids.device)
         mask = (places < lengths[:, None]).long()
         input_ids = input_ids.masked_fill(mask == 0, self._padding)
         logits: Tensor = self._inner[0](input_ids=input_ids, attention_mask=mask).logits

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import scipy.stats  # noqa: F401  # slow to import: now, while the workers start
-
 from fedseed.aggregators import AGGREGATORS, RecipeSpace
 from fedseed.config import RunConfig
 from fedseed.data.site import Site, make_site, open_dataset
@@ -100,6 +98,8 @@ def make_plan(config: RunConfig, progress: Progress | None = None) -> Plan:
         InputError: data, model, seed or recipe cannot be used, or do not fit together.
     """
     config = config.with_quick()
+    if config.protocol == "recipe":
+        import scipy.stats  # noqa: F401  # slow to import: now, while the workers start
     choose(config.precision, config.device)  # refuse a device that is not here
     given = config.given_recipe()
     stored = read_seed(Path(config.seed_file)) if config.seed_file else None

@@ -212,3 +212,13 @@ def test_bf16_is_near_fp32(site: Site) -> None:
     assert results[1].train_loss == pytest.approx(results[0].train_loss, abs=0.1)
     likelihoods = predict(models[1], table, rows, 16, Compute("bf16"))
     assert float((likelihoods.argmax(axis=1) == table.labels[rows]).mean()) > 0.9
+
+
+def test_a_stack_in_bf16_is_near_fp32(site: Site) -> None:
+    half, whole = jobs(site, 2), jobs(site, 2)
+    losses = [
+        [result.train_loss for result in fit_together(own, Compute(precision))]
+        for own, precision in ((half, "bf16"), (whole, "fp32"))
+    ]
+    assert losses[0] != losses[1]
+    assert np.allclose(*losses, atol=0.05)

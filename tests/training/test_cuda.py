@@ -1,0 +1,53 @@
+"""The same numbers on a GPU; skipped where there is none."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from fedseed.config import RunConfig
+from fedseed.data.site import open_site
+from fedseed.growing import grow
+from fedseed.randomness import generator
+from fedseed.recipe import Recipe
+from fedseed.seeds.codec import encode
+from fedseed.seeds.random import random_seed
+from fedseed.training import Compute, FitJob, fit_together, predict
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
+]
+
+
+@pytest.mark.parametrize(
+    ("precision", "tolerance", "dropout"), [("fp32", 1e-3, 0.0), ("bf16", 0.05, 0.0)]
+)
+def test_a_stack_on_the_gpu(
+    small: dict[str, Any], precision: Any, tolerance: float, dropout: float
+) -> None:
+    site = open_site(RunConfig.parse(small))
+    recipe = Recipe(
+        optimiser="adamw", learning_rate=1e-3, steps=6, batch_size=8, max_length=16, dropout=dropout
+    )
+
+    def jobs() -> list[FitJob]:
+        return [
+            FitJob(
+                grow(encode(random_seed("bert-tiny", 2, number, "scaled"))), site.dataset.table,
+                site.dataset.train, recipe, generator(0, "t", 0, number),
+            )
+            for number in range(3)
+        ]  # fmt: skip
+
+    here, there = jobs(), jobs()
+    results = [fit_together(here, Compute()), fit_together(there, Compute(precision, "cuda:0"))]
+    losses = [[result.train_loss for result in own] for own in results]
+    assert np.allclose(*losses, atol=tolerance)
+    for ours, theirs in zip(here, there, strict=True):
+        found = [
+            predict(job.model, site.dataset.table, site.dataset.test, 16, compute)
+            for job, compute in ((ours, Compute()), (theirs, Compute(precision, "cuda:0")))
+        ]
+        assert np.allclose(*found, atol=10 * tolerance)
