@@ -9,6 +9,7 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -202,12 +203,17 @@ def main(
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         },
     )  # fmt: skip
-    record.results |= measure_workload(size, show)
-    record.results |= measure_shares(2 if quick else 9)
-    record.results["seconds_to_first_step"] = spread(seconds_to_first_step(size.repeats))
-    record.results["peak_memory_bytes"] = {str(n): peak_memory(n, *size.memory) for n in CLIENTS}
+    parts: list[Callable[[], dict[str, Any]]] = [
+        lambda: measure_workload(size, show),
+        lambda: measure_shares(2 if quick else 9),
+        lambda: {"seconds_to_first_step": spread(seconds_to_first_step(size.repeats))},
+        lambda: {"peak_memory_bytes": {str(n): peak_memory(n, *size.memory) for n in CLIENTS}},
+    ]
     if size.target_repeats:
-        record.results |= measure_target(size.target_repeats, show)
+        parts.append(lambda: measure_target(size.target_repeats, show))
+    for part in parts:
+        record.results |= part()
+        record.write(folder / "record.json")  # what is measured is not lost
     record.provenance["wall_seconds"] = round(time.monotonic() - started, 3)
     record.status = "completed"
     record.write(folder / "record.json")
