@@ -126,7 +126,8 @@ def federated(
     """Federated task distillation: one seed, one recipe, many private shards.
 
     A server broadcasts a seed and recipes; clients assemble the model, fine-tune it on their
-    own texts and send back metrics. The server aggregates recipes, never weights.
+    own texts and send back metrics. The server aggregates recipes, never weights; for
+    comparison, --protocol weights is federated averaging.
     """
     given = {name: value for name, value in options.items() if value is not None}
     if resume is not None:
@@ -151,4 +152,4 @@ def federated(
 def _has_workers(options: Mapping[str, Any]) -> bool:
     local = options.get("engine", "local") == "local"
     on_cpu = not str(options.get("device", "")).startswith("cuda")
-    return local and on_cpu and options.get("workers") != 1
+    return local and on_cpu and str(options.get("workers")) != "1"

@@ -121,9 +121,10 @@ class RunConfig(BaseModel):
     engine: Literal["local", "ray"] = Field(
         "local", description="local (in process or worker processes) or ray (Flower's simulation)."
     )
-    workers: int = Field(
-        0, ge=0, le=1024, description="Worker processes, one thread each; 0 takes one a core."
-    )
+    workers: str = Field(
+        "auto", pattern=r"^(auto|[1-9]\d{0,3})$", description="Worker processes, one thread each: "
+        "a number, or auto for one a core."
+    )  # fmt: skip
     client_timeout: float | None = Field(
         None, gt=0, description="Seconds a client may take in one round; then it is left out."
     )
@@ -134,6 +135,11 @@ class RunConfig(BaseModel):
         if value is not None and (not value or "\0" in value):
             raise ValueError("no name or path")
         return value
+
+    @field_validator("workers", mode="before")
+    @classmethod
+    def _is_a_number_or_auto(cls, value: object) -> object:
+        return str(value) if isinstance(value, int) else value
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -34,6 +34,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"device": "cuda:9"}, "use --device cpu"),
     ({"device": "gpu"}, "device"),
     ({"test_every": 0}, "test-every = 0"),
+    ({"workers": 0}, "workers"),
+    ({"workers": "many"}, "workers"),
     ({"engine": "spark"}, "engine"),
     ({"alpha": 0}, "alpha = 0"),
     ({"alpha": "nan"}, "alpha"),

@@ -37,7 +37,8 @@ def server_app(main: Main) -> ServerApp:
 def count_workers(config: RunConfig) -> int:
     """Worker processes of a run: as asked, or one for each core the process may use."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(config.workers or cores or 1, max(config.cohort_size, config.newcomers))
+    wanted = (cores or 1) if config.workers == "auto" else int(config.workers)
+    return min(wanted, max(config.cohort_size, config.newcomers))
 
 
 def _stacking(compute: Compute) -> StackingTrainer:

@@ -11,25 +11,35 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _GIVEN, _AGGREGATED = "#b0581e", "#1f5fa8"
+_WORDS = {
+    "recipe": ("given recipe", "aggregated recipe", "only seeds, recipes and metrics travelled"),
+    "weights": ("trained alone", "averaged weights", "weights travelled"),
+}
+"""By protocol: what the two products are, and what travelled."""
 
 
 def write_figure(record: Mapping[str, Any], path: Path) -> None:
-    """Draw what the search tried and what it gained.
+    """Draw what the rounds did and what was gained.
 
-    Left: learning rates tried against validation loss, by round. Right: accuracy of the given
-    and the aggregated recipe, with the seed's zero-shot accuracy, the original's, and the
-    majority baseline.
+    Left: learning rates tried against validation loss, by round, or under another protocol the
+    clients' training losses and the server's test accuracy. Right: accuracy with what was given
+    and what was aggregated, with the seed's zero-shot accuracy, the original's, and the majority
+    baseline.
     """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 4.8), layout="constrained")
     left, right = figure.subplots(1, 2)
-    _tried(left, record)
-    _gained(right, record["results"])
     config, data = record["config"], record["provenance"]["dataset"]
+    given, aggregated, travelled = _WORDS[config["protocol"]]
+    if config["protocol"] == "recipe":
+        _tried(left, record)
+    else:
+        _learnt(left, record["rounds"])
+    _gained(right, record["results"], (given, aggregated))
     figure.suptitle(
         f"{config['model']}, {config['clients']} clients, {len(record['rounds'])} rounds, "
-        f"{data['source']}: only seeds, recipes and metrics travelled",
+        f"{data['source']}: {travelled}",
         fontsize=11,
         parse_math=False,
     )
@@ -71,19 +81,60 @@ def _tried(axes: "Axes", record: Mapping[str, Any]) -> None:
     axes.legend(fontsize=8, ncols=5, loc="upper center", bbox_to_anchor=(0.5, -0.16))
 
 
-def _gained(axes: "Axes", results: Mapping[str, Any]) -> None:
+def _learnt(axes: "Axes", rounds: list[dict[str, Any]]) -> None:
+    """Training losses of the clients by round, and the tests of the server's model."""
+    from matplotlib.ticker import MaxNLocator
+
+    points = [
+        (result["round"], client["metrics"]["train_loss"])
+        for result in rounds
+        for client in result["clients"]
+        if client["metrics"].get("train_loss") is not None
+    ]
+    if points:
+        numbers, losses = zip(*points, strict=True)
+        axes.scatter(numbers, losses, s=22, color=_GIVEN, alpha=0.7, label="one client")
+    axes.set_xlabel("round")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_ylabel("training loss, end of the round (nats)")
+    axes.set_ylim(bottom=0)
+    axes.set_title("Training on the clients", fontsize=10)
+    tests = [(result["round"], result["test"]) for result in rounds if "test" in result]
+    handles, labels = axes.get_legend_handles_labels()
+    if tests:
+        other = axes.twinx()
+        values = [100 * found["value"] for _, found in tests]
+        errors = [
+            [v - 100 * found["ci95"][0] for v, (_, found) in zip(values, tests, strict=True)],
+            [100 * found["ci95"][1] - v for v, (_, found) in zip(values, tests, strict=True)],
+        ]
+        other.errorbar(
+            [number for number, _ in tests], values, errors, color=_AGGREGATED, marker="o",
+            capsize=4, label=f"test accuracy of the average (n = {tests[0][1]['n']:,})",
+        )  # fmt: skip
+        other.set_ylim(0, 100)
+        other.set_ylabel("test accuracy (%)")
+        more = other.get_legend_handles_labels()
+        handles, labels = handles + more[0], labels + more[1]
+    axes.legend(
+        handles, labels, fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.16)
+    )
+
+
+def _gained(axes: "Axes", results: Mapping[str, Any], words: tuple[str, str]) -> None:
     roles = [
         role for role in ("newcomers", "participants_mean") if results["given"][role] is not None
     ]
     width = 0.36
-    for shift, (name, colour) in enumerate((("given", _GIVEN), ("aggregated", _AGGREGATED))):
+    products = zip(("given", "aggregated"), (_GIVEN, _AGGREGATED), words, strict=True)
+    for shift, (name, colour, label) in enumerate(products):
         for place, role in enumerate(roles):
             found = results[name][role]
             value, (low, high) = 100 * found["value"], (100 * end for end in found["ci95"])
             x = place + (shift - 0.5) * width
             axes.bar(
                 x, value, width * 0.94, color=colour, alpha=0.85,
-                label=f"{name} recipe" if place == 0 else None,
+                label=label if place == 0 else None,
             )  # fmt: skip
             axes.errorbar(x, value, [[value - low], [high - value]], color="black", capsize=4)
             models = [100 * share for share in found.get("models", [])]
@@ -91,13 +142,13 @@ def _gained(axes: "Axes", results: Mapping[str, Any]) -> None:
                 [x] * len(models), models, color="white", edgecolors="black", s=14, zorder=3
             )
             axes.text(x, 25, f"{value:.1f} %", ha="center", color="white", fontweight="bold")
-    for key, words, style in (
+    for key, name, style in (
         ("original", "original", "-"),
         ("zero_shot", "untrained seed", ":"),
     ):
         value = 100 * results[key]["value"]
         axes.axhline(value, color="dimgray", linestyle=style, linewidth=1.2,
-                     label=f"{words}, {value:.1f} %")  # fmt: skip
+                     label=f"{name}, {value:.1f} %")  # fmt: skip
     majority = 100 * results["original"]["majority_baseline"]
     axes.axhline(majority, color="black", linestyle="--", linewidth=0.9,
                  label=f"majority class, {majority:.1f} %")  # fmt: skip

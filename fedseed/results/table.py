@@ -75,16 +75,19 @@ def summary(record: Mapping[str, Any]) -> Group:
     results, ledger = record["results"], record["ledger"]
     retention = results["retention"]
     recipe = results["aggregated"]["recipe"]
+    weights = record["config"]["protocol"] == "weights"
+    words = "recipe of every round" if weights else "aggregated recipe"
+    product = "averaged weights" if weights else words
     lines = [
-        f"aggregated recipe: {recipe['optimiser']}, learning rate {recipe['learning_rate']:g}, "
+        f"{words}: {recipe['optimiser']}, learning rate {recipe['learning_rate']:g}, "
         f"embeddings x{recipe['embedding_multiplier']:g}, {recipe['steps']} steps of "
         f"{recipe['batch_size']}",
         f"original: {results['original']['name']}",
     ]
-    for name, words in (("zero_shot", "untrained seed"), ("aggregated", "aggregated recipe")):
+    for name, what in (("zero_shot", "untrained seed"), ("aggregated", product)):
         corrected = retention["chance_corrected"][name]
         lines.append(
-            f"retention of the {words}: {percent(retention['plain'][name])} plainly, "
+            f"retention of the {what}: {percent(retention['plain'][name])} plainly, "
             f"{percent(corrected)} above chance"
         )
     if retention["chance_corrected"]["aggregated"] is None:
