@@ -38,6 +38,51 @@ def test_the_row_of_each_run_seed(run_seed: int) -> None:
     assert "| " + " | ".join(cells) + " |" in README
 
 
+def speed_rows() -> list[str]:
+    """README's table of speed, from the official benchmark."""
+    results = read_record(OFFICIAL / "benchmark" / "record.json")["results"]
+
+    def cell(found: dict[str, float], digits: int, unit: str = "") -> str:
+        low, high = (f"{found[end]:.{digits}f}" for end in ("min", "max"))
+        return f"{found['median']:.{digits}f}{unit} ({low} - {high}), n = {found['n']}"
+
+    seconds, tests = results["end_to_end_seconds"], results["accuracy"]
+    rows = ["| system | seconds to the end of round 3 | test accuracy after it |", "|---|---|---|"]
+    for name, words in (
+        ("fedseed", "fedseed, fp32, 2 workers"),
+        ("plain_hf", "plain loop, Hugging Face's module, 1 process x 2 threads"),
+        ("flower_ray_hf", "Flower + ray, Hugging Face's module, 2 actors"),
+    ):
+        low, high = tests[name]["ci95"]
+        accuracy = (
+            f"{percent(tests[name]['value'])} ({100 * low:.1f} - {100 * high:.1f}), "
+            f"n = {tests[name]['n']:,}, majority {percent(tests[name]['majority_baseline'])}"
+        )
+        rows.append(f"| {words} | {cell(seconds[name], 1)} | {accuracy} |")
+    ratio, share = results["end_to_end_ratio"], results["share_of_matrix_rate"]
+    memory = results["peak_memory_bytes"]
+    rows += ["", "| what | median (smallest - largest) |", "|---|---|"]
+    rows += [
+        f"| W against Flower + ray | {cell(ratio['flower_ray_hf'], 2, ' times faster')} |",
+        f"| W against the plain loop | {cell(ratio['plain_hf'], 2, ' times faster')} |",
+        "| training steps a second against the plain loop | "
+        f"{cell(results['steps_per_second_ratio']['plain_hf'], 2, ' times as many')} |",
+        f"| share of the matrix-product rate, fp32 | {cell(share['fp32'], 2)} |",
+        f"| share of the matrix-product rate, bf16 | {cell(share['bf16'], 2)} |",
+        f"| seconds to the first training step | {cell(results['seconds_to_first_step'], 1)} |",
+        "| time to 83 % test accuracy, best seed and recipe, against Flower + ray with the usual | "
+        f"{cell(results['time_to_83_percent_ratio'], 1, ' times less')} |",
+        "| peak memory at 10, 1,000 and 10,000 clients, 10 a round | "
+        + ", ".join(f"{size / 1e9:.2f} GB" for size in memory.values())
+        + " |",
+    ]
+    return rows
+
+
+def test_the_table_of_speed() -> None:
+    assert "\n".join(speed_rows()) in README
+
+
 def test_official_records_are_of_clean_commits() -> None:
     paths = sorted(OFFICIAL.glob("*/record.json"))
     assert len(paths) >= 4

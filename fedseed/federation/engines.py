@@ -12,8 +12,9 @@ from flwr.serverapp import ServerApp
 from fedseed.config import Cell, RunConfig
 from fedseed.errors import ConfigError
 from fedseed.federation.client_app import client_app, compute_of
-from fedseed.federation.executors import Executor, InProcess, Stacked, WorkerPool
+from fedseed.federation.executors import Executor, InProcess, Stacked
 from fedseed.federation.local_grid import LocalGrid
+from fedseed.federation.worker_pool import WorkerPool
 from fedseed.training import Compute, StackingTrainer
 
 _GROUP = 1000

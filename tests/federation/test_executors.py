@@ -10,7 +10,7 @@ from flwr.app import Context, Message, RecordDict
 from flwr.supercore.task_identity import TaskIdentity
 
 from fedseed.config import RunConfig
-from fedseed.federation.executors import Result, Task, WorkerPool
+from fedseed.federation.executors import Result, Task
 from fedseed.federation.wire import (
     content,
     context_to_bytes,
@@ -19,6 +19,7 @@ from fedseed.federation.wire import (
     size_of_parts,
     to_parts,
 )
+from fedseed.federation.worker_pool import WorkerPool
 from fedseed.studies.plan import make_plan
 
 
