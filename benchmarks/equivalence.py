@@ -28,6 +28,7 @@ from fedseed.recipe import Recipe
 from fedseed.results.folder import make_folder
 from fedseed.results.provenance import code, machine, packages
 from fedseed.results.record import RunRecord
+from fedseed.studies.original import describe_dataset
 from fedseed.seeds.codec import encode
 from fedseed.seeds.random import random_seed
 from fedseed.training import Compute, fit, predict
@@ -81,7 +82,7 @@ def main(
     show = Console()
     name = time.strftime("equivalence-%Y%m%d-%H%M%S")
     folder = make_folder(Path(out) if out else Path("results/scratch") / name)
-    started = time.monotonic()
+    started, begun = time.monotonic(), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     found: dict[str, list[Accuracy]] = {way: [] for way in WAYS}
     for seed in range(seeds):
         for way in WAYS:
@@ -93,7 +94,13 @@ def main(
     record = RunRecord(
         "benchmark",
         {"seeds": seeds, "steps": steps},
-        {**code(), "packages": packages(), "machine": machine("single", 1)},
+        {
+            **code(),
+            "packages": packages(),
+            "machine": machine("single", 1),
+            "dataset": describe_dataset(open_shards(Workload()).dataset),
+            "started": begun,
+        },
         "completed",
         results={
             "accuracy": {way: [one.to_record() for one in own] for way, own in found.items()},

@@ -23,13 +23,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for benchmarks i
 from benchmarks.memory import CLIENTS, peak_memory
 from benchmarks.running import Finished, run, spread
 from benchmarks.startup import seconds_to_first_step
-from benchmarks.workload import RATE, Workload
+from benchmarks.workload import RATE, Workload, open_shards
 from fedseed.cli import run_main
 from fedseed.evaluation.metrics import ClassCounts, accuracy
 from fedseed.recipe import Recipe
 from fedseed.results.folder import make_folder
 from fedseed.results.provenance import code, machine, packages
 from fedseed.results.record import RunRecord
+from fedseed.studies.original import describe_dataset
 
 _BEST = Recipe(
     optimiser="adamw", learning_rate=RATE, embedding_multiplier=10.0, warmup=0.1, steps=62
@@ -200,6 +201,7 @@ def main(
         {"quick": quick, "workload": vars(size.work), "repeats": size.repeats},
         {
             **code(), "packages": packages(), "machine": machine("local", 2),
+            "dataset": describe_dataset(open_shards(size.work).dataset),
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         },
     )  # fmt: skip
