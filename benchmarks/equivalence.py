@@ -28,9 +28,9 @@ from fedseed.recipe import Recipe
 from fedseed.results.folder import make_folder
 from fedseed.results.provenance import code, machine, packages
 from fedseed.results.record import RunRecord
-from fedseed.studies.original import describe_dataset
 from fedseed.seeds.codec import encode
 from fedseed.seeds.random import random_seed
+from fedseed.studies.original import describe_dataset
 from fedseed.training import Compute, fit, predict
 from fedseed.training.batches import batches
 from fedseed.training.generic import GenericTrainer
