@@ -29,12 +29,13 @@ from fedseed.evaluation.metrics import ClassCounts, accuracy
 from fedseed.recipe import Recipe
 from fedseed.results.folder import make_folder
 from fedseed.results.provenance import code, machine, packages
-from fedseed.results.record import RunRecord
+from fedseed.results.record import RunRecord, read_record
 from fedseed.studies.original import describe_dataset
 
 _BEST = Recipe(
-    optimiser="adamw", learning_rate=RATE, embedding_multiplier=10.0, warmup=0.1, steps=62
-)
+    optimiser="adamw", learning_rate=RATE, embedding_multiplier=10.0, schedule="linear",
+    warmup=0.1, steps=62,
+)  # fmt: skip
 """Chosen on reviews set aside from the training split."""
 _TARGET = 0.83
 
@@ -139,30 +140,34 @@ def measure_target(repeats: int, show: Console) -> dict[str, Any]:
     """Time to 83 % with the best seed and recipe; Flower on ray with the usual ones, once."""
     work = Workload(rounds=4, steps=_BEST.steps)
     ours: list[float] = []
+    all_tests: list[list[float]] = []
     for number in range(repeats):
         done, record = run_fedseed(work, "scaled", _BEST, 1, number)
         tests = [result["test"]["value"] for result in record["rounds"]]
+        all_tests.append(tests)
         reached = next((n for n, value in enumerate(tests, 1) if value >= _TARGET), None)
-        if reached is None:
-            raise RuntimeError(f"fedseed stayed below {_TARGET:.0%}: {tests}")
-        # Tests between the rounds are no part of training.
-        rounds = sum(result["seconds"] for result in record["rounds"][:reached])
-        ours.append(done.first("round 1:") - record["rounds"][0]["seconds"] + rounds)
-        show.print(f"fedseed: {tests}, {ours[-1]:.1f} s", highlight=False)
+        if reached is not None:
+            # Tests between the rounds are no part of training.
+            rounds = sum(result["seconds"] for result in record["rounds"][:reached])
+            ours.append(done.first("round 1:") - record["rounds"][0]["seconds"] + rounds)
+        show.print(f"fedseed, run seed {number}: {tests}", highlight=False)
+    if len(ours) < repeats:  # a ratio of the lucky runs alone would say nothing
+        return {"time_to_83_percent_ratio": None, "time_to_83_percent": {"fedseed": all_tests}}
     usual = Workload(rounds=8, steps=_BEST.steps)
     events = run(["-m", "benchmarks.flower_ray", *usual.words(), "each"]).events()
     ends = {event["round"]: event["seconds"] for event in events if event["event"] == "round"}
     tested = [event for event in events if event["event"] == "tested"]
-    tests = {event["round"]: _accuracy(event)["value"] for event in tested}
-    reached = next((n for n, value in tests.items() if value >= _TARGET), None)
-    show.print(f"flower_ray_hf: {list(tests.values())}", highlight=False)
+    their_tests = {event["round"]: _accuracy(event)["value"] for event in tested}
+    reached = next((n for n, value in their_tests.items() if value >= _TARGET), None)
+    show.print(f"flower_ray_hf: {list(their_tests.values())}", highlight=False)
     # A reference that never gets there is counted with all its rounds: a lower bound.
     theirs = ends[reached or usual.rounds]
     return {
         "time_to_83_percent_ratio": spread([theirs / own for own in ours]),
         "time_to_83_percent": {
             "fedseed": spread(ours), "flower_ray_hf": spread([theirs]),
-            "flower_ray_hf_reached": reached, "flower_ray_hf_tests": list(tests.values()),
+            "flower_ray_hf_reached": reached, "fedseed_tests": all_tests,
+            "flower_ray_hf_tests": list(their_tests.values()),
         },
     }  # fmt: skip
 
@@ -189,14 +194,54 @@ def main(
     quick: Annotated[bool, typer.Option("--quick", help="Smaller work, under 5 minutes.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the record's path last.")] = False,
     out: Annotated[str | None, typer.Option(help="Folder for the record.")] = None,
+    resume: Annotated[
+        str | None, typer.Option(help="Measure what is missing in this folder's record.")
+    ] = None,
+    target: Annotated[
+        bool, typer.Option(help="Measure the time to 83 % too, which takes 13 minutes.")
+    ] = True,
 ) -> None:
     """Measure everything, print a table, write a record of kind ``benchmark``."""
     show = Console(stderr=as_json)
     size = QUICK if quick else FULL
-    name = time.strftime("benchmark-%Y%m%d-%H%M%S")
-    folder = make_folder(Path(out) if out else Path("results/scratch") / name)
     started = time.monotonic()
-    record = RunRecord(
+    if resume is not None:
+        path = Path(resume) / "record.json"
+        values = read_record(path)
+        record = RunRecord(*(values[name] for name in ("kind", "config", "provenance")))
+        record.results = values["results"]
+    else:
+        name = time.strftime("benchmark-%Y%m%d-%H%M%S")
+        path = make_folder(Path(out) if out else Path("results/scratch") / name) / "record.json"
+        record = _fresh(size, quick)
+    parts: dict[str, Callable[[], dict[str, Any]]] = {
+        "end_to_end_ratio": lambda: measure_workload(size, show),
+        "share_of_matrix_rate": lambda: measure_shares(2 if quick else 9),
+        "seconds_to_first_step": lambda: {
+            "seconds_to_first_step": spread(seconds_to_first_step(size.repeats))
+        },
+        "peak_memory_bytes": lambda: {
+            "peak_memory_bytes": {str(n): peak_memory(n, *size.memory) for n in CLIENTS}
+        },
+    }
+    if target and size.target_repeats:
+        parts["time_to_83_percent_ratio"] = lambda: measure_target(size.target_repeats, show)
+    for key, part in parts.items():
+        if key not in record.results:
+            found = part()
+            _save(record, path, started)
+            record.results |= found
+            record.write(path)
+            started = time.monotonic()
+    record.status = "completed"
+    _save(record, path, started)
+    show.print(table(record.results))
+    print(path)
+
+
+def _fresh(size: Size, quick: bool) -> RunRecord:
+    """A record without results."""
+    return RunRecord(
         "benchmark",
         {"quick": quick, "workload": vars(size.work), "repeats": size.repeats},
         {
@@ -205,22 +250,15 @@ def main(
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         },
     )  # fmt: skip
-    parts: list[Callable[[], dict[str, Any]]] = [
-        lambda: measure_workload(size, show),
-        lambda: measure_shares(2 if quick else 9),
-        lambda: {"seconds_to_first_step": spread(seconds_to_first_step(size.repeats))},
-        lambda: {"peak_memory_bytes": {str(n): peak_memory(n, *size.memory) for n in CLIENTS}},
-    ]
-    if size.target_repeats:
-        parts.append(lambda: measure_target(size.target_repeats, show))
-    for part in parts:
-        record.results |= part()
-        record.write(folder / "record.json")  # what is measured is not lost
-    record.provenance["wall_seconds"] = round(time.monotonic() - started, 3)
-    record.status = "completed"
-    record.write(folder / "record.json")
-    show.print(table(record.results))
-    print(folder / "record.json")
+
+
+def _save(record: RunRecord, path: Path, started: float) -> None:
+    """Write what is measured, with the time that it took."""
+    # What an interruption cut off is not known: then there is no sum.
+    before = record.provenance.get("wall_seconds", None if record.results else 0.0)
+    if before is not None:
+        record.provenance["wall_seconds"] = round(before + time.monotonic() - started, 3)
+    record.write(path)
 
 
 if __name__ == "__main__":

@@ -70,8 +70,6 @@ def speed_rows() -> list[str]:
         f"| share of the matrix-product rate, fp32 | {cell(share['fp32'], 2)} |",
         f"| share of the matrix-product rate, bf16 | {cell(share['bf16'], 2)} |",
         f"| seconds to the first training step | {cell(results['seconds_to_first_step'], 1)} |",
-        "| time to 83 % test accuracy, best seed and recipe, against Flower + ray with the usual | "
-        f"{cell(results['time_to_83_percent_ratio'], 1, ' times less')} |",
         "| peak memory at 10, 1,000 and 10,000 clients, 10 a round | "
         + ", ".join(f"{size / 1e9:.2f} GB" for size in memory.values())
         + " |",
