@@ -21,7 +21,7 @@ from fedseed.seeds.codec import encode
 from fedseed.seeds.random import random_seed
 from fedseed.training.batches import batches, longest_first
 from fedseed.training.compute import Compute
-from fedseed.training.lean_trainer import LeanTrainer
+from fedseed.training.lean_trainer import LeanTrainer, is_lean
 
 _SHAPES = [(128, 384), (128, 128), (128, 512), (512, 128)]
 """Inputs and outputs of a layer's four products."""
@@ -71,11 +71,13 @@ def main() -> None:
     recipe = Recipe(optimiser="adamw", learning_rate=RATE, steps=10_000)
     compute = Compute("bf16" if precision == "bf16" else "fp32")
     model = grow(encode(random_seed("bert-tiny", 2, 1, "bert")))
-    trainer = LeanTrainer([model], [recipe], compute)  # type: ignore[list-item]
+    assert is_lean(model, recipe)
+    trainer = LeanTrainer([model], [recipe], compute)
     order = batches(site.shard(0).whole(), BATCH, np.random.default_rng(0))
 
     def step() -> None:
-        rows = longest_first(site.dataset.table, next(order), LENGTH)
+        rows = next(order)
+        rows = rows[longest_first(site.dataset.table.lengths(rows, LENGTH))]
         trainer.step([rows], site.dataset.table)
 
     step()

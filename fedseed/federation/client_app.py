@@ -74,6 +74,9 @@ def client_app(config: RunConfig | None = None, trainer: Trainer | None = None) 
         own = config or RunConfig.from_run_config(context.run_config).with_quick()
         return own, int(context.node_config["partition-id"])
 
+    def client_of(own: RunConfig) -> ProtocolClient:
+        return _CLIENTS[own.protocol](trainer or Trainer(compute_of(own)))
+
     @app.query()
     def introduce(message: Message, context: Context) -> Message:
         _, pid = configured(context)
@@ -84,7 +87,7 @@ def client_app(config: RunConfig | None = None, trainer: Trainer | None = None) 
         own, pid = configured(context)
         shard = open_site(own).shard(pid)
         rng = generator(own.run_seed, "train", int(message.metadata.group_id), pid)
-        client = _CLIENTS[own.protocol](trainer or Trainer(compute_of(own)))
+        client = client_of(own)
         up = client.contribute(payload_of(message), shard, ContextMemory(context), rng)
         return Message(content(up), reply_to=message)
 
@@ -94,7 +97,7 @@ def client_app(config: RunConfig | None = None, trainer: Trainer | None = None) 
         site = open_site(own)
         table = site.dataset.table
         rng = generator(own.run_seed, "evaluate", 0, pid)
-        client = _CLIENTS[own.protocol](trainer or Trainer(compute_of(own)))
+        client = client_of(own)
         model, length = client.grow(
             payload_of(message), table, site.shard(pid).whole(), ContextMemory(context), rng
         )

@@ -15,7 +15,7 @@ from fedseed.federation.client_app import client_app, compute_of
 from fedseed.federation.executors import Executor, InProcess, Stacked
 from fedseed.federation.local_grid import LocalGrid
 from fedseed.federation.worker_pool import WorkerPool
-from fedseed.training import Compute, StackingTrainer
+from fedseed.training import StackingTrainer
 
 _GROUP = 1000
 """Clients that train at the same time on a GPU, at most; memory decides on smaller stacks."""
@@ -42,10 +42,6 @@ def count_workers(config: RunConfig) -> int:
     return min(wanted, max(config.cohort_size, config.newcomers))
 
 
-def _stacking(compute: Compute) -> StackingTrainer:
-    return StackingTrainer(compute)
-
-
 def run_local(config: RunConfig, main: Main, state_folder: Path | None) -> None:
     """Run in this process, or in worker processes when there is more than one worker.
 
@@ -60,7 +56,7 @@ def run_local(config: RunConfig, main: Main, state_folder: Path | None) -> None:
     compute = compute_of(config)
     executor: Executor
     if compute.device != "cpu":
-        trainer = _stacking(compute)
+        trainer = StackingTrainer(compute)
         executor = Stacked(client_app(config, trainer), trainer, _GROUP)
     elif workers == 1 and config.client_timeout is None:
         executor = InProcess(client_app(config))

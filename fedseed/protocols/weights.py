@@ -76,6 +76,11 @@ def _vector(data: bytes) -> Vector:
     return weights
 
 
+def _model(seed: bytes, weights: Vector | None) -> nn.Module:
+    """The model with these weights, or as the seed assembles it."""
+    return grow(seed) if weights is None else grow_with(seed, weights)
+
+
 class WeightsServer(ProtocolServer):
     """Averages weights in proportion to the clients' examples."""
 
@@ -149,7 +154,7 @@ class WeightsServer(ProtocolServer):
 
     def model(self) -> nn.Module:
         """See :class:`ProtocolServer`: the average."""
-        return grow(self._seed) if self._weights is None else grow_with(self._seed, self._weights)
+        return _model(self._seed, self._weights)
 
     def checkpoint(self) -> bytes | None:
         """See :class:`ProtocolServer`: who holds the seed, and the average."""
@@ -200,7 +205,7 @@ class WeightsClient(ProtocolClient):
     ) -> bytes:
         """See :class:`ProtocolClient`. All examples are trained on: nothing is validated."""
         seed, recipe, weights = decode_download(payload, memory)
-        model = grow(seed) if weights is None else grow_with(seed, weights)
+        model = _model(seed, weights)
         rows = shard.whole()
         result = self.trainer.fit(FitJob(model, shard.table, rows, recipe, rng))
         loss = 0.0 if math.isnan(result.train_loss) else result.train_loss
@@ -217,6 +222,6 @@ class WeightsClient(ProtocolClient):
     ) -> tuple[nn.Module, int]:
         """See :class:`ProtocolClient`."""
         seed, recipe, weights = decode_download(payload, memory)
-        model = grow(seed) if weights is None else grow_with(seed, weights)
+        model = _model(seed, weights)
         self.trainer.fit(FitJob(model, table, rows, recipe, rng))
         return model, recipe.max_length

@@ -8,6 +8,7 @@ from fedseed.config import RunConfig
 from fedseed.data.site import Site, make_site, open_dataset
 from fedseed.data.tokens import Progress
 from fedseed.errors import ConfigError, SeedError
+from fedseed.federation.client_app import compute_of
 from fedseed.models.registry import find_model
 from fedseed.protocols.base import ProtocolServer
 from fedseed.protocols.recipe import SCORE_BYTES, RecipeServer, encode_request
@@ -17,7 +18,7 @@ from fedseed.recipe import Recipe
 from fedseed.seeds.base import Seed
 from fedseed.seeds.codec import assemble, encode, read_seed
 from fedseed.studies.original import start_seed
-from fedseed.training import Compute, choose
+from fedseed.training import Compute
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Plan:
     @property
     def compute(self) -> Compute:
         """Precision and device on this machine."""
-        return choose(self.config.precision, self.config.device, self.config.compile)
+        return compute_of(self.config)
 
     def fp32_model_bytes(self) -> int:
         """What sending the weights once would cost."""
@@ -100,7 +101,7 @@ def make_plan(config: RunConfig, progress: Progress | None = None) -> Plan:
     config = config.with_quick()
     if config.protocol == "recipe":
         import scipy.stats  # noqa: F401  # slow to import: now, while the workers start
-    choose(config.precision, config.device)  # refuse a device that is not here
+    compute_of(config)  # refuse a device that is not here
     given = config.given_recipe()
     stored = read_seed(Path(config.seed_file)) if config.seed_file else None
     length = config.max_length or given.max_length

@@ -19,11 +19,9 @@ def batches(rows: Rows, size: int, rng: np.random.Generator) -> Iterator[Rows]:
         waiting = waiting[size:]
 
 
-def longest_first(table: TokenTable, rows: Rows, max_length: int) -> Rows:
-    """The same rows in order of their length, so that neighbours need little padding."""
-    order = np.argsort(-table.lengths(rows, max_length), kind="stable")
-    ordered: Rows = rows[order]
-    return ordered
+def longest_first(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The places of texts in order of their length, so that neighbours need little padding."""
+    return np.argsort(-lengths, kind="stable")
 
 
 def chunks(lengths: NDArray[np.int64], budget: int) -> Iterator[slice]:

@@ -63,7 +63,8 @@ class _Run:
         return bool(self.losses) and not math.isfinite(self.losses[-1])
 
     def next_rows(self) -> Rows:
-        return longest_first(self.job.table, next(self.batches), self.job.recipe.max_length)
+        rows = next(self.batches)
+        return rows[longest_first(self.job.table.lengths(rows, self.job.recipe.max_length))]
 
     def result(self) -> FitResult:
         tail = self.losses[-max(1, len(self.losses) // 10) :]
@@ -156,7 +157,7 @@ def predict(
     is in the order of ``rows``.
     """
     lengths = table.lengths(rows, max_length)
-    order = np.argsort(-lengths, kind="stable")
+    order = longest_first(lengths)
     logits: LeanPredictor | GenericPredictor
     logits = LeanPredictor(model, compute) if is_lean(model) else GenericPredictor(model, compute)
     parts: list[NDArray[np.float32]] = []

@@ -5,6 +5,7 @@ step is a few operations on that array, and the query, key and value matrices of
 one matrix without being copied together.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -38,9 +39,8 @@ class WeightStack:
         order = sorted(shapes, key=lambda name: len(shapes[name]) == 1)  # stable: matrices first
         self._places = _places(shapes, order)
         self._shapes = shapes
-        self._order = order
         self._eps = shape.layer_norm_eps
-        self.matrices = sum(_size(shapes[name]) for name in order if len(shapes[name]) > 1)
+        self.matrices = sum(math.prod(shapes[name]) for name in order if len(shapes[name]) > 1)
         # On the CPU a single model goes without the models' dimension: its operators are faster.
         self._lead = () if len(modules) == 1 and device.type == "cpu" else (len(modules),)
         states = [dict(module.named_parameters()) for module in modules]
@@ -100,7 +100,7 @@ class WeightStack:
         """Neighbours in the block as one array; a bias gets a dimension for the tokens."""
         shape = self._shapes[names[0]]
         start = self._places[names[0]]
-        part = block[:, start : start + len(names) * _size(shape)]
+        part = block[:, start : start + len(names) * math.prod(shape)]
         if len(shape) == 1:
             return part.view(*self._lead, 1, -1)
         return part.view(*self._lead, len(names) * shape[0], shape[1])
@@ -111,12 +111,5 @@ def _places(shapes: Shapes, order: Sequence[str]) -> dict[str, int]:
     at = 0
     for name in order:
         places[name] = at
-        at += _size(shapes[name])
+        at += math.prod(shapes[name])
     return places
-
-
-def _size(shape: Sequence[int]) -> int:
-    size = 1
-    for length in shape:
-        size *= length
-    return size

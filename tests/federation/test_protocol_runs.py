@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,8 @@ import pytest
 from fedseed.config import RunConfig
 from fedseed.federation import engines
 from fedseed.federation.rounds import cohort_of
-from fedseed.training import Compute
-from tests.federation.running import Run, command_line, lasting
+from fedseed.training import Compute, StackingTrainer
+from tests.federation.running import Run, command_line, killed, lasting
 
 WEIGHTS: dict[str, Any] = {"protocol": "weights", "test_every": 1}
 
@@ -51,13 +50,7 @@ def test_an_interrupted_average_is_taken_up(
     whole = run(**changes)
     out = tmp_path / "killed"
     words = command_line(small, out, **changes)
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
-        transcript = out / "transcript.jsonl"
-        while process.poll() is None:
-            if transcript.exists() and transcript.read_bytes().count(b"\n") >= 5:
-                process.kill()
-                break
-            time.sleep(0.01)
+    killed(words, out, exchanges=5)
     assert (out / "server.bin").exists()
     resumed = subprocess.run([*words[:2], "--resume", str(out)], capture_output=True, text=True)
     assert resumed.returncode == 0, resumed.stderr
@@ -94,12 +87,12 @@ def test_clients_trained_as_one_stack_are_those_trained_one_after_another(
     made: list[Any] = []
 
     def stacking(_: Compute) -> Any:
-        made.append(engines.StackingTrainer(Compute()))
+        made.append(StackingTrainer(Compute()))
         return made[-1]
 
     with monkeypatch.context() as patch:
         patch.setattr(engines, "compute_of", lambda _: Compute(device="stacked"))
-        patch.setattr(engines, "_stacking", stacking)
+        patch.setattr(engines, "StackingTrainer", stacking)
         together = run(**WEIGHTS)
     assert made[0].stacks[:2] == [3, 3]
     for ours, theirs in zip(alone["rounds"], together["rounds"], strict=True):
@@ -113,7 +106,7 @@ def test_a_stack_of_recipes(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     alone = run()
     with monkeypatch.context() as patch:
         patch.setattr(engines, "compute_of", lambda _: Compute(device="stacked"))
-        patch.setattr(engines, "_stacking", lambda _: engines.StackingTrainer(Compute()))
+        patch.setattr(engines, "StackingTrainer", lambda _: StackingTrainer(Compute()))
         together = run()
     for ours, theirs in zip(alone["rounds"], together["rounds"], strict=True):
         for one, other in zip(ours["clients"], theirs["clients"], strict=True):

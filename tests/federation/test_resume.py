@@ -14,7 +14,7 @@ from rich.console import Console
 
 from fedseed.errors import RunError
 from fedseed.federation import client_app as client_module
-from tests.federation.running import Run, command_line, lasting
+from tests.federation.running import Run, command_line, killed, lasting
 
 
 def test_a_resumed_run_ends_with_the_same_bits(
@@ -23,14 +23,7 @@ def test_a_resumed_run_ends_with_the_same_bits(
     whole = run(rounds=3, steps=5)
     out = tmp_path / "killed"
     words = command_line(small, out, rounds=3, steps=5)
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
-        transcript = out / "transcript.jsonl"
-        while process.poll() is None:
-            if transcript.exists() and transcript.read_bytes().count(b"\n") >= 4:
-                process.kill()
-                break
-            time.sleep(0.01)
-    assert process.returncode == -signal.SIGKILL
+    transcript = killed(words, out, exchanges=4)
     assert json.loads((out / "record.json").read_text())["status"] == "interrupted"
     with transcript.open("a") as file:
         file.write('{"phase": "train", "gro')  # what a kill in mid-write leaves
