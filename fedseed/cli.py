@@ -1,4 +1,4 @@
-"""The command line of a federated run, made from RunConfig's fields."""
+"""The command line: its errors, options made from a configuration's fields, federated runs."""
 
 import inspect
 import os
@@ -14,6 +14,7 @@ from rich.console import Console
 from fedseed.config import RunConfig
 from fedseed.errors import FedseedError, InputError, OutputError
 from fedseed.federation.workers import start_early
+from fedseed.options import Options
 
 INTERRUPTED = 130
 PIPE_CLOSED = 141
@@ -64,9 +65,9 @@ def _fail(message: str, status: int) -> int:
     return status
 
 
-def _option(name: str) -> inspect.Parameter:
+def _option(name: str, kind_of_run: type[Options]) -> inspect.Parameter:
     """A command line option for one field; None means that it was not given."""
-    field = RunConfig.model_fields[name]
+    field = kind_of_run.model_fields[name]
     default = "none" if field.default is None else str(field.default)
     kind = field.annotation
     base = next((t for t in (bool, int, float) if kind in (t, t | None)), str)
@@ -81,26 +82,33 @@ def _option(name: str) -> inspect.Parameter:
     )
 
 
-def with_run_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a typer command all options of RunConfig, passed to it as ``options``."""
+def with_options(
+    kind_of_run: type[Options],
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a typer command all options of a configuration, passed to it as ``options``."""
 
-    def command(**everything: Any) -> None:
-        own = {name: everything.pop(name) for name in list(everything) if name in parameters}
-        function(options=everything, **own)
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        def command(**everything: Any) -> None:
+            own = {name: everything.pop(name) for name in list(everything) if name in parameters}
+            function(options=everything, **own)
 
-    parameters = {
-        name: parameter
-        for name, parameter in inspect.signature(function).parameters.items()
-        if name != "options"
-    }
-    fields = [_option(name) for name in RunConfig.model_fields]
-    own = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters.values()]
-    command.__signature__ = inspect.Signature([*fields, *own])  # type: ignore[attr-defined]
-    command.__doc__ = function.__doc__
-    return command
+        parameters = {
+            name: parameter
+            for name, parameter in inspect.signature(function).parameters.items()
+            if name != "options"
+        }
+        # A run's own options first, then those that all runs share.
+        names = sorted(kind_of_run.model_fields, key=lambda name: name in Options.model_fields)
+        fields = [_option(name, kind_of_run) for name in names]
+        own = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters.values()]
+        command.__signature__ = inspect.Signature([*fields, *own])  # type: ignore[attr-defined]
+        command.__doc__ = function.__doc__
+        return command
+
+    return decorate
 
 
-@with_run_options
+@with_options(RunConfig)
 def federated(
     options: Mapping[str, Any],
     config: Annotated[

@@ -3,32 +3,26 @@
 The command line, a TOML file and Flower's flat ``run_config`` all map to it, and only here.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from fedseed.errors import ConfigError
-from fedseed.files import read_toml
+from fedseed.options import Options, refuse_no_path
 from fedseed.recipe import Recipe
-from fedseed.validation import first_problem
-
-EXECUTION = frozenset({"engine", "workers"})
-"""Options that say how a run is executed and change no result."""
-
-_QUICK = {
-    "clients": 4, "newcomers": 1, "rounds": 2, "steps": 15, "test_examples": 500,
-    "participants_test_examples": 200,
-}  # fmt: skip
 
 Cell = bool | float | int | str
 
 
-class RunConfig(BaseModel):
+class RunConfig(Options):
     """A federated run. Field descriptions are the command line's help texts."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
+    execution: ClassVar[frozenset[str]] = frozenset({"engine", "workers"})
+    small: ClassVar[Mapping[str, Any]] = {
+        "clients": 4, "newcomers": 1, "rounds": 2, "steps": 15, "test_examples": 500,
+        "participants_test_examples": 200,
+    }  # fmt: skip
 
     clients: int = Field(10, ge=1, le=1_000_000, description="Clients that take part.")
     rounds: int = Field(3, ge=1, le=100_000, description="Rounds of training.")
@@ -40,10 +34,6 @@ class RunConfig(BaseModel):
         None, ge=1, description="Clients drawn for each round; without it all of them."
     )
     protocol: str = Field("recipe", description="What travels: recipe or weights.")
-    model: str = Field(
-        "bert-tiny", description="bert-tiny, bert-mini, bert-small (random start), minilm "
-        "(pre-trained), or a Hugging Face id or folder of a sequence classifier."
-    )  # fmt: skip
     scheme: Literal["bert", "scaled"] = Field(
         "scaled", description="Initialisation scheme of a random seed: bert or scaled."
     )
@@ -63,12 +53,6 @@ class RunConfig(BaseModel):
     aggregator: str = Field(
         "log-mean", description="How recipes are aggregated: log-mean, halving or fedex."
     )
-    data: str = Field(
-        "bundled", description="bundled, hub, hub:NAME, or a path: CSV (.gz), Parquet, JSON Lines "
-        "or an aclImdb folder."
-    )  # fmt: skip
-    text_column: str | None = Field(None, description="Name of the text column.")
-    label_column: str | None = Field(None, description="Name of the label column.")
     partition: str = Field(
         "iid", description="How examples are dealt out: iid, dirichlet, shards or quantity."
     )
@@ -78,10 +62,6 @@ class RunConfig(BaseModel):
     shards_per_client: int = Field(
         2, ge=1, le=1000, description="Label-sorted pieces for each client under shards."
     )
-    max_length: int | None = Field(
-        None, ge=4, le=65_535, description="Tokens kept of each text; without it the given "
-        "recipe's max_length."
-    )  # fmt: skip
     validation_share: float = Field(
         0.2, gt=0, lt=1, description="Share of a client's examples it validates recipes on."
     )
@@ -94,21 +74,9 @@ class RunConfig(BaseModel):
     min_clients: int = Field(
         1, ge=1, description="Fewest believable replies a round may have before the run ends."
     )
-    run_seed: int = Field(0, ge=0, lt=2**63, description="Seed of every random choice.")
-    quick: bool = Field(
-        False, description="A small run to see that everything works: unless given otherwise 4 "
-        "clients, 1 newcomer, 2 rounds of 15 steps, 500 test examples. Its numbers mean little."
-    )  # fmt: skip
-    test_examples: int | None = Field(
-        None, ge=2, description="Test on a fixed, stratified subset of this size."
-    )
     test_every: int | None = Field(
         None, ge=1, description="Test the server's model on the common test split after every "
         "so many rounds, under a protocol in which the server has one."
-    )  # fmt: skip
-    precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="Precision of training and testing: auto takes bf16 where the "
-        "processor multiplies bf16 matrices in units of their own (AMX, CUDA), else fp32."
     )  # fmt: skip
     device: str = Field(
         "auto", pattern=r"^(auto|cpu|cuda(:\d{1,3})?)$", description="auto, cpu, cuda or cuda:1; "
@@ -121,25 +89,14 @@ class RunConfig(BaseModel):
     engine: Literal["local", "ray"] = Field(
         "local", description="local (in process or worker processes) or ray (Flower's simulation)."
     )
-    workers: str = Field(
-        "auto", pattern=r"^(auto|[1-9]\d{0,3})$", description="Worker processes, one thread each: "
-        "a number, or auto for one a core."
-    )  # fmt: skip
     client_timeout: float | None = Field(
         None, gt=0, description="Seconds a client may take in one round; then it is left out."
     )
 
-    @field_validator("data", "model", "recipe", "seed_file")
+    @field_validator("recipe", "seed_file")
     @classmethod
     def _is_a_path(cls, value: str | None) -> str | None:
-        if value is not None and (not value or "\0" in value):
-            raise ValueError("no name or path")
-        return value
-
-    @field_validator("workers", mode="before")
-    @classmethod
-    def _is_a_number_or_auto(cls, value: object) -> object:
-        return str(value) if isinstance(value, int) else value
+        return refuse_no_path(value)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -167,37 +124,6 @@ class RunConfig(BaseModel):
         """Clients in one round."""
         return self.clients if self.cohort is None else self.cohort
 
-    @classmethod
-    def parse(cls, values: Mapping[str, Any]) -> Self:
-        """Make a configuration of option names (with - or _) and values; None is left out.
-
-        Raises:
-            ConfigError: an unknown name or an impossible value.
-        """
-        named = {name.replace("-", "_"): value for name, value in values.items()}
-        try:
-            return cls(**{name: value for name, value in named.items() if value is not None})
-        except ValidationError as error:
-            raise ConfigError(first_problem(error, dashes=True)) from error
-
-    @classmethod
-    def from_toml(cls, path: Path, also: Collection[str] = ()) -> dict[str, Any]:
-        """Read option values from a TOML file, for :meth:`parse`.
-
-        Args:
-            path: the file.
-            also: further names that the command line knows.
-
-        Raises:
-            ConfigError: the file cannot be read or is not TOML, or names an unknown option.
-        """
-        values = read_toml(path, "--config", ConfigError)
-        named = {name.replace("-", "_"): value for name, value in values.items()}
-        for name in named:
-            if name not in cls.model_fields and name not in also:
-                raise ConfigError(f"--config {path}: unknown option '{name}': see --help")
-        return named
-
     def to_run_config(self) -> dict[str, Cell]:
         """The configuration as Flower's flat ``run_config``: absent values are empty strings."""
         return {
@@ -217,17 +143,6 @@ class RunConfig(BaseModel):
         defaults = cls().to_run_config()
         given = {n: value for n, value in run_config.items() if defaults.get(n) != value}
         return cls.parse({name: value for name, value in given.items() if value != ""})
-
-    def with_quick(self) -> Self:
-        """The configuration that runs: ``--quick`` shrinks what was not given."""
-        if not self.quick:
-            return self
-        small = {name: v for name, v in _QUICK.items() if name not in self.model_fields_set}
-        return self.parse(self.model_dump() | small)
-
-    def for_record(self) -> dict[str, Any]:
-        """What decides the results: every option but those of execution."""
-        return {name: value for name, value in self.model_dump().items() if name not in EXECUTION}
 
     def given_recipe(self) -> Recipe:
         """The recipe to compare with.

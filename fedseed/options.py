@@ -1,0 +1,113 @@
+"""Options that every run shares, and how options are read: one place for all commands."""
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from fedseed.errors import ConfigError
+from fedseed.files import read_toml
+from fedseed.validation import first_problem
+
+
+class Options(BaseModel):
+    """Data, model and execution. Field descriptions are the command line's help texts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
+
+    execution: ClassVar[frozenset[str]] = frozenset({"workers"})
+    """Options that say how a run is executed and change no result."""
+    small: ClassVar[Mapping[str, Any]] = {}
+    """What ``--quick`` sets unless it was given."""
+
+    model: str = Field(
+        "bert-tiny", description="bert-tiny, bert-mini, bert-small (random start), minilm "
+        "(pre-trained), or a Hugging Face id or folder of a sequence classifier."
+    )  # fmt: skip
+    data: str = Field(
+        "bundled", description="bundled, hub, hub:NAME, or a path: CSV (.gz), Parquet, JSON Lines "
+        "or an aclImdb folder."
+    )  # fmt: skip
+    text_column: str | None = Field(None, description="Name of the text column.")
+    label_column: str | None = Field(None, description="Name of the label column.")
+    max_length: int | None = Field(
+        None, ge=4, le=65_535, description="Tokens kept of each text; without it the given "
+        "recipe's max_length, 128."
+    )  # fmt: skip
+    test_examples: int | None = Field(
+        None, ge=2, description="Test on a fixed, stratified subset of this size."
+    )
+    run_seed: int = Field(0, ge=0, lt=2**63, description="Seed of every random choice.")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="Precision of training and testing: auto takes bf16 where the "
+        "processor multiplies bf16 matrices in units of their own (AMX, CUDA), else fp32."
+    )  # fmt: skip
+    quick: bool = Field(
+        False, description="A small run to see that everything works, with fewer and smaller "
+        "parts unless they are given. Its numbers mean little."
+    )  # fmt: skip
+    workers: str = Field(
+        "auto", pattern=r"^(auto|[1-9]\d{0,3})$", description="Worker processes, one thread each: "
+        "a number, or auto for one a core."
+    )  # fmt: skip
+
+    @field_validator("data", "model")
+    @classmethod
+    def _is_a_name_or_path(cls, value: str | None) -> str | None:
+        return refuse_no_path(value)
+
+    @field_validator("workers", mode="before")
+    @classmethod
+    def _is_a_number_or_auto(cls, value: object) -> object:
+        return str(value) if isinstance(value, int) else value
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> Self:
+        """Make a configuration of option names (with - or _) and values; None is left out.
+
+        Raises:
+            ConfigError: an unknown name or an impossible value.
+        """
+        named = {name.replace("-", "_"): value for name, value in values.items()}
+        try:
+            return cls(**{name: value for name, value in named.items() if value is not None})
+        except ValidationError as error:
+            raise ConfigError(first_problem(error, dashes=True)) from error
+
+    @classmethod
+    def from_toml(cls, path: Path, also: Collection[str] = ()) -> dict[str, Any]:
+        """Read option values from a TOML file, for :meth:`parse`.
+
+        Args:
+            path: the file.
+            also: further names that the command line knows.
+
+        Raises:
+            ConfigError: the file cannot be read or is not TOML, or names an unknown option.
+        """
+        values = read_toml(path, "--config", ConfigError)
+        named = {name.replace("-", "_"): value for name, value in values.items()}
+        for name in named:
+            if name not in cls.model_fields and name not in also:
+                raise ConfigError(f"--config {path}: unknown option '{name}': see --help")
+        return named
+
+    def with_quick(self) -> Self:
+        """The configuration that runs: ``--quick`` shrinks what was not given."""
+        if not self.quick:
+            return self
+        small = {name: v for name, v in self.small.items() if name not in self.model_fields_set}
+        return self.parse(self.model_dump() | small)
+
+    def for_record(self) -> dict[str, Any]:
+        """What decides the results: every option but those of execution."""
+        values = self.model_dump(mode="json")
+        return {name: value for name, value in values.items() if name not in self.execution}
+
+
+def refuse_no_path(value: str | None) -> str | None:
+    """A validator for names and paths: not empty, no null byte."""
+    if value is not None and (not value or "\0" in value):
+        raise ValueError("no name or path")
+    return value
