@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import click
 import typer
@@ -15,6 +15,9 @@ from fedseed.config import RunConfig
 from fedseed.errors import FedseedError, InputError, OutputError
 from fedseed.federation.workers import start_early
 from fedseed.options import Options
+
+if TYPE_CHECKING:
+    from fedseed.studies.study import Study
 
 INTERRUPTED = 130
 PIPE_CLOSED = 141
@@ -161,3 +164,31 @@ def _has_workers(options: Mapping[str, Any]) -> bool:
     local = options.get("engine", "local") == "local"
     on_cpu = not str(options.get("device", "")).startswith("cuda")
     return local and on_cpu and str(options.get("workers")) != "1"
+
+
+def study(kind: "type[Study]") -> Callable[..., None]:
+    """The command of a study: its options, and where and how it runs."""
+
+    @with_options(kind.options)
+    def command(
+        options: Mapping[str, Any],
+        out: Annotated[
+            str | None,
+            typer.Option(help="Folder for everything written \\[default: results/scratch/...]."),
+        ] = None,
+        resume: Annotated[
+            str | None, typer.Option(help="Go on with the interrupted run in this folder.")
+        ] = None,
+        quiet: Annotated[bool, typer.Option("--quiet", help="Print only the table.")] = False,
+    ) -> None:
+        from fedseed.studies.study import study_command
+
+        given = {name: value for name, value in options.items() if value is not None}
+        surplus = sorted(set(given) - kind.options.execution) + (["out"] if out else [])
+        if resume is not None and surplus:
+            flags = ", ".join("--" + name.replace("_", "-") for name in surplus)
+            raise OutputError(f"--resume takes its options from the run: leave out {flags}")
+        study_command(kind, given, out, resume, quiet, Console())
+
+    command.__doc__ = kind.__doc__
+    return command

@@ -34,7 +34,7 @@ def main(
     folder = make_folder(Path(out))
     try:
         with locked(folder):
-            record = train_original(dataset, model, max_length, display.original)
+            record, _ = train_original(dataset, model, max_length, display.original)
             record.write(folder / RECORD)
     finally:
         display.stop()

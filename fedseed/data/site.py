@@ -14,6 +14,7 @@ from fedseed.data.tokens import Dataset, Progress, load_dataset
 from fedseed.errors import ConfigError
 from fedseed.models.published import tokenizer_file
 from fedseed.models.registry import max_tokens
+from fedseed.options import Options
 from fedseed.randomness import generator
 
 DEFAULT_LENGTH = 128
@@ -80,7 +81,7 @@ def subset(dataset: Dataset, rows: Rows, size: int | None) -> Rows:
     return np.sort(np.concatenate(chosen))
 
 
-def open_dataset(config: RunConfig, progress: Progress | None = None) -> Dataset:
+def open_dataset(config: Options, progress: Progress | None = None) -> Dataset:
     """Open the data set of a run, tokenised for its model.
 
     Raises:

@@ -68,12 +68,16 @@ def mean_loss(likelihoods: NDArray[np.float32], labels: NDArray[np.int64]) -> fl
     return float(-likelihoods[np.arange(len(labels)), labels].astype(np.float64).mean())
 
 
-def accuracy(models: Sequence[ClassCounts]) -> Accuracy:
+def accuracy(models: Sequence[ClassCounts], one_class: bool = False) -> Accuracy:
     """Judge one model, or the mean of several on the same test examples.
 
     The interval speaks of the test examples: how far this mean could be from the same models'
     mean on endlessly many examples. It does not speak of other models that the same procedure
     might have made; their spread is in ``models``.
+
+    Args:
+        models: test runs on the same examples.
+        one_class: accept examples of one class: for a study that shows what such a test says.
 
     Raises:
         DataError: the test examples are all of one class, on which accuracy means nothing.
@@ -81,7 +85,7 @@ def accuracy(models: Sequence[ClassCounts]) -> Accuracy:
     examples = models[0].examples
     if any(model.examples != examples for model in models):
         raise ValueError("these models were tested on different examples")
-    if sum(count > 0 for count in examples) < 2:
+    if sum(count > 0 for count in examples) < 2 and not one_class:
         raise DataError("the test examples are all of one class: accuracy means nothing there")
     n = sum(examples)
     shares = [model.accuracy for model in models]

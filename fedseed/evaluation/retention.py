@@ -1,9 +1,12 @@
 """Retention: how much of an original's accuracy is left, plainly and above chance."""
 
 
-def plain(accuracy: float, original: float) -> float:
-    """Return accuracy / original. It calls a coin flip more than half retained."""
-    return accuracy / original
+def plain(accuracy: float, original: float) -> float | None:
+    """Return accuracy / original. It calls a coin flip more than half retained.
+
+    None when the original is never right, which happens on a test of one class.
+    """
+    return accuracy / original if original else None
 
 
 def chance_corrected(accuracy: float, original: float, chance: float) -> float | None:

@@ -15,6 +15,7 @@ from fedseed.federation.client_app import client_app, compute_of
 from fedseed.federation.executors import Executor, InProcess, Stacked
 from fedseed.federation.local_grid import LocalGrid
 from fedseed.federation.worker_pool import WorkerPool
+from fedseed.federation.workers import count_cores
 from fedseed.training import StackingTrainer
 
 _GROUP = 1000
@@ -37,9 +38,7 @@ def server_app(main: Main) -> ServerApp:
 
 def count_workers(config: RunConfig) -> int:
     """Worker processes of a run: as asked, or one for each core the process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    wanted = (cores or 1) if config.workers == "auto" else int(config.workers)
-    return min(wanted, max(config.cohort_size, config.newcomers))
+    return min(count_cores(config.workers), max(config.cohort_size, config.newcomers))
 
 
 def run_local(config: RunConfig, main: Main, state_folder: Path | None) -> None:

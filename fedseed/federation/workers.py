@@ -6,6 +6,7 @@ heavy itself: both then import side by side.
 
 import multiprocessing
 import multiprocessing.forkserver
+import os
 from multiprocessing.context import ForkServerContext, SpawnContext
 
 
@@ -22,3 +23,11 @@ def start_early() -> None:
     """Start the server that workers are forked from; it imports in the background."""
     if isinstance(worker_context(), ForkServerContext):
         multiprocessing.forkserver.ensure_running()
+
+
+def count_cores(workers: str) -> int:
+    """Worker processes that an option asks for: a number, or ``auto`` for one a usable core."""
+    if workers != "auto":
+        return int(workers)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return cores or 1

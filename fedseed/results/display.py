@@ -93,6 +93,9 @@ class Display(ABC):
     def original(self, step: int, steps: int) -> None:
         """Show how far the original's training is."""
 
+    def progress(self, what: str, done: float, total: float, note: str) -> None:  # noqa: B027
+        """Show how far something of known size is."""
+
     def stop(self) -> None:  # noqa: B027  # only a live display has something to put back
         """Leave the terminal as it was."""
 
@@ -175,6 +178,10 @@ class Lines(Display):
         """See :class:`Display`."""
         self._share("training the original, steps", step, steps)
 
+    def progress(self, what: str, done: float, total: float, note: str) -> None:
+        """See :class:`Display`."""
+        self._write(f"{what}: {100 * done / max(total, 1e-9):.0f} %, {note}")
+
 
 class Live(Display):
     """A live bar with finished rounds above it, for a terminal."""
@@ -227,6 +234,10 @@ class Live(Display):
     def original(self, step: int, steps: int) -> None:
         """See :class:`Display`."""
         self._show("training the original", step, steps, f"step {step:,} of {steps:,}")
+
+    def progress(self, what: str, done: float, total: float, note: str) -> None:
+        """See :class:`Display`."""
+        self._show(what, done, total, note)
 
     def stop(self) -> None:
         """See :class:`Display`."""

@@ -9,6 +9,7 @@ from fedseed.files import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _GIVEN, _AGGREGATED = "#b0581e", "#1f5fa8"
 _WORDS = {
@@ -43,6 +44,11 @@ def write_figure(record: Mapping[str, Any], path: Path) -> None:
         fontsize=11,
         parse_math=False,
     )
+    save_figure(figure, path)
+
+
+def save_figure(figure: "Figure", path: Path) -> None:
+    """Write a figure as PNG, whole or not at all, without the library's name in it."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=130, metadata={"Software": None})
     write_bytes(path, buffer.getvalue())

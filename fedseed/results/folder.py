@@ -36,8 +36,8 @@ def make_folder(path: Path) -> Path:
     return path
 
 
-def interrupted_run(path: Path) -> dict[str, Any]:
-    """The record of a run that can go on.
+def interrupted_run(path: Path, kind: str = "federated") -> dict[str, Any]:
+    """The record of a run of some kind that can go on.
 
     Raises:
         OutputError: there is no run in the folder, or it is finished.
@@ -46,8 +46,8 @@ def interrupted_run(path: Path) -> dict[str, Any]:
         raise OutputError(f"--resume {path}: there is no {RECORD}: give the --out of a run")
     record = read_record(path / RECORD)
     whole = {"status", "config", "provenance"} <= record.keys()
-    if not whole or record.get("kind") != "federated" or "seed" not in record["provenance"]:
-        raise OutputError(f"--resume {path}: its {RECORD} is not that of a federated run")
+    if not whole or record.get("kind") != kind or "machine" not in record["provenance"]:
+        raise OutputError(f"--resume {path}: its {RECORD} is not that of a {kind} run")
     if record["status"] == "completed":
         raise OutputError(f"--resume {path}: that run is complete; nothing is left to do")
     return record

@@ -7,15 +7,20 @@ from fedseed.errors import SeedError
 from fedseed.files import write_bytes
 from fedseed.models.architecture import Shapes, State
 from fedseed.seeds.base import Seed, SeedKind
+from fedseed.seeds.minimal import MinimalKind
+from fedseed.seeds.pca import PcaKind
 from fedseed.seeds.pretrained import PretrainedKind
 from fedseed.seeds.random import RandomKind
+from fedseed.seeds.stats import StatsKind
 
 MAGIC = b"FSED"
 VERSION = 1
 MAX_PAYLOAD = 1 << 28
 """Longest payload, bytes; checked before anything is read or allocated."""
 
-KINDS: tuple[SeedKind, ...] = (RandomKind(), PretrainedKind())
+KINDS: tuple[SeedKind, ...] = (
+    RandomKind(), PretrainedKind(), MinimalKind(), StatsKind(), PcaKind(),
+)  # fmt: skip
 _MODEL_CODES = {"bert-tiny": 1, "bert-mini": 2, "bert-small": 3, "minilm": 4}
 _HEADER = len(MAGIC) + 4
 _DIGEST = 32

@@ -42,8 +42,8 @@ def standard_deviation(scheme: str, name: str, shape: tuple[int, ...]) -> float:
     return fan_in
 
 
-def constant(name: str) -> float | None:
-    """Value of a tensor that is not drawn (layer norms 1, biases 0), None for a matrix."""
-    if "LayerNorm.weight" in name:
-        return 1.0
-    return 0.0 if name.endswith(".bias") else None
+def constant(name: str, shape: tuple[int, ...]) -> float | None:
+    """Value of a tensor that is not drawn (biases 0, layer norms 1), None for a matrix."""
+    if name.endswith(".bias"):
+        return 0.0
+    return 1.0 if len(shape) == 1 else None

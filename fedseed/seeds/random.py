@@ -63,7 +63,7 @@ class RandomKind(SeedKind):
 
 def draw(key: int, scheme: str, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Return the initial value of one tensor, float32 of shape ``shape``."""
-    fixed = constant(name)
+    fixed = constant(name, shape)
     if fixed is not None:
         return np.full(shape, fixed, dtype=np.float32)
     deviation = standard_deviation(scheme, name, shape)

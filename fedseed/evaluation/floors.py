@@ -1,0 +1,127 @@
+"""Floors: what needs no neural network. They stand beside every accuracy of a study.
+
+TF-IDF (Sparck Jones 1972) with logistic regression, over words and over words and pairs of words,
+on whole texts and on the part of them that the model is given. scikit-learn's defaults, but
+logarithmic term counts and words that stand in at least two texts; nothing is tuned.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fedseed.data.sources import Source
+from fedseed.data.splits import Rows, split
+from fedseed.data.tokens import Dataset, cache_folder
+from fedseed.errors import DataError, OutputError
+from fedseed.evaluation.metrics import ClassCounts, accuracy, count_correct
+from fedseed.files import write_text
+
+FLOORS = {
+    "tfidf": "TF-IDF + logistic regression",
+    "tfidf_bigrams": "TF-IDF with bigrams + logistic regression",
+}
+_CHUNK = 1000
+
+
+def find_floors(
+    dataset: Dataset, source: Source, tokenizer: Path, max_length: int, tests: Rows,
+    most: int | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Return the floors' accuracies by name; kept in the cache between runs.
+
+    Args:
+        dataset: the split whose training rows the floors learn from.
+        source: where the texts are.
+        tokenizer: the model's tokenizer, which decides where texts are cut.
+        max_length: tokens that the model is given.
+        tests: test rows.
+        most: training examples to use, about; all of them when None.
+    """
+    parts = (
+        dataset.sha256, dataset.test.tobytes(), np.asarray(tests).tobytes(), str(most),
+        tokenizer.read_bytes(), str(max_length), importlib.metadata.version("scikit-learn"),
+    )  # fmt: skip
+    whole = hashlib.sha256()
+    for part in parts:
+        whole.update(part.encode() if isinstance(part, str) else part)
+    path = cache_folder() / "floors" / f"{whole.hexdigest()}.json"
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        found = _measure(dataset, source, tokenizer, max_length, tests, most)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_text(path, json.dumps(found))
+        except (OSError, OutputError):  # a full disk costs the next run a minute
+            pass
+    return found
+
+
+def _measure(
+    dataset: Dataset, source: Source, tokenizer: Path, max_length: int, tests: Rows,
+    most: int | None,
+) -> dict[str, Any]:  # fmt: skip
+    raw = source.read()
+    kept = split(raw).kept
+    if len(kept) != len(dataset.table.labels):
+        raise DataError(f"{source.name} has changed since it was tokenised: start again")
+    whole = [raw.texts[row] for row in kept]
+    train = dataset.train if most is None else dataset.train[:: -(-len(dataset.train) // most)]
+    found = {"majority": _majority(dataset, tests)}
+    cut = _cut(whole, np.concatenate([train, tests]), tokenizer, max_length)
+    for length, texts in (("full", whole), (f"{max_length}_tokens", cut)):
+        for name, words in FLOORS.items():
+            counts = _fit(texts, dataset, train, tests, 2 if "bigrams" in name else 1)
+            cell = accuracy([counts]).to_record()
+            found[f"{name}_{length}"] = {"name": f"{words}, {_length(length)}", **cell}
+    return found
+
+
+def _length(length: str) -> str:
+    return "whole texts" if length == "full" else f"first {length.replace('_', ' ')}"
+
+
+def _majority(dataset: Dataset, tests: Rows) -> dict[str, Any]:
+    """Always answer the training split's largest class."""
+    labels = dataset.table.labels
+    answer = int(np.bincount(labels[dataset.train], minlength=dataset.labels).argmax())
+    examples = np.bincount(labels[tests], minlength=dataset.labels)
+    right = np.where(np.arange(dataset.labels) == answer, examples, 0)
+    counts = ClassCounts(tuple(right.tolist()), tuple(examples.tolist()))
+    return {"name": "largest class of the training split", **accuracy([counts]).to_record()}
+
+
+def _cut(texts: Sequence[str], rows: Rows, tokenizer: Path, max_length: int) -> list[str]:
+    """Texts as the model sees them: up to the last character of its last token."""
+    from tokenizers import Tokenizer
+
+    encoder = Tokenizer.from_file(str(tokenizer))
+    encoder.enable_truncation(max_length)
+    encoder.no_padding()
+    out = list(texts)
+    for start in range(0, len(rows), _CHUNK):
+        chunk = rows[start : start + _CHUNK]
+        for row, encoding in zip(chunk, encoder.encode_batch([texts[r] for r in chunk])):
+            out[row] = texts[row][: max((end for _, end in encoding.offsets), default=0)]
+    return out
+
+
+def _fit(
+    texts: Sequence[str], dataset: Dataset, train: Rows, tests: Rows, longest: int
+) -> ClassCounts:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+
+    labels = dataset.table.labels
+    vectoriser = TfidfVectorizer(ngram_range=(1, longest), min_df=2, sublinear_tf=True)
+    features = vectoriser.fit_transform([texts[row] for row in train])
+    model = LogisticRegression(max_iter=1000).fit(features, labels[train])
+    scores = np.zeros((len(tests), dataset.labels), dtype=np.float32)
+    probabilities = model.predict_proba(vectoriser.transform([texts[row] for row in tests]))
+    scores[:, model.classes_] = probabilities
+    return count_correct(scores, labels[tests])

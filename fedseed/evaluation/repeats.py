@@ -1,0 +1,77 @@
+"""Several repeats of one measurement: intervals over repeats, and paired comparisons."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fedseed.evaluation.metrics import ClassCounts, accuracy
+
+
+def over_repeats(models: Sequence[ClassCounts], one_class: bool = False) -> dict[str, Any]:
+    """Return the accuracy of repeats of one procedure, in record.json's form.
+
+    The interval covers both sources of doubt, as far as one original and one split allow: which
+    examples were drawn for testing (Wilson 1927), and which key and order of examples a repeat
+    happened to have (Student's t over the repeats). The two are combined by the method of
+    variance estimates recovery (Zou and Donner 2008). With one repeat only the first is known.
+
+    Args:
+        models: one test run a repeat, all on the same examples.
+        one_class: the examples may be of one class, to show what such a test says.
+    """
+    whole = accuracy(models, one_class=one_class)
+    values = [model.accuracy for model in models]
+    spread = t_half_width(values)
+    low = whole.value - math.hypot(spread, whole.value - whole.ci95[0])
+    high = whole.value + math.hypot(spread, whole.ci95[1] - whole.value)
+    record = whole.to_record() | {"ci95": [max(0.0, low), min(1.0, high)]}
+    record.pop("models", None)
+    return record | {"repeats": [round(value, 6) for value in values]}
+
+
+def t_half_width(values: Sequence[float]) -> float:
+    """Half the 95 % interval of a mean over repeats (Student's t); 0 for a single one."""
+    if len(values) < 2:
+        return 0.0
+    from scipy.stats import t
+
+    error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    return float(t.ppf(0.975, len(values) - 1)) * error
+
+
+def paired(first: Sequence[float], second: Sequence[float]) -> dict[str, Any]:
+    """Compare two procedures repeat by repeat (paired t-test).
+
+    Args:
+        first: one value a repeat.
+        second: the other procedure's, in the same order.
+
+    Returns:
+        ``difference`` (mean of first - second), its ``ci95``, ``p_value`` and ``repeats``. When
+        all differences are the same, their spread says nothing: ``p_value`` is 1 for no
+        difference, else None.
+    """
+    gaps = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
+    mean, half = float(gaps.mean()), t_half_width(gaps.tolist())
+    p_value: float | None = None if mean else 1.0
+    if len(gaps) > 1 and np.ptp(gaps) > 0:
+        from scipy.stats import ttest_1samp
+
+        p_value = float(ttest_1samp(gaps, 0.0).pvalue)
+    return {
+        "difference": mean, "ci95": [mean - half, mean + half], "p_value": p_value,
+        "repeats": len(gaps),
+    }  # fmt: skip
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """Adjust p-values for their number (Holm 1979); None stays None and counts."""
+    known = sorted((p, place) for place, p in enumerate(p_values) if p is not None)
+    adjusted: list[float | None] = [None] * len(p_values)
+    highest = 0.0
+    for rank, (p, place) in enumerate(known):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p))
+        adjusted[place] = highest
+    return adjusted

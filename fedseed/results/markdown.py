@@ -1,0 +1,59 @@
+"""Parts of the studies' tables, as Markdown."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from fedseed.results.table import percent
+
+DETAILS = "## In detail"
+"""What stands below it is in table.md alone, not on the screen."""
+QUICK = "**This was a `--quick` run: its numbers mean little.**"
+
+
+def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table; the first column is text, the others are numbers."""
+    lines = [
+        "| " + " | ".join(head) + " |",
+        "|" + "|".join(["---"] + ["---:"] * (len(head) - 1)) + "|",
+    ]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
+
+
+def with_interval(found: Mapping[str, Any]) -> str:
+    """An accuracy with its 95 % interval."""
+    low, high = found["ci95"]
+    return f"{percent(found['value'])} ({100 * low:.1f} - {100 * high:.1f})"
+
+
+def span(values: Sequence[float]) -> str:
+    """Accuracies of repeats: one value, or from the smallest to the largest."""
+    low, high = min(values), max(values)
+    return percent(low) if low == high else f"{percent(low)} to {percent(high)}"
+
+
+def points(value: float) -> str:
+    """A difference of two shares, in percentage points, with its sign."""
+    return f"{100 * value:+.1f}"
+
+
+def p_value(value: float | None) -> str:
+    """A p-value, or why there is none."""
+    if value is None:
+        return "no spread"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def floor_rows(floors: Mapping[str, Any]) -> list[list[str]]:
+    """Floors as rows of name, accuracy and majority baseline."""
+    return [
+        [f"floor: {found['name']}", with_interval(found), percent(found["majority_baseline"])]
+        for found in floors.values()
+    ]
+
+
+def test_line(found: Mapping[str, Any], classes: Sequence[str]) -> str:
+    """What was tested on: n, examples of each class, majority baseline."""
+    counts = zip(classes, found["class_counts"], strict=True)
+    parts = ", ".join(f"{count:,} {name}" for name, count in counts)
+    baseline = percent(found["majority_baseline"])
+    return f"{found['n']:,} test texts: {parts}; majority baseline {baseline}"

@@ -1,0 +1,96 @@
+"""What all extracted seeds need: weights that can be believed, moments, leading components."""
+
+import struct
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedseed.errors import SeedError
+from fedseed.models.architecture import Shapes, State
+from fedseed.seeds.counter import normal
+
+Floats = NDArray[np.float32]
+
+
+def check_weights(weights: Mapping[str, Floats], shapes: Shapes) -> State:
+    """Return the weights that an architecture names, in its order.
+
+    Args:
+        weights: tensors by name; further ones are left out.
+        shapes: name and shape of every parameter of the architecture.
+
+    Raises:
+        SeedError: a tensor is missing, has another shape, or holds NaN or infinity.
+    """
+    state: State = {}
+    for name, shape in shapes.items():
+        if name not in weights:
+            raise SeedError(f"the weights lack {name}: they are of another architecture")
+        values = np.asarray(weights[name], dtype=np.float32)
+        if values.shape != shape:
+            raise SeedError(
+                f"{name} has shape {values.shape}, not {shape}: the weights are of another "
+                "architecture or number of classes"
+            )
+        if not np.isfinite(values).all():
+            raise SeedError(f"{name} holds NaN or infinity: give weights that were saved whole")
+        state[name] = values
+    return state
+
+
+def moments(values: Floats) -> tuple[float, float]:
+    """Mean and standard deviation as they are encoded: rounded to float16.
+
+    Raises:
+        SeedError: they are beyond float16's range, 65,504.
+    """
+    found = np.array([values.mean(dtype=np.float64), values.std(dtype=np.float64)])
+    with np.errstate(over="ignore"):
+        rounded = found.astype(np.float16)
+    if not np.isfinite(rounded).all():
+        raise SeedError("a tensor's moments are beyond float16's range (65,504): rescale it")
+    return float(rounded[0]), float(rounded[1])
+
+
+def components(matrix: Floats, rank: int) -> tuple[Floats, Floats, Floats]:
+    """Leading singular vectors and values, largest first.
+
+    Args:
+        matrix: shape ``(rows, columns)``.
+        rank: number of components, at most the smaller side.
+
+    Returns:
+        ``(rows, rank)``, ``(rank,)`` and ``(columns, rank)``. Signs are fixed so that the same
+        matrix gives the same vectors.
+    """
+    small = min(matrix.shape)
+    if small <= 64 or 2 * rank > small:
+        left, values, right = np.linalg.svd(matrix, full_matrices=False)
+        left, values, right = left[:, :rank], values[:rank], right[:rank].T
+    else:
+        from scipy.sparse.linalg import svds
+
+        # A fixed start makes the iteration repeatable; nothing dense beyond the factors is made.
+        start = normal(0, "svds", (small,), 1.0)
+        left, values, right = svds(matrix, k=rank, v0=start)
+        left, values, right = left[:, ::-1], values[::-1], right[::-1].T
+    signs = np.sign(right[np.abs(right).argmax(axis=0), np.arange(right.shape[1])])
+    signs[signs == 0] = 1
+    left, right = left * signs, right * signs
+    return left.astype(np.float32), values.astype(np.float32), right.astype(np.float32)
+
+
+def unpack(layout: str, payload: bytes, kind: str) -> tuple[float, ...]:
+    """Read a payload of fixed length.
+
+    Raises:
+        SeedError: another length, or NaN or infinity among its floats.
+    """
+    size = struct.calcsize(layout)
+    if len(payload) != size:
+        raise SeedError(f"a {kind} seed's payload has {size} bytes here, not {len(payload)}")
+    found = struct.unpack(layout, payload)
+    if not np.isfinite(np.array([value for value in found if isinstance(value, float)])).all():
+        raise SeedError(f"the {kind} seed holds NaN or infinity: make it again")
+    return found

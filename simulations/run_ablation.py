@@ -1,0 +1,9 @@
+"""The ablation of seeds: ``python simulations/run_ablation.py``."""
+
+import sys
+
+from fedseed.cli import run_main, study
+from fedseed.studies.ablation import Ablation
+
+if __name__ == "__main__":
+    sys.exit(run_main(study(Ablation)))
