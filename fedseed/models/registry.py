@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from fedseed.errors import ConfigError, first_line
 from fedseed.models.architecture import REGISTRY, Architecture, Shapes, State, architecture
 from fedseed.models.bert import BertClassifier
+from fedseed.models.causal import CAUSAL, CausalModel
 from fedseed.models.published import lean_architecture, model_folder, read_config
 
 
@@ -58,7 +59,7 @@ class GenericModel:
         return 4 * sum(part.numel() for part in self.module().parameters())
 
 
-Model = Architecture | GenericModel
+Model = Architecture | GenericModel | CausalModel
 
 
 class _HuggingFaceClassifier(nn.Module):
@@ -89,9 +90,15 @@ class _HuggingFaceClassifier(nn.Module):
 def find_model(name: str, labels: int) -> Model:
     """Find a model by its registered name, its folder or its id on the hub.
 
+    Args:
+        name: see there.
+        labels: number of classes; 0 for a causal language model.
+
     Raises:
         ConfigError: there is no such model.
     """
+    if labels == CAUSAL:
+        return CausalModel(name)
     if name in REGISTRY:
         return architecture(name, labels)
     return lean_architecture(name, labels) or GenericModel(name, labels)
@@ -116,8 +123,11 @@ def build(model: Model, state: State) -> nn.Module:
         state: every parameter by its Hugging Face name; copied.
 
     Returns:
-        A module that maps ``(input_ids, lengths)`` to logits.
+        A module that maps ``(input_ids, lengths)`` to logits; a causal language model is Hugging
+        Face's own module.
     """
+    if isinstance(model, CausalModel):
+        return model.build(state)
     if isinstance(model, GenericModel):
         module: nn.Module = model.module()
         _materialise_buffers(module, model)

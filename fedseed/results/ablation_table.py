@@ -111,7 +111,7 @@ def seed_name(cell: Mapping[str, Any]) -> str:
     """A seed kind, with the scheme of a random one."""
     scheme, kind = cell.get("scheme"), str(cell["seed_kind"])
     if cell["protocol"] == "one_class" and kind == "pca" and cell["source"] == "original":
-        return "pca, fine-tuned*"
+        return "pca*"
     return f"{kind} ({scheme})" if scheme else kind
 
 

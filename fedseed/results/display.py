@@ -93,6 +93,11 @@ class Display(ABC):
     def original(self, step: int, steps: int) -> None:
         """Show how far the original's training is."""
 
+    def language_model(self, step: int, steps: int) -> None:
+        """Show how far the training of a language model is."""
+        if step == steps or step % max(1, steps // 10) == 0:
+            self.progress("training the language model", step, steps, f"step {step} of {steps}")
+
     def progress(self, what: str, done: float, total: float, note: str) -> None:  # noqa: B027
         """Show how far something of known size is."""
 

@@ -15,7 +15,8 @@ def percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f} %"
 
 
-def _table(title: str) -> Table:
+def new_table(title: str) -> Table:
+    """A table in the house's style."""
     return Table(
         title=title,
         title_justify="left",
@@ -44,7 +45,7 @@ def accuracy_rows(results: Mapping[str, Any]) -> list[tuple[str, Mapping[str, An
 def accuracy_table(results: Mapping[str, Any]) -> Table:
     """Accuracy with interval, n, balanced accuracy and majority baseline."""
     title = "Accuracy on the common test split (of several clients: their mean)"
-    table = _table(title)
+    table = new_table(title)
     for name in ("model", "accuracy", "95 % interval", "n", "balanced", "majority"):
         table.add_column(name, justify="left" if name == "model" else "right", no_wrap=True)
     for name, found in accuracy_rows(results):
@@ -58,7 +59,7 @@ def accuracy_table(results: Mapping[str, Any]) -> Table:
 
 def bytes_table(ledger: Mapping[str, Any], rounds: int) -> Table:
     """Bytes of the training rounds."""
-    table = _table(f"Bytes of {rounds} round(s), all clients")
+    table = new_table(f"Bytes of {rounds} round(s), all clients")
     for name in ("", "down", "up", "largest down*", "largest up*"):
         table.add_column(name, justify="right" if name else "left", no_wrap=True)
     for name, words in (("payload_bytes", "payload"), ("message_bytes", "Flower messages")):
@@ -109,7 +110,7 @@ def summary(record: Mapping[str, Any]) -> Group:
 
 def plan_table(counts: list[list[int]], classes: list[str], clients: int, most: int = 20) -> Table:
     """Examples of each class by client; the middle is left out when there are many."""
-    table = _table("Examples by client")
+    table = new_table("Examples by client")
     for name in ("client", "examples", *(escape(name) for name in classes)):
         table.add_column(name, justify="right", no_wrap=True)
     shown = range(len(counts))

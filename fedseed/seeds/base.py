@@ -18,7 +18,7 @@ class Seed:
     model: str
     """Name of the architecture: registered, or a Hugging Face id or folder."""
     labels: int
-    """Number of classes of the head, 2 to 255."""
+    """Number of classes of the head, 2 to 255; 0 of a causal language model."""
     payload: bytes
     """What the kind needs besides; its layout is the kind's own."""
 
@@ -41,6 +41,21 @@ class SeedKind(ABC):
         Raises:
             SeedError: the payload is malformed or does not fit the architecture.
         """
+
+    @abstractmethod
+    def sizes(self, seed: Seed, shapes: Shapes) -> dict[str, float]:
+        """Bytes of the payload's parts, by the tensor's name or what they are.
+
+        They add up to the payload's length, but for at most eight bytes of rounding in entropy
+        coding.
+
+        Raises:
+            SeedError: see :meth:`assemble`.
+        """
+
+    def expected_errors(self, seed: Seed, shapes: Shapes) -> dict[str, float]:  # noqa: ARG002
+        """Relative reconstruction errors that the payload itself tells, by the tensor's name."""
+        return {}
 
     @abstractmethod
     def describe(self, payload: bytes) -> Mapping[str, Any]:

@@ -21,7 +21,7 @@ MAX_PAYLOAD = 1 << 28
 KINDS: tuple[SeedKind, ...] = (
     RandomKind(), PretrainedKind(), MinimalKind(), StatsKind(), PcaKind(),
 )  # fmt: skip
-_MODEL_CODES = {"bert-tiny": 1, "bert-mini": 2, "bert-small": 3, "minilm": 4}
+_MODEL_CODES = {"bert-tiny": 1, "bert-mini": 2, "bert-small": 3, "minilm": 4, "gpt2-tiny": 5}
 _HEADER = len(MAGIC) + 4
 _DIGEST = 32
 
@@ -31,8 +31,10 @@ def encode(seed: Seed) -> bytes:
     kind = _kind(seed.kind)
     code = _MODEL_CODES.get(seed.model, 0)
     name = b"" if code else seed.model.encode()
-    if not 2 <= seed.labels <= 255 or len(name) > 255 or len(seed.payload) > MAX_PAYLOAD:
-        raise SeedError("a seed has 2 to 255 labels and a model name of at most 255 bytes")
+    if seed.labels == 1 or not 0 <= seed.labels <= 255:
+        raise SeedError("a seed has 2 to 255 classes, or 0 for a causal language model")
+    if len(name) > 255 or len(seed.payload) > MAX_PAYLOAD:
+        raise SeedError("a seed has a model name of at most 255 bytes and at most 256 MiB")
     body = MAGIC + bytes([VERSION, kind.code, seed.labels, code])
     if not code:
         body += bytes([len(name)]) + name
@@ -77,6 +79,21 @@ def assemble(seed: Seed, shapes: Shapes) -> State:
         SeedError: the seed does not fit the architecture.
     """
     return _kind(seed.kind).assemble(seed, shapes)
+
+
+def sizes(seed: Seed, shapes: Shapes) -> dict[str, float]:
+    """Bytes of an encoded seed's parts; their sum is its length, see :meth:`SeedKind.sizes`.
+
+    Raises:
+        SeedError: the seed does not fit the architecture.
+    """
+    parts = _kind(seed.kind).sizes(seed, shapes)
+    return {"header and checksum": len(encode(seed)) - len(seed.payload)} | parts
+
+
+def expected_errors(seed: Seed, shapes: Shapes) -> dict[str, float]:
+    """Relative reconstruction errors that a seed itself tells, by the tensor's name."""
+    return _kind(seed.kind).expected_errors(seed, shapes)
 
 
 def describe(seed: Seed) -> dict[str, object]:

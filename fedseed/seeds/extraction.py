@@ -2,9 +2,11 @@
 
 import struct
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from fedseed.errors import SeedError
 from fedseed.models.architecture import Shapes, State
@@ -64,21 +66,25 @@ def components(matrix: Floats, rank: int) -> tuple[Floats, Floats, Floats]:
         ``(rows, rank)``, ``(rank,)`` and ``(columns, rank)``. Signs are fixed so that the same
         matrix gives the same vectors.
     """
-    small = min(matrix.shape)
-    if small <= 64 or 2 * rank > small:
-        left, values, right = np.linalg.svd(matrix, full_matrices=False)
-        left, values, right = left[:, :rank], values[:rank], right[:rank].T
-    else:
-        from scipy.sparse.linalg import svds
-
-        # A fixed start makes the iteration repeatable; nothing dense beyond the factors is made.
-        start = normal(0, "svds", (small,), 1.0)
-        left, values, right = svds(matrix, k=rank, v0=start)
-        left, values, right = left[:, ::-1], values[::-1], right[::-1].T
+    with threadpool_limits(1):  # other numbers of threads round differently
+        left, values, right = _decompose(matrix, rank)
     signs = np.sign(right[np.abs(right).argmax(axis=0), np.arange(right.shape[1])])
     signs[signs == 0] = 1
     left, right = left * signs, right * signs
     return left.astype(np.float32), values.astype(np.float32), right.astype(np.float32)
+
+
+def _decompose(matrix: Floats, rank: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    small = min(matrix.shape)
+    if small <= 64 or 2 * rank > small:
+        left, values, right = np.linalg.svd(matrix, full_matrices=False)
+        return left[:, :rank], values[:rank], right[:rank].T
+    from scipy.sparse.linalg import svds
+
+    # A fixed start makes the iteration repeatable; nothing dense beyond the factors is made.
+    start = normal(0, "svds", (small,), 1.0)
+    left, values, right = svds(matrix, k=rank, v0=start)
+    return left[:, ::-1], values[::-1], right[::-1].T
 
 
 def unpack(layout: str, payload: bytes, kind: str) -> tuple[float, ...]:

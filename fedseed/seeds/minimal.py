@@ -100,6 +100,10 @@ class MinimalKind(SeedKind):
         values += np.float32(mean)
         return values
 
+    def sizes(self, seed: Seed, shapes: Shapes) -> dict[str, float]:  # noqa: ARG002
+        """See :class:`SeedKind`."""
+        return {"key": 8, "mean and deviation": 4, "coefficients": 2 * COEFFICIENTS}
+
     def describe(self, payload: bytes) -> Mapping[str, Any]:
         """See :class:`SeedKind`."""
         key, mean, deviation, coefficients = _decode(payload)

@@ -63,6 +63,8 @@ class _Tensor:
     """Root mean square of what the factors leave out, in deviations."""
     factors: Factors | None
     """None for a tensor that is constant or has no component left."""
+    coded_bytes: float
+    """Bytes of its singular values and of its part of the entropy-coded stream."""
 
 
 def pca_seed(
@@ -184,6 +186,19 @@ class PcaKind(SeedKind):
             state[name] = values
         return state
 
+    def sizes(self, seed: Seed, shapes: Shapes) -> dict[str, float]:
+        """See :class:`SeedKind`."""
+        tensors = _decode(seed.payload, shapes)[3]
+        named = zip(shapes, tensors, strict=True)
+        return {"fill, key and step": struct.calcsize(_HEAD)} | {
+            name: struct.calcsize(_TENSOR) + tensor.coded_bytes for name, tensor in named
+        }
+
+    def expected_errors(self, seed: Seed, shapes: Shapes) -> dict[str, float]:
+        """See :class:`SeedKind`: what was measured at extraction, without the noise of ``fill``."""
+        tensors = _decode(seed.payload, shapes)[3]
+        return {name: tensor.residual for name, tensor in zip(shapes, tensors, strict=True)}
+
     def describe(self, payload: bytes) -> Mapping[str, Any]:
         """See :class:`SeedKind`."""
         fill, key, step = _head(payload)
@@ -244,14 +259,15 @@ def _read_tensors(
     tensors = []
     for shape, head, values in zip(shapes.values(), heads, spectra, strict=True):
         mean, deviation, residual, rank, count = head
-        factors = None
+        factors, bits = None, coder.num_valid_bits()
         size = own_step(step, int(np.prod(shape)))
         if rank and len(shape) == 1:
             factors = read_vector(coder, shape[0], size)
         elif rank:
             matrix = (shape[0], int(np.prod(shape[1:])))
             factors = read_matrix(coder, matrix, values, count, size)
-        tensors.append(_Tensor(mean, deviation, residual, factors))
+        coded = values.nbytes + (bits - coder.num_valid_bits()) / 8
+        tensors.append(_Tensor(mean, deviation, residual, factors, coded))
     if not coder.is_empty():
         raise SeedError("the pca seed's coded part is longer than its header says")
     return tensors

@@ -61,6 +61,10 @@ class PretrainedKind(SeedKind):
                 state[name] = found[name].astype(np.float32)
         return state
 
+    def sizes(self, seed: Seed, shapes: Shapes) -> dict[str, float]:  # noqa: ARG002
+        """See :class:`SeedKind`."""
+        return {"digest of the weights": 32, "key": 8}
+
     def describe(self, payload: bytes) -> Mapping[str, Any]:
         """See :class:`SeedKind`."""
         wanted, key = _decode(payload)

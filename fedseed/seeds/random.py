@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fedseed.errors import SeedError
 from fedseed.models.architecture import FROM_PRNG, Shapes, State
+from fedseed.models.causal import CAUSAL
 from fedseed.seeds.base import Seed, SeedKind
 from fedseed.seeds.counter import normal
 from fedseed.seeds.initialisation import SCHEMES, constant, standard_deviation
@@ -32,7 +33,9 @@ def random_seed(model: str, labels: int, key: int, scheme: str) -> Seed:
     Raises:
         SeedError: the model is not one of those, or the scheme or key is not valid.
     """
-    if model not in FROM_PRNG:
+    if labels == CAUSAL and scheme == "scaled":
+        raise SeedError("the scheme scaled is for BERT: a language model takes bert, N(0, 0.02)")
+    if labels != CAUSAL and model not in FROM_PRNG:
         raise SeedError(
             f"a random seed assembles {', '.join(FROM_PRNG)}, not {model}, which starts from "
             "published weights"
@@ -54,6 +57,10 @@ class RandomKind(SeedKind):
         """See :class:`SeedKind`."""
         scheme, key = _decode(seed.payload)
         return {name: draw(key, scheme, name, shape) for name, shape in shapes.items()}
+
+    def sizes(self, seed: Seed, shapes: Shapes) -> dict[str, float]:  # noqa: ARG002
+        """See :class:`SeedKind`."""
+        return {"scheme": 1, "key": 8}
 
     def describe(self, payload: bytes) -> Mapping[str, Any]:
         """See :class:`SeedKind`."""

@@ -58,6 +58,11 @@ class StatsKind(SeedKind):
             state[name] += np.float32(mean)
         return state
 
+    def sizes(self, seed: Seed, shapes: Shapes) -> dict[str, float]:
+        """See :class:`SeedKind`."""
+        unpack(_layout(len(shapes)), seed.payload, "stats")
+        return {"key": float(_KEY)} | dict.fromkeys(shapes, 4.0)
+
     def describe(self, payload: bytes) -> Mapping[str, Any]:
         """See :class:`SeedKind`."""
         count = (len(payload) - _KEY) // 4

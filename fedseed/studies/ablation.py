@@ -4,7 +4,6 @@ Four kinds of seed, random in two schemes, are fine-tuned with the documents' re
 one: by the documents' protocol, which trains and tests on one class, and on all classes.
 """
 
-import functools
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,17 +12,12 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from fedseed.data.site import open_dataset, subset
-from fedseed.data.sources import open_source
+from fedseed.data.site import open_dataset
 from fedseed.data.splits import Rows
 from fedseed.data.tokens import Dataset
-from fedseed.evaluation.floors import find_floors
-from fedseed.evaluation.metrics import ClassCounts, count_correct
 from fedseed.evaluation.repeats import holm, over_repeats, paired
 from fedseed.evaluation.retention import chance_corrected, plain
 from fedseed.growing import grow
-from fedseed.models.architecture import State
-from fedseed.models.published import tokenizer_file
 from fedseed.models.registry import to_state
 from fedseed.randomness import generator, random_key
 from fedseed.recipe import Recipe
@@ -34,10 +28,20 @@ from fedseed.results.record import Kind
 from fedseed.seeds.codec import encode
 from fedseed.seeds.pca import PcaOptions
 from fedseed.studies.cells import Cell, Work
+from fedseed.studies.measuring import (
+    FLOOR_COST,
+    TEST_COST,
+    cached_weights,
+    counts_of,
+    measure_floors,
+    one_class,
+    rows_by_test,
+    run_test,
+)
 from fedseed.studies.original import Original, original_weights, start_seed
-from fedseed.studies.starts import EXTRACTED, ROWS, make_seed, read_weights
-from fedseed.studies.study import Study, StudyOptions, dataset_of, test_rows
-from fedseed.training import fit, predict
+from fedseed.studies.starts import EXTRACTED, ROWS, make_seed
+from fedseed.studies.study import Study, StudyOptions, dataset_of, tested_rows
+from fedseed.training import fit
 from fedseed.training.compute import choose
 
 DOCUMENTS = Recipe()
@@ -48,7 +52,6 @@ GOOD = Recipe(
 )  # fmt: skip
 """Chosen on reviews set aside from the training split (docs/decisions/initialisation.md)."""
 _EPOCHS = 2
-_DOCUMENTS_TRAIN, _DOCUMENTS_TEST = 320, 1000
 _ONE_CLASS_BALANCED = 1000
 """Test examples of all classes for models that were trained on one."""
 _PROTOCOLS = ("one_class", "balanced")
@@ -57,9 +60,6 @@ SOURCES = {
     "untrained": "a model that was never trained on the task",
 }
 """What a seed is extracted from."""
-_TEST_COST = 0.0125
-"""Training steps of 32 that testing one example costs."""
-_FLOOR_COST = 400.0
 
 
 class AblationOptions(StudyOptions):
@@ -94,20 +94,11 @@ class AblationOptions(StudyOptions):
         }
 
 
-def one_class(dataset: Dataset) -> tuple[Rows, Rows]:
-    """What the seed documents trained and tested on: the head of a file sorted by label."""
-    labels = dataset.table.labels
-    train, test = (rows[labels[rows] == 0] for rows in (dataset.train, dataset.test))
-    return train[:_DOCUMENTS_TRAIN], test[:_DOCUMENTS_TEST]
-
-
 def _tests(config: AblationOptions, dataset: Dataset, protocol: str) -> dict[str, Rows]:
     """What models are tested on, by name; those of one class on fewer examples."""
-    balanced = test_rows(config, dataset)
     if protocol == "balanced":
-        return {"balanced": balanced}
-    few = subset(dataset, balanced, _ONE_CLASS_BALANCED)
-    return {"balanced": few, "one_class": one_class(dataset)[1][: len(balanced)]}
+        return {"balanced": tested_rows(config, dataset)}
+    return rows_by_test(config, dataset, _ONE_CLASS_BALANCED)
 
 
 def _starts(protocol: str) -> list[tuple[str, str]]:
@@ -127,20 +118,12 @@ def _original(config: AblationOptions, dataset: Dataset, display: Display | None
     return original_weights(dataset, config.model, config.length, progress, config.original_steps)
 
 
-@functools.lru_cache(maxsize=1)
-def _weights(path: Path) -> State:
-    return read_weights(path)
-
-
 def measure(config_json: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Measure one cell: a start, tested before or after fine-tuning."""
     config = AblationOptions.model_validate_json(config_json)
     dataset = dataset_of(config)
     if arguments["what"] == "floors":
-        tests = test_rows(config, dataset)
-        source = open_source(config.data, config.text_column, config.label_column)
-        tokenizer, most = tokenizer_file(config.model), 2000 if config.quick else None
-        return {"floors": find_floors(dataset, source, tokenizer, config.length, tests, most)}
+        return measure_floors(config)
     repeat, protocol = arguments["repeat"], arguments["protocol"]
     by_name = _tests(config, dataset, protocol)
     key = random_key(config.run_seed, f"study/{repeat}")
@@ -150,7 +133,7 @@ def measure(config_json: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     else:
         row, weights = arguments["row"], None
         if row in EXTRACTED and arguments["source"] == "original":
-            weights = _weights(_original(config, dataset)[1])
+            weights = cached_weights(_original(config, dataset)[1])
         elif row in EXTRACTED:
             other = random_key(config.run_seed, "study/untrained")
             start = encode(start_seed(config.model, dataset.labels, "bert", other))
@@ -168,13 +151,7 @@ def measure(config_json: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
             fit(module, dataset.table, rows, recipe, rng, compute).train_loss
         )
     result["seconds_to_model"] = round(time.monotonic() - clock, 3)
-    whole = np.unique(np.concatenate(list(by_name.values())))
-    found = predict(module, dataset.table, whole, config.length, compute)
-    for name, rows in by_name.items():
-        part = found[np.searchsorted(whole, rows)]
-        counts = count_correct(part, dataset.table.labels[rows])
-        result[name] = {"correct": counts.correct, "examples": counts.examples}
-    return result
+    return result | run_test(module, config, dataset, by_name)
 
 
 def _finite(value: float) -> float | None:
@@ -203,7 +180,7 @@ class Ablation(Study):
         dataset = open_dataset(config, display.tokenising)
         self.dataset = dataset
         self.original: Original = _original(config, dataset, display)[0]
-        weights = _weights(_original(config, dataset)[1])
+        weights = cached_weights(_original(config, dataset)[1])
         pca = PcaOptions(config.k, config.step)
         make_seed("pca", config.model, dataset.labels, 0, weights, pca)  # says what is wrong
 
@@ -216,10 +193,10 @@ class Ablation(Study):
         """See :class:`Study`."""
         config, recipes = self.config, self.config.recipes()
         test = {
-            protocol: _TEST_COST * sum(map(len, _tests(config, self.dataset, protocol).values()))
+            protocol: TEST_COST * sum(map(len, _tests(config, self.dataset, protocol).values()))
             for protocol in _PROTOCOLS
         }
-        cells = [Cell("floors", _FLOOR_COST, {"what": "floors"})]
+        cells = [Cell("floors", FLOOR_COST, {"what": "floors"})]
         for repeat in range(config.repeats):
             for protocol in _PROTOCOLS:
                 for row, source in _starts(protocol):
@@ -284,7 +261,7 @@ class Ablation(Study):
                 "name": f"{config.model}, random start (bert), {_EPOCHS} epochs over all training "
                 "examples",
                 "recipe": self._central().model_dump(),
-                **over_repeats(_counts(central, "balanced")),
+                **over_repeats(counts_of(central, "balanced")),
             },
             "floors": found["floors"]["floors"],
         }
@@ -298,32 +275,25 @@ class Ablation(Study):
         ablation_figure(record, path)
 
 
-def _counts(results: list[dict[str, Any]], test: str) -> list[ClassCounts]:
-    return [
-        ClassCounts(tuple(result[test]["correct"]), tuple(result[test]["examples"]))
-        for result in results
-    ]
-
-
 def _cell(
     row: str, recipe: str, protocol: str, before: list[dict[str, Any]],
     after: list[dict[str, Any]], original: Any,
 ) -> dict[str, Any]:  # fmt: skip
     artefact = protocol == "one_class"
-    trained = over_repeats(_counts(after, protocol), artefact)
+    trained = over_repeats(counts_of(after, protocol), artefact)
     value, chance = trained["value"], trained["majority_baseline"]
     kind, _, scheme = row.partition("-")
     cell = {
         "seed_kind": kind, "scheme": scheme or None, "recipe": recipe, "protocol": protocol,
         "bytes": after[0]["bytes"],
-        "before": over_repeats(_counts(before, protocol), artefact),
+        "before": over_repeats(counts_of(before, protocol), artefact),
         "after": trained,
         "retention_plain": plain(value, original.value),
         "retention_chance_corrected": chance_corrected(value, original.value, chance),
         "seconds": float(np.median([result["seconds_to_model"] for result in after])),
     }  # fmt: skip
     if artefact:
-        cell["after_balanced"] = over_repeats(_counts(after, "balanced"))
+        cell["after_balanced"] = over_repeats(counts_of(after, "balanced"))
     return cell
 
 

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from fedseed.errors import OutputError, RunError
 from fedseed.federation.workers import worker_context
 
@@ -143,5 +145,6 @@ def measure(work: Work, config_json: str, arguments: Mapping[str, Any]) -> dict[
 
     torch.set_num_threads(1)
     started = time.monotonic()
-    result = work(config_json, arguments)
+    with threadpool_limits(1):  # other numbers of threads round differently
+        result = work(config_json, arguments)
     return {**result, "seconds": round(time.monotonic() - started, 3)}

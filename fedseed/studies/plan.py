@@ -9,6 +9,7 @@ from fedseed.data.site import Site, make_site, open_dataset
 from fedseed.data.tokens import Progress
 from fedseed.errors import ConfigError, SeedError
 from fedseed.federation.client_app import compute_of
+from fedseed.models.causal import CAUSAL
 from fedseed.models.registry import find_model
 from fedseed.protocols.base import ProtocolServer
 from fedseed.protocols.recipe import SCORE_BYTES, RecipeServer, encode_request
@@ -104,6 +105,8 @@ def make_plan(config: RunConfig, progress: Progress | None = None) -> Plan:
     compute_of(config)  # refuse a device that is not here
     given = config.given_recipe()
     stored = read_seed(Path(config.seed_file)) if config.seed_file else None
+    if stored and stored.labels == CAUSAL:
+        raise SeedError("the seed is of a language model: give one of a classifier")
     length = config.max_length or given.max_length
     if given.max_length > length:
         raise ConfigError(

@@ -104,7 +104,7 @@ def dataset_of(config: StudyOptions) -> Dataset:
     return open_dataset(config)
 
 
-def test_rows(config: StudyOptions, dataset: Dataset) -> Rows:
+def tested_rows(config: StudyOptions, dataset: Dataset) -> Rows:
     """The common test split, or the fixed subset that the options ask for."""
     return subset(dataset, dataset.test, config.test_examples)
 

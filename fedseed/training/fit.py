@@ -1,5 +1,6 @@
 """Fine-tuning and prediction: the one path that every protocol and study uses."""
 
+import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,9 @@ from fedseed.training.generic import GenericPredictor, GenericTrainer
 from fedseed.training.lean_trainer import LeanPredictor, LeanTrainer, is_lean
 
 Progress = Callable[[int, float], None]
+Watch = Callable[[Sequence[float], Callable[[], nn.Module]], bool]
+"""Called after every step with the losses so far and a function that returns a copy of the model
+as it is now; training ends when it returns True."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,7 @@ def fit(
     rng: np.random.Generator,
     compute: Compute = Compute(),  # noqa: B008  # frozen
     progress: Progress | None = None,
+    watch: Watch | None = None,
 ) -> FitResult:
     """Fine-tune a model in place; the same inputs give the same bits at one thread.
 
@@ -91,15 +96,19 @@ def fit(
         rng: decides every random choice.
         compute: precision and device.
         progress: called with the steps done and the loss of the last one.
+        watch: looks at the model between steps, and may end the training.
 
     Returns:
         Steps, loss and whether training diverged.
     """
-    return fit_together([FitJob(model, table, rows, recipe, rng)], compute, progress)[0]
+    return fit_together([FitJob(model, table, rows, recipe, rng)], compute, progress, watch)[0]
 
 
 def fit_together(
-    jobs: Sequence[FitJob], compute: Compute, progress: Progress | None = None
+    jobs: Sequence[FitJob],
+    compute: Compute,
+    progress: Progress | None = None,
+    watch: Watch | None = None,
 ) -> list[FitResult]:
     """Fine-tune several models at once, as one stacked model; each gets its own result.
 
@@ -109,6 +118,7 @@ def fit_together(
             (:func:`can_be_stacked`).
         compute: precision and device.
         progress: called with the steps done and the first job's loss.
+        watch: looks at the first job's model between steps; may end the training of all.
     """
     runs = [_Run(job) for job in jobs]
     recipe = jobs[0].recipe
@@ -128,8 +138,17 @@ def fit_together(
             break
         if progress:
             progress(step + 1, runs[0].losses[-1])
+        if watch and watch(runs[0].losses, lambda: _copy_of(trainer)):
+            break
     trainer.finish()
     return [run.result() for run in runs]
+
+
+def _copy_of(trainer: LeanTrainer | GenericTrainer) -> nn.Module:
+    """The first model as it would be if training ended now."""
+    own = copy.deepcopy(trainer)
+    own.finish()
+    return own.models[0]
 
 
 def can_be_stacked(first: FitJob, other: FitJob) -> bool:

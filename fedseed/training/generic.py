@@ -28,6 +28,7 @@ class GenericTrainer:
             seed: decides dropout.
         """
         self._model = model
+        self.models = [model]
         self._recipe = recipe
         self._compute = compute
         self._logits = GenericPredictor(model, compute)

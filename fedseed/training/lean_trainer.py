@@ -52,11 +52,11 @@ class LeanTrainer:
         self, models: Sequence[BertClassifier], recipes: Sequence[Recipe], compute: Compute
     ) -> None:
         """Move the models' weights into a stack; each has a recipe of its own."""
-        self._modules = models
+        self.models = models
         self._shape = shape = models[0].shape
         self._recipe = recipes[0]
         self._device = torch.device(compute.device)
-        self._stack = WeightStack(self._modules, shape, self._device, compute.dtype)
+        self._stack = WeightStack(self.models, shape, self._device, compute.dtype)
         self._bert = LeanBert(self._stack, shape)
         rates = np.array(
             [[recipe.rate(step) for step in range(recipe.steps)] for recipe in recipes]
@@ -120,7 +120,7 @@ class LeanTrainer:
     def finish(self) -> None:
         """Copy the weights back into the modules."""
         self._words.finish()
-        self._stack.write_back(self._modules)
+        self._stack.write_back(self.models)
 
 
 class LeanPredictor:

@@ -1,0 +1,143 @@
+"""table.md of a budget study, from its record alone."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fedseed.results.markdown import DETAILS, QUICK, floor_rows, grid, test_line, with_interval
+from fedseed.results.table import percent
+
+
+def budget_table(record: Mapping[str, Any]) -> str:
+    """Accuracy by examples and steps, the smallest budgets, the costs, and the verdicts."""
+    results, cells = record["results"], record["results"]["cells"]
+    starts = list(dict.fromkeys(cell["start"] for cell in cells))
+    classes = record["provenance"]["dataset"]["classes"]
+    first = cells[0]["after"]
+    repeats = len(first["repeats"])
+    blocks = [
+        f"# The smallest budget: {record['config']['model']}, {repeats} repeats",
+        QUICK if record["config"]["quick"] else "",
+        f"Mean accuracy. {test_line(first, classes)}.",
+    ]
+    for start in starts:
+        blocks += [f"**{start}**", _grid([cell for cell in cells if cell["start"] == start])]
+    blocks += [
+        grid(("floor", "accuracy", "majority"), floor_rows(results["floors"])),
+        "Smallest budgets whose mean reaches a target:",
+        _smallest(results["smallest"]),
+        "Fine-tuning from a seed (the quickest budget that reaches the target, one thread here) "
+        "against downloading weights, no latency counted:",
+        _costs(results["costs"]),
+        _verdict(cells),
+        DETAILS,
+        "Every cell with its 95 % interval over test examples and repeats; seconds of training on "
+        "one thread, median. A cell marked \\* stopped earlier in at least one repeat, because the "
+        "training loss was below 0.005 nats: it carries the last test.",
+        _cells(cells),
+    ]
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _grid(cells: list[dict[str, Any]]) -> str:
+    steps = list(dict.fromkeys(cell["steps"] for cell in cells))
+    sizes = list(dict.fromkeys(cell["samples"] for cell in cells))
+    rows = [
+        [
+            f"{size:,}",
+            *(
+                next(
+                    percent(cell["after"]["value"])
+                    for cell in cells
+                    if (cell["samples"], cell["steps"]) == (size, count)
+                )
+                for count in steps
+            ),
+        ]
+        for size in sizes
+    ]  # fmt: skip
+    return grid(("examples", *(f"{count:,} steps" for count in steps)), rows)
+
+
+def _smallest(found: list[dict[str, Any]]) -> str:
+    def words(brief: Mapping[str, Any] | None) -> str:
+        if brief is None:
+            return "not reached"
+        steps = "step" if brief["steps"] == 1 else "steps"
+        return f"{brief['samples']:,} examples, {brief['steps']:,} {steps}"
+
+    rows = [
+        [
+            one["start"], f"{100 * one['target']:.0f} %", words(one["fewest_samples"]),
+            words(one["fewest_steps"]),
+        ]
+        for one in found
+    ]  # fmt: skip
+    return grid(("start", "target", "fewest examples", "fewest steps"), rows)
+
+
+def speed(bits: float) -> str:
+    """A link speed with its unit."""
+    for size, unit in ((1e9, "Gbit/s"), (1e6, "Mbit/s"), (1e3, "kbit/s")):
+        if bits >= size:
+            return f"{bits / size:,.1f} {unit}"
+    return f"{bits:,.0f} bit/s"
+
+
+def _costs(costs: list[dict[str, Any]]) -> str:
+    rows = []
+    names: list[str] = []
+    for one in costs:
+        target = f"{100 * one['target']:.0f} %"
+        if one["budget"] is None:
+            rows.append([target, "not reached"])
+            continue
+        own, even = one["budget"], one["break_even_bits_per_second"]
+        names = list(even)
+        budget = f"{own['start']}, {own['samples']:,} examples, {own['steps']:,} steps"
+        rows.append(
+            [target, budget, f"{own['seconds']:.1f}", *(speed(value) for value in even.values())]
+        )
+    head = ["target", "quickest budget", "seconds", *(f"breaks even with {n}" for n in names)]
+    return grid(head, [row + ["-"] * (len(head) - len(row)) for row in rows])
+
+
+def _verdict(cells: list[dict[str, Any]]) -> str:
+    """The documents' own success criteria, answered."""
+    few = max(
+        (cell for cell in cells if cell["samples"] <= 100), default=None,
+        key=lambda cell: cell["after"]["value"],
+    )  # fmt: skip
+    best = max(cells, key=lambda cell: cell["after"]["value"])
+    quick = max(
+        (cell for cell in cells if cell["steps"] <= 100), key=lambda cell: cell["after"]["value"]
+    )
+    lines = ["**The seed documents' criteria.**"]
+    if few is not None:
+        answer = "Yes" if few["after"]["value"] >= 0.95 else "No"
+        lines.append(
+            f"Under 100 examples at 95 %: {answer}; the best with up to 100 examples is "
+            f"{with_interval(few['after'])} ({_where(few)})."
+        )
+    answer = "Yes" if best["after"]["value"] - quick["after"]["value"] < 0.01 else "No"
+    lines.append(
+        f"Under 100 steps to converge (within 1 point of the best cell): {answer}; the best with "
+        f"up to 100 steps is {with_interval(quick['after'])} ({_where(quick)}), the best of all "
+        f"{with_interval(best['after'])} ({_where(best)}). The best of many cells is optimistic."
+    )
+    return " ".join(lines)
+
+
+def _where(cell: Mapping[str, Any]) -> str:
+    return f"{cell['start']}, {cell['samples']:,} examples, {cell['steps']:,} steps"
+
+
+def _cells(cells: list[dict[str, Any]]) -> str:
+    rows = [
+        [
+            cell["start"], f"{cell['samples']:,}", f"{cell['steps']:,}",
+            with_interval(cell["after"]) + (" \\*" if cell["stopped_after"] else ""),
+            f"{cell['seconds']:.2f}",
+        ]
+        for cell in cells
+    ]  # fmt: skip
+    return grid(("start", "examples", "steps", "accuracy", "seconds"), rows)

@@ -1,0 +1,110 @@
+"""figure.png of a zero-shot study, from its record alone."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fedseed.results.figure import save_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_DRAWN, _PCA, _OTHER = "#b0581e", "#1f5fa8", "#6a3d9a"
+
+
+def zero_shot_figure(record: Mapping[str, Any], path: Path) -> None:
+    """Accuracy, and perplexity, before any training, against the bytes of the seed."""
+    from matplotlib.figure import Figure
+
+    results = record["results"]
+    parts = list(dict.fromkeys(cell["part"] for cell in results["cells"]))
+    figure = Figure(figsize=(5.9 * len(parts) + 0.6, 5.2), layout="constrained")
+    quick = ", QUICK RUN" if record["config"]["quick"] else ""
+    for axes, part in zip(figure.subplots(1, len(parts), squeeze=False)[0], parts, strict=True):
+        cells = [cell for cell in results["cells"] if cell["part"] == part]
+        if part == "classifier":
+            _classifier(axes, [c for c in cells if c["protocol"] == "balanced"], results)
+        else:
+            _language(axes, cells)
+        axes.set_xscale("log")
+        axes.set_xlabel("bytes of the encoded seed (log scale)")
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2)
+    figure.suptitle(f"What a seed knows before any training{quick}", fontsize=11)
+    save_figure(figure, path)
+
+
+def _classifier(axes: "Axes", cells: list[dict[str, Any]], results: Mapping[str, Any]) -> None:
+    for cell in cells:
+        if cell["bytes"] is not None:
+            found = cell["before"]
+            value, (low, high) = 100 * found["value"], (100 * end for end in found["ci95"])
+            axes.errorbar(
+                cell["bytes"], value, [[value - low], [high - value]], color=_colour(cell),
+                marker="o", capsize=3, linestyle="none",
+            )  # fmt: skip
+            _name(axes, cell, value)
+    _curve(axes, [(c["bytes"], 100 * c["before"]["value"]) for c in cells if _plain_pca(c)])
+    original = results["original"]["balanced"]
+    axes.axhline(
+        100 * original["value"], color="black", linewidth=1.1, label="original (all weights)"
+    )
+    floor = next(f for name, f in results["floors"].items() if name.startswith("tfidf_full"))
+    axes.axhline(
+        100 * floor["value"], color="#2e7d32", linestyle="--", linewidth=1.1,
+        label="TF-IDF + logistic regression",
+    )  # fmt: skip
+    axes.axhline(
+        100 * original["majority_baseline"], color="grey", linestyle=":",
+        label="majority baseline",
+    )  # fmt: skip
+    axes.set_ylabel("test accuracy (%)")
+    axes.set_ylim(45, 95)
+    axes.set_title(f"Classifier, balanced test, n = {original['n']:,}", fontsize=10)
+
+
+def _language(axes: "Axes", cells: list[dict[str, Any]]) -> None:
+    for cell in cells:
+        if cell["bytes"] is not None and cell["perplexity"] is not None:
+            axes.scatter(cell["bytes"], cell["perplexity"], color=_colour(cell), zorder=3)
+            _name(axes, cell, cell["perplexity"])
+    shown = [(c["bytes"], c["perplexity"]) for c in cells if _plain_pca(c) and c["perplexity"]]
+    _curve(axes, shown)
+    styles = {"original": ("black", "-"), "unigram": ("#2e7d32", "--"), "uniform": ("grey", ":")}
+    for name, (colour, style) in styles.items():
+        cell = next(c for c in cells if c["seed_kind"] == name)
+        if cell["perplexity"] is not None:
+            axes.axhline(
+                cell["perplexity"], color=colour, linestyle=style, linewidth=1.1, label=name
+            )
+    axes.set_yscale("log")
+    axes.set_ylabel("perplexity per token (log scale; lower is better)")
+    axes.set_title(
+        f"Language model, context {cells[0]['context']}, stride {cells[0]['stride']}", fontsize=10
+    )
+
+
+def _plain_pca(cell: Mapping[str, Any]) -> bool:
+    return str(cell["seed_kind"]).startswith("pca(")
+
+
+def _colour(cell: Mapping[str, Any]) -> str:
+    if _plain_pca(cell):
+        return _PCA
+    return _OTHER if cell["seed_kind"].startswith(("pca", "file")) else _DRAWN
+
+
+def _curve(axes: "Axes", points: list[tuple[float, float]]) -> None:
+    if points:
+        xs, ys = zip(*sorted(points), strict=True)
+        axes.plot(xs, ys, color=_PCA, linewidth=1, alpha=0.7, label="pca(k)")
+
+
+def _name(axes: "Axes", cell: Mapping[str, Any], value: float) -> None:
+    axes.annotate(
+        cell["seed_kind"],
+        (cell["bytes"], value),
+        fontsize=7.5,
+        xytext=(4, 5),
+        textcoords="offset points",
+    )

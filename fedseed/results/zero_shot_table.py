@@ -1,0 +1,148 @@
+"""table.md of a zero-shot study, from its record alone."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fedseed.results.markdown import (
+    DETAILS,
+    QUICK,
+    floor_rows,
+    grid,
+    span,
+    test_line,
+    with_interval,
+)
+from fedseed.results.table import percent
+
+_DOCUMENTS = (
+    "The seed documents: original 84.5 %, assembled 0.0 % on a test set of one class; GPT-2 at a "
+    "perplexity of 3,298 (published: 25 to 37 on WikiText-2, by protocol), assembled 10 trillion "
+    "times worse."
+)
+
+
+def zero_shot_table(record: Mapping[str, Any]) -> str:
+    """Accuracy and perplexity with no step taken."""
+    results, data = record["results"], record["provenance"]
+    blocks = [
+        "# Zero-shot retention: what a seed knows before any training",
+        QUICK if record["config"]["quick"] else "",
+        _DOCUMENTS,
+    ]
+    cells = [cell for cell in results["cells"] if cell["part"] == "classifier"]
+    if cells:
+        classes = data["dataset"]["classes"]
+        balanced = results["original"]["balanced"]
+        blocks += [
+            f"**Classifier** ({record['config']['model']}). Original: {balanced['name']}.",
+            _classifier([cell for cell in cells if cell["protocol"] == "balanced"]),
+            f"{test_line(balanced, classes)}.",
+            grid(("floor", "accuracy", "majority"), floor_rows(results["floors"])),
+        ]
+    language = [cell for cell in results["cells"] if cell["part"] == "language"]
+    if language:
+        blocks += [*_language(language, data), _finding(cells, language)]
+    elif cells:
+        blocks.append(_finding(cells, language))
+    if cells:
+        one = results["original"]["one_class"]
+        blocks += [
+            DETAILS,
+            "The same models on a test set of one class, as in the documents: a number near 0 or "
+            "100 % says which class a model prefers, nothing else.",
+            grid(
+                ("seed", "one class: range over repeats", "balanced"),
+                [
+                    [first["seed_kind"], span(second["before"]["repeats"]),
+                     with_interval(first["before"])]
+                    for first, second in zip(cells[::2], cells[1::2], strict=True)
+                ],
+            ),
+            f"One class: {test_line(one, data['dataset']['classes'])}.",
+        ]  # fmt: skip
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _classifier(cells: list[dict[str, Any]]) -> str:
+    rows = [
+        [
+            cell["seed_kind"], _bytes(cell["bytes"]), _error(cell["error"]),
+            with_interval(cell["before"]), percent(cell["retention_plain"]),
+            percent(cell["retention_chance_corrected"]),
+        ]
+        for cell in cells
+    ]  # fmt: skip
+    head = ("seed", "bytes", "error*", "accuracy", "retention, plain", "above chance")
+    note = "\\* reconstruction error relative to the tensors' deviations: 0 exact, 1 their means."
+    return f"{grid(head, rows)}\n\n{note}"
+
+
+def _bytes(size: int | None) -> str:
+    return "weights" if size is None else f"{size:,}"
+
+
+def _error(error: float | None) -> str:
+    return "-" if error is None else f"{error:.2f}"
+
+
+def number(value: float | None) -> str:
+    """A perplexity: infinite when it is beyond float64."""
+    if value is None:
+        return "infinite"
+    return f"{value:,.1f}" if value < 1e5 else f"{value:.2e}"
+
+
+def _language(cells: list[dict[str, Any]], data: Mapping[str, Any]) -> list[str]:
+    rows = [
+        [
+            cell["seed_kind"],
+            _bytes(cell["bytes"]) if cell["seed_kind"] not in ("unigram", "uniform") else "-",
+            number(cell["perplexity"]), number(cell["perplexity_per_word"]),
+            "infinite" if cell["loss_nats"] is None else f"{cell['loss_nats']:.3f}",
+            percent(cell["retention_chance_corrected"]),
+        ]
+        for cell in cells
+    ]  # fmt: skip
+    own, name = cells[0], data["language_model"]["name"]
+    training = data["language_model"]["training"]
+    trained = f", trained on the same source for {training['steps']} steps" if training else ""
+    head = ("seed", "bytes", "perplexity, token", "perplexity, word", "nats/token", "retained*")
+    return [
+        f"**Causal language model** ({name}{trained}; vocabulary "
+        f"{data['language_model']['vocabulary']:,}).",
+        grid(head, rows),
+        f"Protocol: {data['text']['source']}; {own['tokens']:,} tokens scored, {own['words']:,} "
+        f"words; windows of {own['context']} tokens every {own['stride']}, each token once, all "
+        "tokens of equal weight. \\* of the nats by which the original beats a uniform guess.",
+    ]
+
+
+def _finding(cells: list[dict[str, Any]], language: list[dict[str, Any]]) -> str:
+    """Which seeds know something, by their intervals."""
+    lines = []
+    balanced = [c for c in cells if c["protocol"] == "balanced" and c["seed_kind"] != "original"]
+    if balanced:
+        knows = [
+            f"{c['seed_kind']} ({percent(c['retention_chance_corrected'])} in {c['bytes']:,} bytes)"
+            for c in balanced
+            if c["before"]["ci95"][0] > c["before"]["majority_baseline"]
+        ]
+        chance = [
+            c["seed_kind"]
+            for c in balanced
+            if c["before"]["ci95"][0] <= c["before"]["majority_baseline"]
+        ]
+        if knows:
+            lines.append("Above chance before any training: " + ", ".join(knows) + ".")
+        if chance:
+            lines.append("Not shown to be above chance: " + ", ".join(chance) + ".")
+    if language:
+        unigram = next(c for c in language if c["seed_kind"] == "unigram")
+        better = [
+            f"{c['seed_kind']} ({number(c['perplexity'])} in {c['bytes']:,} bytes)"
+            for c in language
+            if c["bytes"] and c["loss_nats"] is not None and c["loss_nats"] < unigram["loss_nats"]
+        ]
+        words = ", ".join(better) if better else "none"
+        lines.append(f"Language-model seeds that beat the unigram baseline: {words}.")
+    return " ".join(lines)

@@ -1,0 +1,85 @@
+"""What several studies measure: test runs on named rows, floors, what a test of one class says."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from fedseed.data.site import subset
+from fedseed.data.sources import open_source
+from fedseed.data.splits import Rows
+from fedseed.data.tokens import Dataset
+from fedseed.evaluation.floors import find_floors
+from fedseed.evaluation.metrics import ClassCounts, count_correct
+from fedseed.models.architecture import State
+from fedseed.models.published import tokenizer_file
+from fedseed.studies.starts import read_weights
+from fedseed.studies.study import StudyOptions, dataset_of, tested_rows
+from fedseed.training import predict
+from fedseed.training.compute import choose
+
+TEST_COST = 0.0125
+"""Training steps of 32 that testing one example costs."""
+FLOOR_COST = 400.0
+"""Training steps that the floors cost."""
+_DOCUMENTS_TRAIN, _DOCUMENTS_TEST = 320, 1000
+_QUICK_FLOOR = 2000
+
+
+def one_class(dataset: Dataset) -> tuple[Rows, Rows]:
+    """What the seed documents trained and tested on: the head of a file sorted by label."""
+    labels = dataset.table.labels
+    train, test = (rows[labels[rows] == 0] for rows in (dataset.train, dataset.test))
+    return train[:_DOCUMENTS_TRAIN], test[:_DOCUMENTS_TEST]
+
+
+def rows_by_test(
+    config: StudyOptions, dataset: Dataset, most_balanced: int | None = None
+) -> dict[str, Rows]:
+    """Test rows of all classes (at most so many), and of one."""
+    balanced = tested_rows(config, dataset)
+    return {
+        "balanced": subset(dataset, balanced, most_balanced),
+        "one_class": one_class(dataset)[1][: len(balanced)],
+    }
+
+
+def run_test(
+    module: nn.Module, config: StudyOptions, dataset: Dataset, tests: Mapping[str, Rows]
+) -> dict[str, dict[str, list[int]]]:
+    """Correct predictions and examples by class, for each named set of rows."""
+    whole = np.unique(np.concatenate(list(tests.values())))
+    compute = choose(config.precision)
+    found = predict(module, dataset.table, whole, config.length, compute)
+    results = {}
+    for name, rows in tests.items():
+        part = found[np.searchsorted(whole, rows)]
+        counts = count_correct(part, dataset.table.labels[rows])
+        results[name] = {"correct": list(counts.correct), "examples": list(counts.examples)}
+    return results
+
+
+def counts_of(results: Sequence[Mapping[str, Any]], test: str) -> list[ClassCounts]:
+    """The counts of some cells' results, as :func:`run_test` left them."""
+    return [
+        ClassCounts(tuple(result[test]["correct"]), tuple(result[test]["examples"]))
+        for result in results
+    ]
+
+
+def measure_floors(config: StudyOptions) -> dict[str, Any]:
+    """The floors on a study's test rows; from a part of the training rows under ``--quick``."""
+    dataset = dataset_of(config)
+    source = open_source(config.data, config.text_column, config.label_column)
+    most = _QUICK_FLOOR if config.quick else None
+    tokenizer, tests = tokenizer_file(config.model), tested_rows(config, dataset)
+    return {"floors": find_floors(dataset, source, tokenizer, config.length, tests, most)}
+
+
+@functools.lru_cache(maxsize=1)
+def cached_weights(path: Path) -> State:
+    """Weights of a file, read once for each process."""
+    return read_weights(path)

@@ -1,0 +1,9 @@
+"""The smallest budget: ``python simulations/run_budget.py``."""
+
+import sys
+
+from fedseed.cli import run_main, study
+from fedseed.studies.budget import Budget
+
+if __name__ == "__main__":
+    sys.exit(run_main(study(Budget)))

@@ -1,0 +1,9 @@
+"""The zero-shot study: ``python simulations/run_zero_shot.py``."""
+
+import sys
+
+from fedseed.cli import run_main, study
+from fedseed.studies.zero_shot import ZeroShot
+
+if __name__ == "__main__":
+    sys.exit(run_main(study(ZeroShot)))

@@ -1,0 +1,63 @@
+"""Intervals over repeats and paired tests, against scipy and by hand."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from fedseed.errors import DataError
+from fedseed.evaluation.metrics import ClassCounts, wilson
+from fedseed.evaluation.repeats import holm, over_repeats, paired, t_half_width
+
+
+def counts(*shares: float, n: int = 1000) -> list[ClassCounts]:
+    return [ClassCounts((round(share * n / 2),) * 2, (n // 2, n // 2)) for share in shares]
+
+
+def test_one_repeat_has_wilsons_interval() -> None:
+    found = over_repeats(counts(0.7))
+    assert found["ci95"] == pytest.approx(list(wilson(700, 1000)))
+    assert found["repeats"] == [0.7]
+
+
+def test_the_interval_covers_examples_and_repeats() -> None:
+    found = over_repeats(counts(0.6, 0.7, 0.8))
+    half = t_half_width([0.6, 0.7, 0.8])
+    low, high = wilson(700, 1000)
+    assert found["value"] == pytest.approx(0.7)
+    assert found["ci95"] == pytest.approx(
+        [0.7 - math.hypot(half, 0.7 - low), min(1.0, 0.7 + math.hypot(half, high - 0.7))]
+    )
+    assert half == pytest.approx(stats.t.ppf(0.975, 2) * 0.1 / math.sqrt(3))
+
+
+def test_one_class_only_by_name() -> None:
+    models = [ClassCounts((10, 0), (10, 0)), ClassCounts((0, 0), (10, 0))]
+    with pytest.raises(DataError, match="one class"):
+        over_repeats(models)
+    found = over_repeats(models, one_class=True)
+    assert found["repeats"] == [1.0, 0.0]
+    assert found["majority_baseline"] == 1.0
+
+
+def test_paired_equals_scipy() -> None:
+    rng = np.random.Generator(np.random.PCG64(1))
+    first, second = rng.normal(0.7, 0.05, 6).tolist(), rng.normal(0.65, 0.05, 6).tolist()
+    found = paired(first, second)
+    test = stats.ttest_rel(first, second)
+    interval = test.confidence_interval(0.95)
+    assert found["p_value"] == pytest.approx(test.pvalue)
+    assert found["ci95"] == pytest.approx([interval.low, interval.high])
+
+
+def test_pairs_without_spread() -> None:
+    assert paired([0.5, 0.5], [0.5, 0.5])["p_value"] == 1.0
+    assert paired([0.75, 0.75], [0.5, 0.5])["p_value"] is None
+    assert paired([0.6], [0.5])["p_value"] is None
+
+
+def test_holm() -> None:
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.02, None]) == [0.04, None]
+    assert holm([0.9, 0.8]) == [1.0, 1.0]

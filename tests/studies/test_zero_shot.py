@@ -1,0 +1,157 @@
+"""The zero-shot study: what is retained, perplexities, and text that cannot be used."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fedseed.errors import ConfigError, DataError, InputError, SeedError
+from fedseed.seeds.codec import write_seed
+from fedseed.seeds.random import random_seed
+from fedseed.studies.language_model import trained_folder
+from fedseed.studies.zero_shot import ZeroShot
+from tests.studies.conftest import Run, lasting
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("text") / "text.txt"
+    path.write_text("the film was great and the plot was very good . " * 60)
+    return path
+
+
+@pytest.fixture(scope="module")
+def gpt2(text: Path) -> Path:
+    """A folder in the hub's format, trained for a few steps."""
+    from fedseed.data.plain_text import PlainText
+    from fedseed.studies.language_model import TRAINING
+
+    content = text.read_text()
+    recipe = TRAINING.replace(steps=4, batch_size=2, max_length=32)
+    return trained_folder(PlainText("test", (content,), (content,)), recipe)
+
+
+def test_classifier(run: Run) -> None:
+    record = run(ZeroShot, part="classifier", k="2,128", step=0.0005, budget="*=3")
+    cells = {(cell["seed_kind"], cell["protocol"]): cell for cell in record["results"]["cells"]}
+    original = cells["original", "balanced"]
+    assert original["before"]["value"] == record["results"]["original"]["balanced"]["value"] > 0.7
+    assert original["retention_plain"] == 1.0
+    assert original["error"] == 0.0
+    # Every component and a fine step keep the whole model; the moments keep nothing.
+    assert cells["pca(128)", "balanced"]["before"]["value"] >= original["before"]["value"] - 0.05
+    assert cells["pca(128)", "balanced"]["error"] < 0.3
+    assert cells["stats", "balanced"]["error"] == pytest.approx(1.41, abs=0.1)
+    assert cells["random-bert", "balanced"]["before"]["value"] == pytest.approx(0.5, abs=0.2)
+    assert cells["random-bert", "one_class"]["before"]["majority_baseline"] == 1.0
+    assert cells["pca by budget", "balanced"]["bytes"] > cells["pca(2)", "balanced"]["bytes"] / 2
+
+
+def test_language_model_of_a_folder(run: Run, gpt2: Path, text: Path, tmp_path: Path) -> None:
+    options = {"model": str(gpt2), "text": str(text), "context": 32, "k": "1,8"}
+    record = run(ZeroShot, **options)
+    cells = {cell["seed_kind"]: cell for cell in record["results"]["cells"]}
+    assert set(cells) == {
+        "original", "random-bert", "minimal", "stats", "pca(1)", "pca(8)", "unigram", "uniform",
+    }  # fmt: skip
+    for cell in cells.values():
+        assert cell["part"] == "language"
+        assert (cell["perplexity"] is None) == cell["infinite"]
+    assert cells["original"]["perplexity"] < cells["uniform"]["perplexity"]
+    assert cells["original"]["context"] == 32
+    assert cells["original"]["stride"] == 16
+    assert cells["original"]["retention_chance_corrected"] == 1.0
+    assert cells["uniform"]["retention_chance_corrected"] == 0.0
+    assert cells["minimal"]["bytes"] <= 64 + len(str(gpt2)) + 1
+    table = (tmp_path / "run" / "table.md").read_text()
+    assert "windows of 32 tokens every 16" in table
+    assert lasting(record) == lasting(run(ZeroShot, "again", workers=2, **options))
+
+
+def test_infinite_perplexity_is_shown_as_such(
+    run: Run, gpt2: Path, text: Path, tmp_path: Path
+) -> None:
+    """Weights that are a thousand times too large: a loss beyond what exp can hold."""
+    from safetensors.numpy import load_file, save_file
+
+    folder = tmp_path / "large"
+    folder.mkdir()
+    for name in ("config.json", "tokenizer.json"):
+        (folder / name).write_bytes((gpt2 / name).read_bytes())
+    weights = load_file(gpt2 / "model.safetensors")
+    weights["transformer.ln_f.weight"] = weights["transformer.ln_f.weight"] * 30_000
+    save_file(weights, folder / "model.safetensors")
+    record = run(ZeroShot, model=str(folder), text=str(text), context=32, k="1", repeats=1)
+    cells = {cell["seed_kind"]: cell for cell in record["results"]["cells"]}
+    assert cells["original"]["infinite"] is True
+    assert cells["original"]["perplexity"] is None
+    assert cells["original"]["loss_nats"] > 709
+    assert "infinite" in (tmp_path / "run" / "table.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"text": "nowhere.txt"}, DataError, "nowhere"),
+        ({"context": 4096}, ConfigError, "4096"),
+        ({"context": 16, "stride": 17}, ConfigError, "stride"),
+        ({"test_tokens": 20}, DataError, "fewer than the context"),
+        ({"k": "500"}, SeedError, "k = 500"),
+        ({"k": "two"}, ConfigError, "whole numbers"),
+        ({"language_model": "none-such"}, ConfigError, "none-such"),
+        ({"seed_file": "nowhere.fseed"}, SeedError, "nowhere"),
+    ],
+)
+def test_bad_input(
+    run: Run, gpt2: Path, text: Path, changes: dict[str, Any], error: type[InputError], words: str
+) -> None:
+    options = {"language_model": str(gpt2), "text": str(text), "part": "language", "k": "1"}
+    with pytest.raises(error, match=words):
+        run(ZeroShot, **(options | changes))
+
+
+def test_an_empty_text(run: Run, gpt2: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").write_text(" \n")
+    with pytest.raises(DataError, match="is empty"):
+        run(ZeroShot, language_model=str(gpt2), text=str(tmp_path / "empty.txt"))
+
+
+def test_weights_with_nan_are_refused(run: Run, gpt2: Path, text: Path, tmp_path: Path) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    for name in ("config.json", "tokenizer.json"):
+        (folder / name).write_bytes((gpt2 / name).read_bytes())
+    weights = load_file(gpt2 / "model.safetensors")
+    weights["transformer.wpe.weight"][3, 3] = float("nan")
+    save_file(weights, folder / "model.safetensors")
+    with pytest.raises(SeedError, match="NaN"):
+        run(ZeroShot, model=str(folder), text=str(text), k="1")
+
+
+def test_a_seed_of_another_architecture(run: Run, tmp_path: Path) -> None:
+    write_seed(tmp_path / "mini.fseed", random_seed("bert-mini", 2, 1, "bert"))
+    with pytest.raises(SeedError, match="bert-mini"):
+        run(ZeroShot, part="classifier", seed_file=str(tmp_path / "mini.fseed"))
+
+
+def test_a_seed_file_is_measured_too(run: Run, tmp_path: Path) -> None:
+    write_seed(tmp_path / "own.fseed", random_seed("bert-tiny", 2, 1, "bert"))
+    record = run(
+        ZeroShot, part="classifier", seed_file=str(tmp_path / "own.fseed"), k="2", budget="",
+        repeats=1,
+    )  # fmt: skip
+    assert "file" in [cell["seed_kind"] for cell in record["results"]["cells"]]
+
+
+def test_text_from_a_folder_in_the_hubs_format(tmp_path: Path) -> None:
+    from fedseed.data.plain_text import open_text
+
+    for part in ("train", "test"):
+        lines = [json.dumps({"text": f"{part} line {number}"}) for number in range(3)]
+        (tmp_path / f"{part}.jsonl").write_text("\n".join(lines))
+    found = open_text(f"hub:{tmp_path}")
+    assert found.test == ("test line 0\n\ntest line 1\n\ntest line 2",)
+    assert found.train[0].startswith("train line 0")
