@@ -19,6 +19,9 @@ def main(
     model: Annotated[str, typer.Option(help="Architecture.")] = "bert-tiny",
     data: Annotated[str, typer.Option(help="bundled, hub, hub:NAME, or a path.")] = "bundled",
     max_length: Annotated[int, typer.Option(help="Tokens kept of each text.")] = 128,
+    steps: Annotated[
+        int | None, typer.Option(help="Optimiser steps; without it one epoch.", min=1)
+    ] = None,
 ) -> None:
     """Train the reference model of a data set on all shards together."""
     from fedseed.config import RunConfig
@@ -34,7 +37,7 @@ def main(
     folder = make_folder(Path(out))
     try:
         with locked(folder):
-            record, _ = train_original(dataset, model, max_length, display.original)
+            record, _ = train_original(dataset, model, max_length, display.original, steps)
             record.write(folder / RECORD)
     finally:
         display.stop()

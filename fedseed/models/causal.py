@@ -19,7 +19,7 @@ SMALL_GPT2 = "gpt2-tiny"
 """The registered one: small enough to be trained on the bundled reviews in minutes."""
 _SIZES: dict[str, Any] = {
     "vocab_size": 2048, "n_positions": 128, "n_embd": 128, "n_layer": 4, "n_head": 4,
-    "bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0,
+    "bos_token_id": 0, "eos_token_id": 0,
     "resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0,
 }  # fmt: skip
 

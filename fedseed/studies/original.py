@@ -204,7 +204,7 @@ def train_original(
     start = "random" if model in FROM_PRNG else "pre-trained"
     name = f"{model}, {start} start, trained on all {len(dataset.train)} training examples"
     if steps is not None:
-        name += f" for {steps} steps only"
+        name += f", {steps:,} steps of {recipe.batch_size}"
     results = {
         "original": {"name": name}
         | Original(name, right).accuracy(dataset, dataset.test).to_record(),
