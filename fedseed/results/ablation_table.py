@@ -168,4 +168,6 @@ def conclusion(results: Mapping[str, Any]) -> str:
 
 def _differs(comparison: Mapping[str, Any]) -> bool:
     p = comparison["p_value_holm"]
-    return bool(comparison["difference"] if p is None else p < 0.05)
+    if p is None:  # the same difference in every repeat, or only one repeat
+        return bool(comparison["repeats"] > 1 and comparison["difference"])
+    return bool(p < 0.05)
