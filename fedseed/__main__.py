@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markdown import Markdown
 
 from fedseed.cli import run_app
 from fedseed.errors import OutputError
@@ -15,16 +16,23 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_
 
 @app.command()
 def show(
-    record: Annotated[str, typer.Argument(help="record.json of a completed federated run.")],
+    record: Annotated[
+        str, typer.Argument(help="record.json of a completed federated run or study.")
+    ],
 ) -> None:
     """Print the tables of a record."""
     from fedseed.results.record import read_record
+    from fedseed.results.study_tables import STUDY_TABLES
     from fedseed.results.table import summary
 
     found = read_record(Path(record))
-    if found.get("kind") != "federated" or found.get("status") != "completed":
-        raise OutputError(f"{record} is not the record of a completed federated run")
-    Console().print(summary(found), highlight=False, soft_wrap=True)
+    kind = found.get("kind")
+    if kind not in ("federated", *STUDY_TABLES) or found.get("status") != "completed":
+        raise OutputError(f"{record} is not the record of a completed federated run or study")
+    if kind == "federated":
+        Console().print(summary(found), highlight=False, soft_wrap=True)
+    else:
+        Console().print(Markdown(STUDY_TABLES[kind](found)))
 
 
 @app.command()

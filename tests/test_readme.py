@@ -97,3 +97,35 @@ def test_what_readme_links_to_exists() -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         if not target.startswith("http"):
             assert (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize("kind", ["ablation", "zero_shot", "budget"])
+def test_a_study_table_is_that_of_its_record(kind: str) -> None:
+    from fedseed.results.study_tables import STUDY_TABLES
+
+    folder = OFFICIAL / kind
+    record = read_record(folder / "record.json")
+    assert record["config"]["quick"] is False
+    assert (folder / "table.md").read_text(encoding="utf-8") == STUDY_TABLES[kind](record)
+    assert (folder / "figure.png").stat().st_size > 10_000
+
+
+def test_the_studies_in_readme_are_those_of_their_records() -> None:
+    from fedseed.results import ablation_table, budget_table, zero_shot_table
+
+    results = {
+        kind: read_record(OFFICIAL / kind / "record.json")["results"]
+        for kind in ("ablation", "zero_shot", "budget")
+    }
+    balanced = [
+        cell
+        for cell in results["zero_shot"]["cells"]
+        if cell["part"] == "classifier" and cell["protocol"] == "balanced"
+    ]
+    for block in (
+        ablation_table.artefact_grid(results["ablation"]["cells"]),
+        ablation_table.good_grid(results["ablation"]["cells"]),
+        zero_shot_table.classifier_grid(balanced),
+        budget_table.smallest_grid(results["budget"]["smallest"]),
+    ):
+        assert block in README

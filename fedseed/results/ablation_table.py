@@ -37,12 +37,12 @@ def ablation_table(record: Mapping[str, Any]) -> str:
         "Accuracy before and after fine-tuning with the seed documents' recipe. The first two "
         "columns are of a test set of one class, on which a constant answer is right always or "
         "never; the last tests on all classes what was trained on all classes.",
-        _artefact(results["cells"]),
+        artefact_grid(results["cells"]),
         f"One class: {test_line(one, classes)}. Balanced: {test_line(balanced, classes)}.",
         "One class: extracted seeds are of a model that, like the documents', was never trained on "
         "the task; * of the fine-tuned original, as all extracted seeds of the balanced columns.",
         "The good recipe, balanced test:",
-        _good(results["cells"]),
+        good_grid(results["cells"]),
         conclusion(results),
         "References on the balanced test:",
         grid(
@@ -67,7 +67,8 @@ def ablation_table(record: Mapping[str, Any]) -> str:
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
-def _artefact(cells: list[dict[str, Any]]) -> str:
+def artefact_grid(cells: list[dict[str, Any]]) -> str:
+    """The documents' figures, ours by their protocol, and the honest ones."""
     rows = []
     for cell in cells:
         if cell["recipe"] != "documents" or cell["protocol"] != "one_class":
@@ -91,7 +92,8 @@ def _artefact(cells: list[dict[str, Any]]) -> str:
     return grid(head, rows)
 
 
-def _good(cells: list[dict[str, Any]]) -> str:
+def good_grid(cells: list[dict[str, Any]]) -> str:
+    """The good recipe on the balanced test."""
     rows = [
         [
             seed_name(cell), f"{cell['bytes']:,}", percent(cell["before"]["value"]),

@@ -24,7 +24,7 @@ def budget_table(record: Mapping[str, Any]) -> str:
     blocks += [
         grid(("floor", "accuracy", "majority"), floor_rows(results["floors"])),
         "Smallest budgets whose mean reaches a target:",
-        _smallest(results["smallest"]),
+        smallest_grid(results["smallest"]),
         "Fine-tuning from a seed (the quickest budget that reaches the target, one thread here) "
         "against downloading weights, no latency counted:",
         _costs(results["costs"]),
@@ -58,7 +58,9 @@ def _grid(cells: list[dict[str, Any]]) -> str:
     return grid(("examples", *(f"{count:,} steps" for count in steps)), rows)
 
 
-def _smallest(found: list[dict[str, Any]]) -> str:
+def smallest_grid(found: list[dict[str, Any]]) -> str:
+    """The smallest budgets that reach a target."""
+
     def words(brief: Mapping[str, Any] | None) -> str:
         if brief is None:
             return "not reached"

@@ -35,7 +35,7 @@ def zero_shot_table(record: Mapping[str, Any]) -> str:
         balanced = results["original"]["balanced"]
         blocks += [
             f"**Classifier** ({record['config']['model']}). Original: {balanced['name']}.",
-            _classifier([cell for cell in cells if cell["protocol"] == "balanced"]),
+            classifier_grid([cell for cell in cells if cell["protocol"] == "balanced"]),
             f"{test_line(balanced, classes)}.",
             grid(("floor", "accuracy", "majority"), floor_rows(results["floors"])),
         ]
@@ -63,7 +63,8 @@ def zero_shot_table(record: Mapping[str, Any]) -> str:
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
-def _classifier(cells: list[dict[str, Any]]) -> str:
+def classifier_grid(cells: list[dict[str, Any]]) -> str:
+    """Accuracy of every seed without training."""
     rows = [
         [
             cell["seed_kind"], _bytes(cell["bytes"]), _error(cell["error"]),

@@ -6,7 +6,8 @@ import pytest
 
 from fedseed.__main__ import app
 from fedseed.cli import run_app
-from fedseed.seeds.codec import write_seed
+from fedseed.models.registry import find_model
+from fedseed.seeds.codec import assemble, read_seed, write_seed
 from fedseed.seeds.random import random_seed
 
 OFFICIAL = Path(__file__).parents[2] / "results" / "official"
@@ -25,7 +26,70 @@ def test_inspect(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_app(app, ["inspect", str(tmp_path / "a.fseed")]) == 0
     out = capsys.readouterr().out
     assert "scheme: scaled" in out
-    assert "bytes: 50, payload 9" in out
+    assert "bytes: 50; the weights in fp32 are 17,544,712" in out
+
+
+def saved_weights(folder: Path) -> Path:
+    """BERT-tiny's weights as a run under --protocol weights leaves them."""
+    from safetensors.numpy import save_file
+
+    seed = random_seed("bert-tiny", 2, 5, "bert")
+    path = folder / "model.safetensors"
+    save_file(assemble(seed, find_model("bert-tiny", 2).shapes()), path)
+    return path
+
+
+def test_extract_and_inspect(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weights, out = str(saved_weights(tmp_path)), str(tmp_path / "a.fseed")
+    words = ["extract", weights, "--model", "bert-tiny", "--out", out, "--k", "3"]
+    assert run_app(app, words) == 0
+    printed = capsys.readouterr().out
+    assert "kind: pca" in printed
+    assert "reconstruction error over all tensors: 0.9" in printed
+    assert run_app(app, ["inspect", out, "--weights", weights]) == 0
+    assert "reconstruction error over all tensors: 0.9" in capsys.readouterr().out
+    assert run_app(app, ["inspect", out]) == 0
+    assert "classifier.weight" in capsys.readouterr().out
+    assert run_app(app, words) == 2
+    assert "is there already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["minimal", "stats", "pca"])
+def test_extract_from_a_folder(kind: str, tmp_path: Path) -> None:
+    out = tmp_path / "a.fseed"
+    assert run_app(app, ["extract", "minilm", "--kind", kind, "--k", "1", "--out", str(out)]) == 0
+    assert read_seed(out).kind == kind
+    assert read_seed(out).model == "minilm"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--model", "bert-tiny", "--k", "999"], "k = 999"),
+        (["--model", "bert-tiny", "--kind", "magic"], "magic"),
+        (["--model", "bert-mini"], "shape"),
+        (["--model", "bert-tiny", "--budget", "words"], "PATTERN=K"),
+        (["--model", "bert-tiny", "--step", "0"], "step"),
+        (["--model", "bert-tiny", "--max-bytes", "10"], "give more"),
+        ([], "--model is missing"),
+    ],
+)
+def test_extract_refuses(
+    words: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "a.fseed"
+    weights = str(saved_weights(tmp_path))
+    assert run_app(app, ["extract", weights, "--out", str(out), *words]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("kind", ["ablation", "zero_shot", "budget"])
+def test_studies_can_be_shown(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_app(app, ["show", str(OFFICIAL / kind / "record.json")]) == 0
+    assert "floor: TF-IDF" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("words", [["show", "none.json"], ["inspect", "none.fseed"], ["dance"]])

@@ -1,6 +1,7 @@
 """fit and predict: the same inputs give the same bits, and learning happens."""
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -222,3 +223,30 @@ def test_a_stack_in_bf16_is_near_fp32(site: Site) -> None:
     ]
     assert losses[0] != losses[1]
     assert np.allclose(*losses, atol=0.05)
+
+
+def test_a_watched_model_is_that_of_a_shorter_run(site: Site) -> None:
+    """Looking changes nothing, and what is seen after n steps is a run that ends there."""
+    recipe = LEARNS.replace(steps=6, schedule="constant", warmup=0.0)
+    seen: dict[int, dict[str, Any]] = {}
+
+    def run(watch: Any) -> Any:
+        module = grow(SEED)
+        table, rows = site.dataset.table, site.dataset.train
+        result = fit(module, table, rows, recipe, generator(1, "watch"), watch=watch)
+        return to_state(module), result
+
+    def look(losses: Sequence[float], model: Callable[[], Any]) -> bool:
+        seen[len(losses)] = to_state(model())
+        return False
+
+    watched, _ = run(look)
+    alone, _ = run(None)
+    ended, result = run(lambda losses, _: len(losses) == 3)
+    assert result.steps == 3
+    assert sorted(seen) == [1, 2, 3, 4, 5, 6]
+    for name, values in alone.items():
+        assert (watched[name] == values).all()
+        assert (seen[6][name] == values).all()
+        assert (seen[3][name] == ended[name]).all()
+    assert any((seen[3][name] != alone[name]).any() for name in alone)
