@@ -21,6 +21,8 @@ _PATIENCE = 300.0
 """Seconds to wait for all nodes to answer before a run is given up."""
 _ASK_AGAIN = 20.0
 """Seconds after which a node that has not answered is asked again."""
+_STRAGGLE = 60.0
+"""Seconds that a question may stay without an answer once all partitions are known."""
 _PAUSE = 0.05
 
 Requests = Mapping[tuple[str, int], bytes]
@@ -166,20 +168,35 @@ def discover(grid: Grid, partitions: int) -> dict[int, int]:
     """
     if isinstance(grid, LocalGrid):
         return grid.partitions
-    end = time.monotonic() + _PATIENCE
     found: dict[int, int] = {}
     why = f"start {partitions} nodes (--clients and --newcomers together)"
-    while len(found) < partitions and time.monotonic() < end:
-        unknown = [node for node in grid.get_node_ids() if node not in found.values()]
-        messages = [Message(RecordDict(), node, "query", group_id="0") for node in unknown]
-        for reply in grid.send_and_receive(messages, timeout=_ASK_AGAIN):
+    asked: dict[int, float] = {}
+    waiting: set[str] = set()
+    now = time.monotonic()
+    end = now + _PATIENCE
+    # A question that is still under way could undo what a client remembers of its first round:
+    # the rounds begin when all are answered.
+    while (len(found) < partitions or waiting) and now < end:
+        silent = [
+            node
+            for node in grid.get_node_ids()
+            if node not in found.values() and now - asked.get(node, -_ASK_AGAIN) >= _ASK_AGAIN
+        ]
+        if silent and len(found) < partitions:
+            messages = [Message(RecordDict(), node, "query", group_id="0") for node in silent]
+            waiting.update(grid.push_messages(messages))
+            asked.update(dict.fromkeys(silent, now))
+        for reply in list(grid.pull_messages(waiting)):
+            waiting.discard(reply.metadata.reply_to_message_id)
             if reply.has_content() and PARTITION in reply.content.metric_records:
                 pid = reply.content.metric_records[PARTITION][PARTITION]
                 found[int(pid)] = reply.metadata.src_node_id  # type: ignore[arg-type]
             elif reply.has_error():
                 why = f"one says: {reply.error.reason}"
-        if len(found) < partitions:
-            time.sleep(_PAUSE)
+        time.sleep(_PAUSE)
+        now = time.monotonic()
+        if len(found) == partitions:
+            end = min(end, max(asked.values()) + _STRAGGLE)
     missing = [pid for pid in range(partitions) if pid not in found]
     if missing:
         raise RunError(f"partition(s) {missing[:10]} are on no node that answers: {why}")

@@ -39,6 +39,9 @@ def accuracy_rows(results: Mapping[str, Any]) -> list[tuple[str, Mapping[str, An
             if results[name][role] is not None:
                 rows.append((f"{name}: {words}", results[name][role]))
     rows.append(("original", results["original"]))
+    for name, found in results.get("floors", {}).items():
+        if name != "majority":  # it has a column
+            rows.append((f"floor: {name.replace('_', ' ').replace('tfidf', 'TF-IDF')}", found))
     return rows
 
 
@@ -99,6 +102,8 @@ def summary(record: Mapping[str, Any]) -> Group:
     counts = results["original"]["class_counts"]
     balance = ", ".join(f"{count:,} {name}" for name, count in zip(classes, counts, strict=True))
     lines.append(f"test examples: {balance}")
+    if "floors" in results:
+        lines.append("floors: TF-IDF and logistic regression, trained on all shards together")
     if record["config"].get("quick"):
         lines.append("this was a --quick run: its numbers mean little")
     return Group(

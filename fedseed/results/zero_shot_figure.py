@@ -9,6 +9,10 @@ from fedseed.results.figure import save_figure
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_MARKERS = {
+    "random-bert": "s", "random-scaled": "^", "minimal": "D", "stats": "v", "pca by budget": "P",
+    "file": "X",
+}  # fmt: skip
 _DRAWN, _PCA, _OTHER = "#b0581e", "#1f5fa8", "#6a3d9a"
 
 
@@ -27,9 +31,10 @@ def zero_shot_figure(record: Mapping[str, Any], path: Path) -> None:
         else:
             _language(axes, cells)
         axes.set_xscale("log")
+        axes.margins(x=0.12)
         axes.set_xlabel("bytes of the encoded seed (log scale)")
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2)
+        axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3)
     figure.suptitle(f"What a seed knows before any training{quick}", fontsize=11)
     save_figure(figure, path)
 
@@ -41,7 +46,7 @@ def _classifier(axes: "Axes", cells: list[dict[str, Any]], results: Mapping[str,
             value, (low, high) = 100 * found["value"], (100 * end for end in found["ci95"])
             axes.errorbar(
                 cell["bytes"], value, [[value - low], [high - value]], color=_colour(cell),
-                marker="o", capsize=3, linestyle="none",
+                marker=_marker(cell), capsize=3, linestyle="none", label=_label(cell),
             )  # fmt: skip
             _name(axes, cell, value)
     _curve(axes, [(c["bytes"], 100 * c["before"]["value"]) for c in cells if _plain_pca(c)])
@@ -59,14 +64,17 @@ def _classifier(axes: "Axes", cells: list[dict[str, Any]], results: Mapping[str,
         label="majority baseline",
     )  # fmt: skip
     axes.set_ylabel("test accuracy (%)")
-    axes.set_ylim(45, 95)
+    axes.set_ylim(40, 95)
     axes.set_title(f"Classifier, balanced test, n = {original['n']:,}", fontsize=10)
 
 
 def _language(axes: "Axes", cells: list[dict[str, Any]]) -> None:
     for cell in cells:
         if cell["bytes"] is not None and cell["perplexity"] is not None:
-            axes.scatter(cell["bytes"], cell["perplexity"], color=_colour(cell), zorder=3)
+            axes.scatter(
+                cell["bytes"], cell["perplexity"], color=_colour(cell), zorder=3,
+                marker=_marker(cell), label=_label(cell),
+            )  # fmt: skip
             _name(axes, cell, cell["perplexity"])
     shown = [(c["bytes"], c["perplexity"]) for c in cells if _plain_pca(c) and c["perplexity"]]
     _curve(axes, shown)
@@ -94,17 +102,24 @@ def _colour(cell: Mapping[str, Any]) -> str:
     return _OTHER if cell["seed_kind"].startswith(("pca", "file")) else _DRAWN
 
 
+def _marker(cell: Mapping[str, Any]) -> str:
+    return _MARKERS.get(cell["seed_kind"], "o")
+
+
+def _label(cell: Mapping[str, Any]) -> str | None:
+    return None if _plain_pca(cell) else str(cell["seed_kind"])
+
+
 def _curve(axes: "Axes", points: list[tuple[float, float]]) -> None:
     if points:
         xs, ys = zip(*sorted(points), strict=True)
-        axes.plot(xs, ys, color=_PCA, linewidth=1, alpha=0.7, label="pca(k)")
+        axes.plot(xs, ys, color=_PCA, linewidth=1, alpha=0.7, label="pca, with its k")
 
 
 def _name(axes: "Axes", cell: Mapping[str, Any], value: float) -> None:
-    axes.annotate(
-        cell["seed_kind"],
-        (cell["bytes"], value),
-        fontsize=7.5,
-        xytext=(4, 5),
-        textcoords="offset points",
-    )
+    """Write k at a pca seed's point; other kinds stand in the legend."""
+    if _plain_pca(cell):
+        axes.annotate(
+            cell["seed_kind"][4:-1], (cell["bytes"], value), fontsize=8, xytext=(0, 7),
+            textcoords="offset points", ha="center", color=_PCA,
+        )  # fmt: skip

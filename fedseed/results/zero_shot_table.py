@@ -114,7 +114,12 @@ def _language(cells: list[dict[str, Any]], data: Mapping[str, Any]) -> list[str]
         grid(head, rows),
         f"Protocol: {data['text']['source']}; {own['tokens']:,} tokens scored, {own['words']:,} "
         f"words; windows of {own['context']} tokens every {own['stride']}, each token once, all "
-        "tokens of equal weight. \\* of the nats by which the original beats a uniform guess.",
+        "tokens of equal weight. \\* of the nats by which the original beats a uniform guess."
+        + (
+            ""
+            if data["text"].get("has_training_part", True)
+            else " The unigram baseline was counted in the scored text itself, which flatters it."
+        ),
     ]
 
 

@@ -174,15 +174,17 @@ class PcaKind(SeedKind):
         fill, key, step, tensors = _decode(seed.payload, shapes)
         state: State = {}
         for (name, shape), tensor in zip(shapes.items(), tensors, strict=True):
-            if tensor.factors is None:
+            with np.errstate(over="ignore", invalid="ignore"):  # a hostile seed's numbers
                 values = np.zeros(shape, dtype=np.float32)
-            else:
-                size = own_step(step, int(np.prod(shape)))
-                values = restore(tensor.factors, size).reshape(shape)
-            if fill and tensor.residual > 0:
-                values += normal(key, name, shape, tensor.residual)
-            values *= np.float32(tensor.deviation)
-            values += np.float32(tensor.mean)
+                if tensor.factors is not None:
+                    size = own_step(step, int(np.prod(shape)))
+                    values = restore(tensor.factors, size).reshape(shape)
+                if fill and tensor.residual > 0:
+                    values += normal(key, name, shape, tensor.residual)
+                values *= np.float32(tensor.deviation)
+                values += np.float32(tensor.mean)
+            if not np.isfinite(values).all():
+                raise SeedError(f"the pca seed gives {name} values beyond float32: make it again")
             state[name] = values
         return state
 
@@ -224,20 +226,19 @@ def _decode(payload: bytes, shapes: Shapes) -> tuple[int, int, float, list[_Tens
     heads = list(struct.iter_unpack(_TENSOR, payload[place : place + size * len(shapes)]))
     place += size * len(shapes)
     spectra = []
-    for (name, shape), (mean, deviation, residual, rank, count) in zip(
+    for (name, shape), (mean, deviation, residual, rank, active) in zip(
         shapes.items(), heads, strict=True
     ):
         most = min(shape[0], int(np.prod(shape[1:]))) if len(shape) > 1 else 1
         finite = np.isfinite([mean, deviation, residual]).all()
-        if not finite or deviation < 0 or residual < 0 or rank > most or count > shape[0]:
+        if not finite or deviation < 0 or residual < 0 or rank > most or active > shape[0]:
             raise SeedError(f"the pca seed does not fit {name}: it is of another architecture")
-        values = (
-            np.frombuffer(payload, "<f2", rank if len(shape) > 1 else 0, place)
-            if (place + 2 * rank <= len(payload))
-            else None
-        )
-        if values is None or not (np.isfinite(values).all() and (values > 0).all()):
-            raise SeedError("the pca seed's singular values are truncated or impossible")
+        count = rank if len(shape) > 1 else 0
+        if place + 2 * count > len(payload):
+            raise SeedError("the pca seed is truncated")
+        values = np.frombuffer(payload, "<f2", count, place)
+        if not (np.isfinite(values).all() and (values > 0).all()):
+            raise SeedError("the pca seed's singular values are impossible: make it again")
         spectra.append(values.astype(np.float16))
         place += values.nbytes
     if (len(payload) - place) % 4:

@@ -21,7 +21,7 @@ from fedseed.seeds.codec import encode
 from fedseed.seeds.pca import PcaOptions
 from fedseed.studies.measuring import (
     cached_weights,
-    measure_floors,
+    floor_cell,
     one_class,
     rows_by_test,
     run_test,
@@ -121,7 +121,7 @@ def measure(config_json: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     config = AblationOptions.model_validate_json(config_json)
     dataset = dataset_of(config)
     if arguments["what"] == "floors":
-        return measure_floors(config)
+        return floor_cell(config)
     repeat, protocol = arguments["repeat"], arguments["protocol"]
     by_name = tests_of(config, dataset, protocol)
     key = random_key(config.run_seed, f"study/{repeat}")

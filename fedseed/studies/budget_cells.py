@@ -18,7 +18,7 @@ from fedseed.seeds.pca import PcaOptions
 from fedseed.studies.frozen import features, train_head
 from fedseed.studies.measuring import (
     cached_weights,
-    measure_floors,
+    floor_cell,
     run_test,
 )
 from fedseed.studies.original import original_weights
@@ -101,7 +101,7 @@ def measure(config_json: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Measure one cell: a start, so many examples, tested after every number of steps."""
     config = BudgetOptions.model_validate_json(config_json)
     if arguments["what"] == "floors":
-        return measure_floors(config)
+        return floor_cell(config)
     if arguments["start"] == FROZEN:
         return _frozen(config, arguments)
     return _trained(config, arguments)

@@ -33,6 +33,8 @@ TRAINING = Recipe(
     batch_size=16, max_length=128, weight_decay=0.01,
 )  # fmt: skip
 _END = "<|endoftext|>"
+_CHUNK = 500
+"""Documents tokenised at once: their tokens take far more memory than the texts."""
 Progress = Callable[[int, int], None]
 
 
@@ -98,7 +100,10 @@ def encode_text(tokenizer: Tokenizer, texts: tuple[str, ...]) -> NDArray[np.int6
     between = [] if end is None or len(texts) < 2 else [end]
     pieces = [
         np.array(found.ids + between, dtype=np.int64)
-        for found in tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        for start in range(0, len(texts), _CHUNK)
+        for found in tokenizer.encode_batch_fast(
+            list(texts[start : start + _CHUNK]), add_special_tokens=False
+        )
     ]
     return np.concatenate(pieces)
 

@@ -9,13 +9,11 @@ import numpy as np
 from torch import nn
 
 from fedseed.data.site import subset
-from fedseed.data.sources import open_source
 from fedseed.data.splits import Rows
 from fedseed.data.tokens import Dataset
-from fedseed.evaluation.floors import find_floors
 from fedseed.evaluation.metrics import ClassCounts, count_correct
 from fedseed.models.architecture import State
-from fedseed.models.published import tokenizer_file
+from fedseed.studies.floors import measure_floors
 from fedseed.studies.starts import read_weights
 from fedseed.studies.study import StudyOptions, dataset_of, tested_rows
 from fedseed.training import predict
@@ -26,7 +24,6 @@ TEST_COST = 0.0125
 FLOOR_COST = 400.0
 """Training steps that the floors cost."""
 _DOCUMENTS_TRAIN, _DOCUMENTS_TEST = 320, 1000
-_QUICK_FLOOR = 2000
 
 
 def one_class(dataset: Dataset) -> tuple[Rows, Rows]:
@@ -70,13 +67,11 @@ def counts_of(results: Sequence[Mapping[str, Any]], test: str) -> list[ClassCoun
     ]
 
 
-def measure_floors(config: StudyOptions) -> dict[str, Any]:
-    """The floors on a study's test rows; from a part of the training rows under ``--quick``."""
+def floor_cell(config: StudyOptions) -> dict[str, Any]:
+    """The floors on a study's test rows."""
     dataset = dataset_of(config)
-    source = open_source(config.data, config.text_column, config.label_column)
-    most = _QUICK_FLOOR if config.quick else None
-    tokenizer, tests = tokenizer_file(config.model), tested_rows(config, dataset)
-    return {"floors": find_floors(dataset, source, tokenizer, config.length, tests, most)}
+    tests = tested_rows(config, dataset)
+    return {"floors": measure_floors(config, dataset, tests, config.length)}
 
 
 @functools.lru_cache(maxsize=1)

@@ -14,6 +14,7 @@ from fedseed.federation.client_app import decode_counts
 from fedseed.growing import grow
 from fedseed.protocols.base import ProtocolServer
 from fedseed.results.display import Display
+from fedseed.studies.floors import known_or_measured_floors
 from fedseed.studies.original import find_original
 from fedseed.studies.plan import Plan
 from fedseed.training import predict
@@ -64,6 +65,9 @@ def judge(
             "aggregated": _corrected(trained["value"], same),
         },
     }
+    display.phase("measuring the floors, which need no network")
+    tests = plan.site.test_rows()
+    results["floors"] = known_or_measured_floors(plan.config, dataset, tests, plan.max_length)
     if failures:
         results["failures"] = failures
     return results

@@ -129,7 +129,9 @@ class ZeroShot(Study):
             about |= super().provenance() | {"original": self.original.name}
         if "language" in self.parts:
             text, own = text_of(self.config), language_of(self.config)
-            about["text"] = {"source": text.name, "sha256": text.sha256}
+            about["text"] = {
+                "source": text.name, "sha256": text.sha256, "has_training_part": bool(text.train),
+            }  # fmt: skip
             about["language_model"] = {
                 "name": own.name, "vocabulary": own.vocabulary,
                 "training": TRAINING.replace(steps=self.config.language_steps).model_dump()

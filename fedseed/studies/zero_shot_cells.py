@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
+from tokenizers import Tokenizer
 
 from fedseed.data.plain_text import PlainText, open_text
 from fedseed.errors import ConfigError, DataError
@@ -37,7 +38,7 @@ from fedseed.studies.language_model import (
 )
 from fedseed.studies.measuring import (
     cached_weights,
-    measure_floors,
+    floor_cell,
     rows_by_test,
     run_test,
 )
@@ -129,7 +130,7 @@ def measure(config_json: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Measure one cell: floors, a classifier's seed, or a language model's."""
     config = ZeroShotOptions.model_validate_json(config_json)
     if arguments["what"] == "floors":
-        return measure_floors(config)
+        return floor_cell(config)
     if arguments["what"] == "language":
         return _language_cell(config, arguments)
     dataset = dataset_of(config)
@@ -206,7 +207,6 @@ def language_of(config: ZeroShotOptions) -> "Language":
     model, weights, tokenizer = read_language_model(name)
     text = text_of(config)
     test = encode_text(tokenizer, text.test)[: config.test_tokens]
-    train = encode_text(tokenizer, text.train) if text.train else test
     settings = model.config()
     longest = int(getattr(settings, "max_position_embeddings", None) or settings.n_positions)
     context = config.context or longest
@@ -224,7 +224,7 @@ def language_of(config: ZeroShotOptions) -> "Language":
     seed_name = SMALL_GPT2 if config.language_model is None else name
     words = len(tokenizer.decode(test.tolist()).split())
     vocabulary = int(settings.vocab_size)
-    return Language(seed_name, weights, train, test, words, context, stride, vocabulary)
+    return Language(seed_name, weights, tokenizer, test, words, context, stride, vocabulary)
 
 
 @dataclass(frozen=True)
@@ -233,7 +233,7 @@ class Language:
 
     name: str
     weights: State
-    train: NDArray[np.int64]
+    tokenizer: Tokenizer
     test: NDArray[np.int64]
     words: int
     context: int
@@ -247,7 +247,10 @@ def _language_cell(config: ZeroShotOptions, arguments: Mapping[str, Any]) -> dic
     if arguments["row"] == "uniform":
         return uniform_perplexity(own.vocabulary, len(own.test) - 1, own.words).to_record()
     if arguments["row"] == "unigram":
-        return unigram_perplexity(own.train, own.test, own.vocabulary, own.words).to_record()
+        text = text_of(config)
+        # Without text to count in, the text itself: then the baseline is better than it could be.
+        train = encode_text(own.tokenizer, text.train) if text.train else own.test
+        return unigram_perplexity(train, own.test, own.vocabulary, own.words).to_record()
     state, size = _assembled(config, arguments, own.name, CAUSAL, own.weights)
     module = build(find_model(own.name, CAUSAL), state)
     found = sliding_perplexity(logits_of(module), own.test, own.words, own.context, own.stride)

@@ -228,6 +228,7 @@ def test_hostile_payloads(place: int, value: int, cut: int) -> None:
     except SeedError:
         return
     assert {name: values.shape for name, values in found.items()} == SMALL
+    assert all(np.isfinite(values).all() for values in found.values())
 
 
 @given(st.binary(max_size=80))
