@@ -136,7 +136,7 @@ def test_resume_needs_a_run(command: Command, tmp_path: Path) -> None:
     refused(command(defaults=False, resume=tmp_path), "there is no record.json")
     for text, says in (
         ("{", "not a record"),
-        ('{"schema": 1}', "not that of a federated run"),
+        ('{"schema": 1}', "not that of a run of kind federated"),
         ('{"schema": 1, "kind": "original", "status": "failed", "config": {}}', "not that of"),
     ):
         (tmp_path / "record.json").write_text(text)

@@ -1,5 +1,6 @@
 """Fine-tuning from a seed against downloading weights: seconds, and where they break even."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -30,21 +31,24 @@ def break_even(weights: int, seed: int, training: float) -> float:
 def cost_analysis(
     cells: Sequence[Mapping[str, Any]], targets: Sequence[float]
 ) -> list[dict[str, Any]]:
-    """For each target accuracy the quickest budget that reaches it, against the downloads.
+    """For each start and target accuracy the quickest budget that reaches it, against downloads.
 
     Args:
-        cells: of a budget study, with ``after``, ``seconds`` and ``bytes``.
+        cells: of a budget study, with ``after``, ``seconds`` and ``bytes``; those without bytes,
+            of published weights, are left out.
         targets: accuracies.
     """
     found: list[dict[str, Any]] = []
-    for target in targets:
-        own = [cell for cell in cells if cell["after"]["value"] >= target]
+    starts = list(dict.fromkeys(cell["start"] for cell in cells if cell["bytes"] is not None))
+    for start, target in itertools.product(starts, targets):
+        own = [c for c in cells if c["start"] == start and c["after"]["value"] >= target]
         cell = min(own, key=lambda cell: cell["seconds"], default=None)
         if cell is None:
-            found.append({"target": target, "budget": None})
+            found.append({"start": start, "target": target, "budget": None})
             continue
         size, seconds = cell["bytes"], cell["seconds"]
         found.append({
+            "start": start,
             "target": target,
             "budget": {
                 name: cell[name] for name in ("start", "samples", "steps", "seconds", "bytes")

@@ -23,6 +23,8 @@ DOCUMENTS = {
     "pca": ("0.0 %", "100.0 %", "109 KB"),
 }
 """What the seed documents print: before, after, size."""
+_OURS = "pca*"
+"""The one-class row that has no counterpart in the documents."""
 
 
 def ablation_table(record: Mapping[str, Any]) -> str:
@@ -80,7 +82,7 @@ def artefact_grid(cells: list[dict[str, Any]]) -> str:
         theirs = DOCUMENTS[cell["seed_kind"]]
         rows.append([
             seed_name(cell),
-            f"{theirs[0]} -> {theirs[1]}",
+            "-" if seed_name(cell) == _OURS else f"{theirs[0]} -> {theirs[1]}",
             f"{span(cell['before']['repeats'])} -> {span(cell['after']['repeats'])}",
             with_interval(cell["after_balanced"]),
             f"{percent(honest['before']['value'])} -> {with_interval(honest['after'])}",
@@ -113,7 +115,7 @@ def seed_name(cell: Mapping[str, Any]) -> str:
     """A seed kind, with the scheme of a random one."""
     scheme, kind = cell.get("scheme"), str(cell["seed_kind"])
     if cell["protocol"] == "one_class" and kind == "pca" and cell["source"] == "original":
-        return "pca*"
+        return _OURS
     return f"{kind} ({scheme})" if scheme else kind
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fedseed.evaluation.costs import DOWNLOADS, transfer_seconds
+from fedseed.evaluation.costs import DOWNLOADS, cost_analysis, transfer_seconds
 from fedseed.results.figure import save_figure
 
 if TYPE_CHECKING:
@@ -19,14 +19,15 @@ def budget_figure(record: Mapping[str, Any], path: Path) -> None:
 
     cells = record["results"]["cells"]
     starts = list(dict.fromkeys(cell["start"] for cell in cells))
-    figure = Figure(figsize=(4.4 * len(starts) + 5.2, 5.4), layout="constrained")
+    figure = Figure(figsize=(3.6 * len(starts) + 5.0, 4.8), layout="constrained")
     *maps, costs = figure.subplots(1, len(starts) + 1)
     images = [
         _heat(axes, [cell for cell in cells if cell["start"] == start], start)
         for axes, start in zip(maps, starts, strict=True)
     ]
     figure.colorbar(images[0], ax=maps, label="mean test accuracy (%)", shrink=0.85, pad=0.01)
-    _costs(costs, record["results"]["costs"])
+    targets = [one["target"] for one in record["results"]["smallest"][:3]]
+    _costs(costs, cost_analysis(cells, targets))
     first = cells[0]["after"]
     quick = ", QUICK RUN" if record["config"]["quick"] else ""
     figure.suptitle(
@@ -70,13 +71,16 @@ def _costs(axes: "Axes", costs: list[dict[str, Any]]) -> None:
             speeds, [transfer_seconds(size, s) for s in speeds], color=shade, linestyle="--",
             label=f"download {name}",
         )  # fmt: skip
-    for one, colour in zip(costs, _COLOURS):
-        if one["budget"] is not None:
-            own = one["budget"]
-            axes.plot(
-                speeds, [transfer_seconds(own["bytes"], s) + own["seconds"] for s in speeds],
-                color=colour, label=f"seed and fine-tuning to {100 * one['target']:.0f} %",
-            )  # fmt: skip
+    reached = [one for one in costs if one["budget"] is not None]
+    starts = list(dict.fromkeys(one["start"] for one in reached))
+    for one in reached:
+        own = one["budget"]
+        axes.plot(
+            speeds, [transfer_seconds(own["bytes"], s) + own["seconds"] for s in speeds],
+            color=_COLOURS[starts.index(one["start"]) % len(_COLOURS)],
+            linewidth=1.0 + 1.4 * (one["target"] == reached[-1]["target"]),
+            label=f"{one['start']}, fine-tuned to {100 * one['target']:.0f} %",
+        )  # fmt: skip
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlabel("link speed (bits a second, log scale)")

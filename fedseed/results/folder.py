@@ -47,7 +47,7 @@ def interrupted_run(path: Path, kind: str = "federated") -> dict[str, Any]:
     record = read_record(path / RECORD)
     whole = {"status", "config", "provenance"} <= record.keys()
     if not whole or record.get("kind") != kind or "machine" not in record["provenance"]:
-        raise OutputError(f"--resume {path}: its {RECORD} is not that of a {kind} run")
+        raise OutputError(f"--resume {path}: its {RECORD} is not that of a run of kind {kind}")
     if record["status"] == "completed":
         raise OutputError(f"--resume {path}: that run is complete; nothing is left to do")
     return record

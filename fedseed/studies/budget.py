@@ -107,13 +107,12 @@ class Budget(Study):
             for size in self._sizes(start)
             for cell in self._row(start, size, found)
         ]
-        best = [cell for cell in cells if cell["bytes"] is not None]
         return {
             "cells": cells,
             "smallest": [
                 smallest(cells, start, target) for start in self.starts for target in TARGETS
             ],
-            "costs": cost_analysis(best, TARGETS),
+            "costs": cost_analysis(cells, TARGETS),
             "floors": found["floors"]["floors"],
         }
 

@@ -1,5 +1,6 @@
 """A study as a command: options, folder, cells, record, table and figure."""
 
+import contextlib
 import functools
 import sys
 import time
@@ -15,7 +16,7 @@ from rich.markdown import Markdown
 from fedseed.data.site import DEFAULT_LENGTH, open_dataset, subset
 from fedseed.data.splits import Rows
 from fedseed.data.tokens import Dataset
-from fedseed.errors import OutputError
+from fedseed.errors import InputError, OutputError
 from fedseed.federation.workers import count_cores
 from fedseed.files import write_text
 from fedseed.options import Options
@@ -132,7 +133,7 @@ def study_command(
     """
     folder = Path(resume or out or default_folder(kind.kind))
     display = make_display(quiet, console)
-    begun = False
+    begun, is_new = False, not folder.exists()
     try:
         before = interrupted_run(folder, kind.kind) if resume is not None else None
         study = kind.from_options(given if before is None else before["config"] | dict(given))
@@ -144,6 +145,11 @@ def study_command(
     except KeyboardInterrupt:
         if begun:
             print(f"interrupted: go on with --resume {folder}", file=sys.stderr)
+        raise
+    except InputError:
+        if is_new:  # nothing was measured: leave nothing behind
+            with contextlib.suppress(OSError):
+                folder.rmdir()
         raise
     finally:
         display.stop()

@@ -115,7 +115,7 @@ def test_bad_input_leaves_no_finished_record(
 ) -> None:
     with pytest.raises(InputError, match=words):
         run(Ablation, **(SMALL | changes))
-    assert not (tmp_path / "run" / "record.json").exists()
+    assert not (tmp_path / "run").exists()
 
 
 def test_paired_tests_compare_within_a_recipe(record: dict[str, Any]) -> None:

@@ -69,6 +69,7 @@ def test_break_even() -> None:
     assert found[0]["budget"]["seconds"] == 12.0
     assert found[0]["seconds"]["56 kbit/s"]["17.5 MB"] == pytest.approx(17_544_712 * 8 / 56e3)
     assert found[1]["budget"] is None
+    assert found[0]["start"] == "a"
 
 
 @pytest.mark.parametrize(
