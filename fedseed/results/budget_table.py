@@ -11,7 +11,7 @@ _NOTES = {
     "pca": ": a seed of 10 components, which brings along what its original learnt from all "
     "training examples",
     "minilm-frozen": ": published weights, a linear head on mean-pooled features; nothing of the "
-    "body travels or learns",
+    "body travels or learns; not measured with more examples than shown",
 }
 
 
@@ -77,7 +77,8 @@ def smallest_grid(found: list[dict[str, Any]]) -> str:
         if brief is None:
             return "not reached"
         steps = "step" if brief["steps"] == 1 else "steps"
-        return f"{brief['samples']:,} examples, {brief['steps']:,} {steps}"
+        where = f"{brief['samples']:,} examples, {brief['steps']:,} {steps}"
+        return f"{where}: {with_interval(brief['after'])}"
 
     rows = [
         [
@@ -135,7 +136,7 @@ def _verdict(cells: list[dict[str, Any]]) -> str:
         top = max(few, key=lambda cell: cell["after"]["value"])
         answer = "Yes" if top["after"]["value"] >= 0.95 else "No"
         lines.append(
-            f"Under 100 examples at 95 %: {answer}; the best with up to 100 examples is "
+            f"Up to 100 examples at 95 %: {answer}; the best with up to 100 examples is "
             f"{with_interval(top['after'])} ({_where(top)})."
         )
     for start in dict.fromkeys(cell["start"] for cell in cells):
@@ -147,7 +148,7 @@ def _verdict(cells: list[dict[str, Any]]) -> str:
         )
         answer = "Yes" if best["after"]["value"] - quick["after"]["value"] < 0.01 else "No"
         lines.append(
-            f"Under 100 steps to converge (within 1 point of the start's best) from {start}: "
+            f"Up to 100 steps to converge (within 1 point of the start's best) from {start}: "
             f"{answer}; {percent(quick['after']['value'])} with up to 100 steps, "
             f"{percent(best['after']['value'])} at best."
         )

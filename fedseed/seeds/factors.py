@@ -3,7 +3,7 @@
 A tensor is coded relative to its moments: Z = (W - mean) / deviation. A matrix is Z's leading
 singular components, both factors scaled by the singular value and rounded to whole steps; that
 spends bits where they lower the squared error most, because an error in either factor then
-weighs the same. A vector is Z itself, rounded to an eighth of a step. Integers are coded
+weighs the same. A vector is Z itself, rounded to whole steps. Integers are coded
 by asymmetric numeral systems (Duda 2013; constriction, Bamler 2022) under Laplace distributions
 whose widths follow from the singular values.
 """

@@ -259,14 +259,18 @@ def _read_tensors(
     coder = constriction.stream.stack.AnsCoder(words)
     tensors = []
     for shape, head, values in zip(shapes.values(), heads, spectra, strict=True):
-        mean, deviation, residual, rank, count = head
+        mean, deviation, residual, rank, active = head
         factors, bits = None, coder.num_valid_bits()
         size = own_step(step, int(np.prod(shape)))
         if rank and len(shape) == 1:
             factors = read_vector(coder, shape[0], size)
         elif rank:
             matrix = (shape[0], int(np.prod(shape[1:])))
-            factors = read_matrix(coder, matrix, values, count, size)
+            factors = read_matrix(coder, matrix, values, active, size)
+        if rank != (factors.rank if factors else 0) or active != (
+            int(factors.active.sum()) if factors else 0
+        ):
+            raise SeedError("the pca seed's sparsity pattern does not fit: make it again")
         coded = values.nbytes + (bits - coder.num_valid_bits()) / 8
         tensors.append(_Tensor(mean, deviation, residual, factors, coded))
     if not coder.is_empty():

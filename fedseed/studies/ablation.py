@@ -35,6 +35,7 @@ from fedseed.studies.measuring import (
     TEST_COST,
     cached_weights,
     counts_of,
+    digest_of,
 )
 from fedseed.studies.original import Original
 from fedseed.studies.starts import EXTRACTED, make_seed
@@ -72,7 +73,9 @@ class Ablation(Study):
     def provenance(self) -> dict[str, Any]:
         """See :class:`Study`."""
         recipes = {name: recipe.model_dump() for name, recipe in self.config.recipes().items()}
-        return super().provenance() | {"original": self.original.name, "recipes": recipes}
+        weights = digest_of(original_of(self.config, self.dataset)[1])
+        about = {"original": self.original.name, "original_weights_sha256": weights}
+        return super().provenance() | about | {"recipes": recipes}
 
     def cells(self) -> list[Cell]:
         """See :class:`Study`."""

@@ -38,7 +38,7 @@ GOOD = Recipe(
     optimiser="adamw", learning_rate=1e-3, embedding_multiplier=10.0, schedule="linear",
     warmup=0.1, steps=120,
 )  # fmt: skip
-"""Chosen on reviews set aside from the training split (docs/decisions/initialisation.md)."""
+"""A plain choice, not tuned for any seed (docs/decisions/studies.md)."""
 _ONE_CLASS_BALANCED = 1000
 """Test examples of all classes for models that were trained on one."""
 PROTOCOLS = ("one_class", "balanced")

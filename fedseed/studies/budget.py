@@ -25,6 +25,7 @@ from fedseed.studies.measuring import (
     FLOOR_COST,
     TEST_COST,
     counts_of,
+    digest_of,
 )
 from fedseed.studies.original import original_weights
 from fedseed.studies.starts import EXTRACTED
@@ -56,14 +57,17 @@ class Budget(Study):
         config = self.config
         self.dataset = open_dataset(config, display.tokenising)
         self.starts = config.starts.split(",")
+        self.weights: str | None = None
         if any(start in EXTRACTED for start in self.starts):
-            original_weights(
+            _, path = original_weights(
                 self.dataset, config.model, config.length, display.original, config.original_steps
             )
+            self.weights = digest_of(path)
 
     def provenance(self) -> dict[str, Any]:
         """See :class:`Study`."""
-        return super().provenance() | {"recipe": self._recipe(32).model_dump()}
+        about = {"recipe": self._recipe(32).model_dump(), "original_weights_sha256": self.weights}
+        return super().provenance() | about
 
     def _recipe(self, samples: int) -> Recipe:
         steps = self.config.step_counts[-1]

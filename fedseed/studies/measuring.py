@@ -1,6 +1,7 @@
 """What several studies measure: test runs on named rows, floors, what a test of one class says."""
 
 import functools
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,12 @@ def floor_cell(config: StudyOptions) -> dict[str, Any]:
     dataset = dataset_of(config)
     tests = tested_rows(config, dataset)
     return {"floors": measure_floors(config, dataset, tests, config.length)}
+
+
+def digest_of(path: Path) -> str:
+    """sha256 of a file, for a record's provenance."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @functools.lru_cache(maxsize=1)

@@ -179,38 +179,44 @@ def run_study(
     study.prepare(display)
     workers = count_cores(config.workers)
     past = {} if before is None else before["provenance"]
+    decides = study.provenance()
     record = RunRecord(
         kind=study.kind,
         config=config.for_record(),
         provenance={
             **code(), "packages": packages(), "machine": machine("local", workers),
-            **study.provenance(),
+            **decides,
             "started": past.get("started", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())),
         },
     )  # fmt: skip
     record.provenance["machine"]["precision"] = choose(config.precision).precision
     if before is not None:
-        _refuse_changes(past, record.provenance)
+        _refuse_changes(past, record.provenance, set(decides))
     record.write(folder / RECORD)
     display.phase(f"{workers} worker(s), writing to {folder}")
     cells, began = study.cells(), time.monotonic()
     kept = read_cells(folder)
     first = sum(cell.cost for cell in cells if cell.name in kept)
 
+    def note_time() -> None:
+        seconds = time.monotonic() - clock + past.get("wall_seconds", 0.0)
+        record.provenance["wall_seconds"] = round(seconds, 3)
+
     def report(done: float, total: float, name: str) -> None:
         # What an earlier run has done took no time now.
         rate = (time.monotonic() - began) / max(1e-9, done - first)
         left = round(rate * (total - done))
+        note_time()
+        record.write(folder / RECORD)
         display.progress("cells", done, total, f"{left // 60}:{left % 60:02d} left, {name}")
 
     with PeakMemory() as memory:
         found = run_cells(cells, study.work, config.model_dump_json(), folder, workers, report)
     record.results = study.results(found)
     record.status = "completed"
-    record.provenance |= {
-        "wall_seconds": round(time.monotonic() - clock + past.get("wall_seconds", 0.0), 3),
-        "peak_memory_bytes": max(memory.bytes, past.get("peak_memory_bytes", 0)),
-    }
+    note_time()
+    most = max(memory.bytes, past.get("peak_memory_bytes", 0))
+    record.provenance["peak_memory_bytes"] = most
     finished = record.to_dict()
     study.figure(finished, folder / FIGURE)
     write_text(folder / TABLE, study.table(finished))
@@ -219,9 +225,11 @@ def run_study(
     return finished
 
 
-def _refuse_changes(past: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    for name, words in (("dataset", "data"), ("original", "original"), ("seed", "seed file")):
+def _refuse_changes(past: Mapping[str, Any], now: Mapping[str, Any], decides: set[str]) -> None:
+    """Refuse to put cells of different data, weights, seeds or libraries into one record."""
+    for name in sorted(decides | {"packages"}):
         if past.get(name) != now.get(name):
+            words = name.replace("_", " ")
             raise OutputError(f"--resume: the {words} changed since the run began: start it again")
     if past["machine"]["precision"] != now["machine"]["precision"]:
         raise OutputError(

@@ -28,6 +28,7 @@ from fedseed.studies.measuring import (
     TEST_COST,
     cached_weights,
     counts_of,
+    digest_of,
     rows_by_test,
 )
 from fedseed.studies.study import Study, StudyOptions
@@ -126,19 +127,22 @@ class ZeroShot(Study):
         """See :class:`Study`."""
         about: dict[str, Any] = {}
         if "classifier" in self.parts:
-            about |= super().provenance() | {"original": self.original.name}
+            weights = digest_of(original_of(self.config)[1])
+            own_name = {"original": self.original.name, "original_weights_sha256": weights}
+            about |= super().provenance() | own_name
         if "language" in self.parts:
             text, own = text_of(self.config), language_of(self.config)
             about["text"] = {
                 "source": text.name, "sha256": text.sha256, "has_training_part": bool(text.train),
             }  # fmt: skip
             about["language_model"] = {
-                "name": own.name, "vocabulary": own.vocabulary,
+                "name": own.name, "vocabulary": own.vocabulary, "weights_sha256": own.sha256,
                 "training": TRAINING.replace(steps=self.config.language_steps).model_dump()
                 if self.config.language_model is None else None,
             }  # fmt: skip
         if self.config.seed_file:
-            about["seed"] = describe(read_seed(Path(self.config.seed_file)))
+            path = Path(self.config.seed_file)
+            about["seed"] = describe(read_seed(path)) | {"sha256": digest_of(path)}
         return about
 
     def cells(self) -> list[Cell]:

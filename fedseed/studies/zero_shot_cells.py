@@ -1,6 +1,7 @@
 """The cells of the zero-shot study: a seed assembled and tested, with no step taken."""
 
 import functools
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -239,6 +240,14 @@ class Language:
     context: int
     stride: int
     vocabulary: int
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the weights."""
+        whole = hashlib.sha256()
+        for values in self.weights.values():
+            whole.update(np.ascontiguousarray(values).tobytes())
+        return whole.hexdigest()
 
 
 def _language_cell(config: ZeroShotOptions, arguments: Mapping[str, Any]) -> dict[str, Any]:

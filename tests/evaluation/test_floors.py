@@ -46,3 +46,17 @@ def test_kept_in_the_cache(reviews: Path, monkeypatch: pytest.MonkeyPatch, found
     dataset = load_dataset(source, tokenizer, LENGTH)
     monkeypatch.setattr(floors, "_measure", lambda *_: pytest.fail("measured again"))
     assert find_floors(dataset, source, tokenizer, LENGTH, dataset.test) == found[1]  # type: ignore[index]
+
+
+def test_a_floor_that_cannot_be_had_is_left_out(
+    reviews: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """No word stands in two texts: scikit-learn refuses, and the run goes on without."""
+    path = tmp_path / "unique.csv"
+    lines = [f"word{n}a word{n}b,{'good' if n % 2 else 'bad'}" for n in range(40)]
+    path.write_text("text,label\n" + "\n".join(lines))
+    source, tokenizer = open_source(str(path)), tokenizer_file("bert-tiny")
+    dataset = load_dataset(source, tokenizer, LENGTH)
+    found = find_floors(dataset, source, tokenizer, LENGTH, dataset.test)
+    assert "majority" in found
+    assert "tfidf_full" not in found

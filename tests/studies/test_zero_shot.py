@@ -5,12 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
-from fedseed.errors import ConfigError, DataError, InputError, SeedError
+from fedseed.errors import ConfigError, DataError, InputError, OutputError, SeedError
 from fedseed.seeds.codec import write_seed
 from fedseed.seeds.random import random_seed
+from fedseed.studies import zero_shot
 from fedseed.studies.language_model import trained_folder
+from fedseed.studies.study import study_command
 from fedseed.studies.zero_shot import ZeroShot
+from fedseed.studies.zero_shot_cells import language_of, text_of
 from tests.studies.conftest import Run, lasting
 
 
@@ -155,3 +159,22 @@ def test_text_from_a_folder_in_the_hubs_format(tmp_path: Path) -> None:
     found = open_text(f"hub:{tmp_path}")
     assert found.test == ("test line 0\n\ntest line 1\n\ntest line 2",)
     assert found.train[0].startswith("train line 0")
+
+
+def test_resume_refuses_another_text(
+    run: Run, gpt2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "own.txt"
+    own.write_text("a text that will change . " * 60)
+
+    def interrupted(*_: object) -> dict[str, Any]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(zero_shot, "measure", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(ZeroShot, language_model=str(gpt2), text=str(own), context=32, k="1")
+    own.write_text("another text altogether . " * 60)
+    text_of.cache_clear()
+    language_of.cache_clear()
+    with pytest.raises(OutputError, match="text changed"):
+        study_command(ZeroShot, {}, None, str(tmp_path / "run"), True, Console(quiet=True))
