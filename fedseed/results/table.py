@@ -41,7 +41,9 @@ def accuracy_rows(results: Mapping[str, Any]) -> list[tuple[str, Mapping[str, An
     rows.append(("original", results["original"]))
     for name, found in results.get("floors", {}).items():
         if name != "majority":  # it has a column
-            rows.append((f"floor: {name.replace('_', ' ').replace('tfidf', 'TF-IDF')}", found))
+            words = "bigrams" if "bigrams" in name else "words"
+            length = "all" if name.endswith("full") else name.split("_")[-2]
+            rows.append((f"floor: {words}, {length}", found))
     return rows
 
 
@@ -103,7 +105,10 @@ def summary(record: Mapping[str, Any]) -> Group:
     balance = ", ".join(f"{count:,} {name}" for name, count in zip(classes, counts, strict=True))
     lines.append(f"test examples: {balance}")
     if "floors" in results:
-        lines.append("floors: TF-IDF and logistic regression, trained on all shards together")
+        lines.append(
+            "floors: TF-IDF of words (and bigrams) with logistic regression, all shards together, "
+            "whole texts or their first tokens"
+        )
     if record["config"].get("quick"):
         lines.append("this was a --quick run: its numbers mean little")
     return Group(

@@ -96,3 +96,20 @@ def test_studies_can_be_shown(kind: str, capsys: pytest.CaptureFixture[str]) -> 
 def test_bad_input(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run_app(app, words) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_floors_fit_the_table() -> None:
+    """With floors the federated table is still readable 80 columns wide."""
+    import io
+
+    from rich.console import Console
+
+    from fedseed.results.record import read_record
+    from fedseed.results.table import accuracy_table
+
+    results = read_record(OFFICIAL / "federated-seed0" / "record.json")["results"]
+    floors = read_record(OFFICIAL / "ablation" / "record.json")["results"]["floors"]
+    screen = io.StringIO()
+    Console(file=screen, width=80).print(accuracy_table(results | {"floors": floors}))
+    assert "floor: bigrams, 128" in screen.getvalue()
+    assert "\N{HORIZONTAL ELLIPSIS}" not in screen.getvalue()
