@@ -53,7 +53,7 @@ class AblationOptions(StudyOptions):
     """Options of the ablation."""
 
     small: ClassVar[Mapping[str, Any]] = {
-        "repeats": 2, "test_examples": 60, "most_steps": 3, "original_steps": 20,
+        "repeats": 2, "test_examples": 40, "most_steps": 2, "original_steps": 5,
     }  # fmt: skip
 
     recipe: str | None = Field(
