@@ -142,11 +142,8 @@ def federated(
     """
     given = {name: value for name, value in options.items() if value is not None}
     if resume is not None:
-        surplus = sorted(set(given) - {"workers"})
-        surplus += [name for name, value in (("config", config), ("out", out)) if value]
-        if surplus:
-            flags = ", ".join("--" + name.replace("_", "-") for name in surplus)
-            raise OutputError(f"--resume takes its options from the run: leave out {flags}")
+        files = [name for name, value in (("config", config), ("out", out)) if value]
+        _refuse_beside_resume([*sorted(set(given) - {"workers"}), *files])
     else:
         own = {"out": out, "quiet": quiet, "dry_run": dry_run}
         given = (RunConfig.from_toml(Path(config), also=own) if config else {}) | given
@@ -158,6 +155,13 @@ def federated(
     from fedseed.studies.command import run_command
 
     run_command(given, out, resume, dry_run, quiet, Console())
+
+
+def _refuse_beside_resume(surplus: list[str]) -> None:
+    """Refuse options that a resumed run takes from its record."""
+    if surplus:
+        flags = ", ".join("--" + name.replace("_", "-") for name in surplus)
+        raise OutputError(f"--resume takes its options from the run: leave out {flags}")
 
 
 def _has_workers(options: Mapping[str, Any]) -> bool:
@@ -184,10 +188,9 @@ def study(kind: "type[Study]") -> Callable[..., None]:
         from fedseed.studies.study import study_command
 
         given = {name: value for name, value in options.items() if value is not None}
-        surplus = sorted(set(given) - kind.options.execution) + (["out"] if out else [])
-        if resume is not None and surplus:
-            flags = ", ".join("--" + name.replace("_", "-") for name in surplus)
-            raise OutputError(f"--resume takes its options from the run: leave out {flags}")
+        if resume is not None:
+            files = ["out"] if out else []
+            _refuse_beside_resume([*sorted(set(given) - kind.options.execution), *files])
         study_command(kind, given, out, resume, quiet, Console())
 
     command.__doc__ = kind.__doc__

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from fedseed.data.files import file_digest
 from fedseed.data.site import open_dataset
 from fedseed.evaluation.repeats import holm, over_repeats, paired
 from fedseed.evaluation.retention import chance_corrected, plain
@@ -25,7 +26,6 @@ from fedseed.studies.ablation_cells import (
     AblationOptions,
     label_of,
     measure,
-    original_of,
     starts_of,
     tests_of,
 )
@@ -35,7 +35,7 @@ from fedseed.studies.measuring import (
     TEST_COST,
     cached_weights,
     counts_of,
-    digest_of,
+    original_of,
 )
 from fedseed.studies.original import Original
 from fedseed.studies.starts import EXTRACTED, make_seed
@@ -65,15 +65,15 @@ class Ablation(Study):
         config.recipes()
         dataset = open_dataset(config, display.tokenising)
         self.dataset = dataset
-        self.original: Original = original_of(config, dataset, display)[0]
-        weights = cached_weights(original_of(config, dataset)[1])
+        self.original: Original = original_of(config, display)[0]
+        weights = cached_weights(original_of(config)[1])
         pca = PcaOptions(config.k, config.step)
         make_seed("pca", config.model, dataset.labels, 0, weights, pca)  # says what is wrong
 
     def provenance(self) -> dict[str, Any]:
         """See :class:`Study`."""
         recipes = {name: recipe.model_dump() for name, recipe in self.config.recipes().items()}
-        weights = digest_of(original_of(self.config, self.dataset)[1])
+        weights = file_digest(original_of(self.config)[1])
         about = {"original": self.original.name, "original_weights_sha256": weights}
         return super().provenance() | about | {"recipes": recipes}
 

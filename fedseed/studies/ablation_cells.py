@@ -16,17 +16,17 @@ from fedseed.models.architecture import State
 from fedseed.models.registry import to_state
 from fedseed.randomness import generator, random_key
 from fedseed.recipe import Recipe
-from fedseed.results.display import Display
 from fedseed.seeds.codec import encode
 from fedseed.seeds.pca import PcaOptions
 from fedseed.studies.measuring import (
     cached_weights,
     floor_cell,
     one_class,
+    original_of,
     rows_by_test,
     run_test,
 )
-from fedseed.studies.original import Original, original_weights, start_seed
+from fedseed.studies.original import start_seed
 from fedseed.studies.starts import EXTRACTED, ROWS, make_seed
 from fedseed.studies.study import StudyOptions, dataset_of, tested_rows
 from fedseed.training import fit
@@ -66,9 +66,6 @@ class AblationOptions(StudyOptions):
         "tensor's norm."
     )  # fmt: skip
     most_steps: int | None = Field(None, ge=1, description="Cut every recipe to so many steps.")
-    original_steps: int | None = Field(
-        None, ge=1, description="Train the original for so many steps, not for one epoch."
-    )
 
     def recipes(self) -> dict[str, Recipe]:
         """The documents' recipe and a good one."""
@@ -101,14 +98,6 @@ def label_of(row: str, source: str, protocol: str) -> str:
     return f"{row}, {protocol}" + (f", {source}" if source != "original" else "")
 
 
-def original_of(
-    config: AblationOptions, dataset: Dataset, display: Display | None = None
-) -> tuple[Original, Path]:
-    """The original and the file of its weights."""
-    progress = None if display is None else display.original
-    return original_weights(dataset, config.model, config.length, progress, config.original_steps)
-
-
 @functools.lru_cache(maxsize=1)
 def _untrained(config: AblationOptions, labels: int) -> State:
     """Weights of a model that was never trained on the task."""
@@ -131,7 +120,7 @@ def measure(config_json: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     else:
         row, weights = arguments["row"], None
         if row in EXTRACTED and arguments["source"] == "original":
-            weights = cached_weights(original_of(config, dataset)[1])
+            weights = cached_weights(original_of(config)[1])
         elif row in EXTRACTED:
             weights = _untrained(config, dataset.labels)
         pca = PcaOptions(config.k, config.step)

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from fedseed.data.files import file_digest
 from fedseed.data.site import open_dataset
 from fedseed.evaluation.costs import cost_analysis
 from fedseed.evaluation.repeats import over_repeats
@@ -25,9 +26,8 @@ from fedseed.studies.measuring import (
     FLOOR_COST,
     TEST_COST,
     counts_of,
-    digest_of,
+    original_of,
 )
-from fedseed.studies.original import original_weights
 from fedseed.studies.starts import EXTRACTED
 from fedseed.studies.study import Study, StudyOptions, tested_rows
 
@@ -59,10 +59,8 @@ class Budget(Study):
         self.starts = config.starts.split(",")
         self.weights: str | None = None
         if any(start in EXTRACTED for start in self.starts):
-            _, path = original_weights(
-                self.dataset, config.model, config.length, display.original, config.original_steps
-            )
-            self.weights = digest_of(path)
+            _, path = original_of(config, display)
+            self.weights = file_digest(path)
 
     def provenance(self) -> dict[str, Any]:
         """See :class:`Study`."""

@@ -19,9 +19,9 @@ from fedseed.studies.frozen import features, train_head
 from fedseed.studies.measuring import (
     cached_weights,
     floor_cell,
+    original_of,
     run_test,
 )
-from fedseed.studies.original import original_weights
 from fedseed.studies.starts import EXTRACTED, ROWS, make_seed
 from fedseed.studies.study import StudyOptions, dataset_of, tested_rows
 from fedseed.training import fit
@@ -63,9 +63,6 @@ class BudgetOptions(StudyOptions):
         2000, ge=1, description="Most training examples whose features are computed for a frozen "
         "body."
     )  # fmt: skip
-    original_steps: int | None = Field(
-        None, ge=1, description="Train the original for so many steps, not for one epoch."
-    )
 
     @field_validator("samples", "steps")
     @classmethod
@@ -117,9 +114,7 @@ def _trained(config: BudgetOptions, arguments: Mapping[str, Any]) -> dict[str, A
     dataset, repeat, start = dataset_of(config), arguments["repeat"], arguments["start"]
     weights = None
     if start in EXTRACTED:
-        weights = cached_weights(
-            original_weights(dataset, config.model, config.length, steps=config.original_steps)[1]
-        )
+        weights = cached_weights(original_of(config)[1])
     key = random_key(config.run_seed, f"study/{repeat}")
     encoded = encode(make_seed(start, config.model, dataset.labels, key, weights, PcaOptions()))
     recipe = Recipe(**arguments["recipe"])

@@ -1,7 +1,6 @@
 """What several studies measure: test runs on named rows, floors, what a test of one class says."""
 
 import functools
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,9 @@ from fedseed.data.splits import Rows
 from fedseed.data.tokens import Dataset
 from fedseed.evaluation.metrics import ClassCounts, count_correct
 from fedseed.models.architecture import State
+from fedseed.results.display import Display
 from fedseed.studies.floors import measure_floors
+from fedseed.studies.original import Original, original_weights
 from fedseed.studies.starts import read_weights
 from fedseed.studies.study import StudyOptions, dataset_of, tested_rows
 from fedseed.training import predict
@@ -75,10 +76,11 @@ def floor_cell(config: StudyOptions) -> dict[str, Any]:
     return {"floors": measure_floors(config, dataset, tests, config.length)}
 
 
-def digest_of(path: Path) -> str:
-    """sha256 of a file, for a record's provenance."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def original_of(config: StudyOptions, display: Display | None = None) -> tuple[Original, Path]:
+    """The classifier's original and the file of its weights; trained if the cache has none."""
+    progress = None if display is None else display.original
+    dataset = dataset_of(config)
+    return original_weights(dataset, config.model, config.length, progress, config.original_steps)
 
 
 @functools.lru_cache(maxsize=1)

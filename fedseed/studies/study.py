@@ -39,6 +39,9 @@ class StudyOptions(Options):
         5, ge=1, le=1000, description="Repeats of every cell, each with its own key and order of "
         "examples."
     )  # fmt: skip
+    original_steps: int | None = Field(
+        None, ge=1, description="Train the original for so many steps, not for one epoch."
+    )
 
     @property
     def length(self) -> int:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from fedseed.data.files import file_digest
 from fedseed.data.site import open_dataset
 from fedseed.errors import SeedError
 from fedseed.evaluation.repeats import over_repeats, t_half_width
@@ -28,7 +29,7 @@ from fedseed.studies.measuring import (
     TEST_COST,
     cached_weights,
     counts_of,
-    digest_of,
+    original_of,
     rows_by_test,
 )
 from fedseed.studies.study import Study, StudyOptions
@@ -37,7 +38,6 @@ from fedseed.studies.zero_shot_cells import (
     language_name,
     language_of,
     measure,
-    original_of,
     seed_of,
     text_of,
 )
@@ -127,7 +127,7 @@ class ZeroShot(Study):
         """See :class:`Study`."""
         about: dict[str, Any] = {}
         if "classifier" in self.parts:
-            weights = digest_of(original_of(self.config)[1])
+            weights = file_digest(original_of(self.config)[1])
             own_name = {"original": self.original.name, "original_weights_sha256": weights}
             about |= super().provenance() | own_name
         if "language" in self.parts:
@@ -142,7 +142,7 @@ class ZeroShot(Study):
             }  # fmt: skip
         if self.config.seed_file:
             path = Path(self.config.seed_file)
-            about["seed"] = describe(read_seed(path)) | {"sha256": digest_of(path)}
+            about["seed"] = describe(read_seed(path)) | {"sha256": file_digest(path)}
         return about
 
     def cells(self) -> list[Cell]:

@@ -15,7 +15,6 @@ from tokenizers import Tokenizer
 from fedseed.data.plain_text import PlainText, open_text
 from fedseed.errors import ConfigError, DataError
 from fedseed.evaluation.perplexity import (
-    Perplexity,
     sliding_perplexity,
     uniform_perplexity,
     unigram_perplexity,
@@ -40,10 +39,10 @@ from fedseed.studies.language_model import (
 from fedseed.studies.measuring import (
     cached_weights,
     floor_cell,
+    original_of,
     rows_by_test,
     run_test,
 )
-from fedseed.studies.original import Original, original_weights
 from fedseed.studies.starts import EXTRACTED, budgets, make_seed
 from fedseed.studies.study import StudyOptions, dataset_of
 
@@ -94,9 +93,6 @@ class ZeroShotOptions(StudyOptions):
         "pattern of a tensor's name; empty for none."
     )  # fmt: skip
     seed_file: str | None = Field(None, description="A .fseed file to measure as well.")
-    original_steps: int | None = Field(
-        None, ge=1, description="Train the original for so many steps, not for one epoch."
-    )
     language_steps: int = Field(
         TRAINING.steps, ge=1, description="Steps that the small language model is trained for."
     )
@@ -140,13 +136,6 @@ def measure(config_json: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     module = build(find_model(config.model, dataset.labels), state)
     about = {"bytes": size, "error": total_error(state, weights)}
     return about | run_test(module, config, dataset, rows_by_test(config, dataset))
-
-
-def original_of(config: ZeroShotOptions, display: Display | None = None) -> tuple[Original, Path]:
-    """The classifier's original and the file of its weights."""
-    progress = None if display is None else display.original
-    dataset = dataset_of(config)
-    return original_weights(dataset, config.model, config.length, progress, config.original_steps)
 
 
 def seed_of(
@@ -252,7 +241,6 @@ class Language:
 
 def _language_cell(config: ZeroShotOptions, arguments: Mapping[str, Any]) -> dict[str, Any]:
     own = language_of(config)
-    found: Perplexity
     if arguments["row"] == "uniform":
         return uniform_perplexity(own.vocabulary, len(own.test) - 1, own.words).to_record()
     if arguments["row"] == "unigram":
