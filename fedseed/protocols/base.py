@@ -5,16 +5,21 @@ same two classes serve the in-process engine, ray and a deployment.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from torch import nn
 
+from fedseed.config import RunConfig
+from fedseed.data.public import PublicTexts
 from fedseed.data.shard import Shard
 from fedseed.data.splits import Rows
 from fedseed.data.tokens import TokenTable
+from fedseed.models.architecture import Shapes
+from fedseed.protocols.averaging import Aggregator, Mean
+from fedseed.recipe import Recipe
 from fedseed.training import Trainer
 
 Memory = MutableMapping[str, bytes]
@@ -30,6 +35,37 @@ class Report:
     examples: int = 0
     metrics: Mapping[str, Any] = field(default_factory=dict)
     reason: str = ""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a protocol's server side starts from."""
+
+    config: RunConfig
+    """The run's options, defaults resolved."""
+    seed: bytes
+    """The encoded seed."""
+    given: Recipe
+    """How a client trains alone; the recipe that others are compared with."""
+    classes: int
+    shapes: Shapes
+    """Name and shape of every weight of the model."""
+    trainer: Trainer
+    """For protocols whose server trains or predicts."""
+    public: PublicTexts | None = None
+    """Texts that server and clients share, of protocols that need them."""
+    aggregator: Callable[[], Aggregator] = Mean
+    """Makes what aggregates the clients' vectors."""
+
+    @property
+    def recipe(self) -> Recipe:
+        """How clients train in every round: as given, for ``--steps`` steps."""
+        return self.given.replace(steps=self.config.steps)
+
+    @property
+    def parameters(self) -> int:
+        """Number of the model's weights."""
+        return sum(int(np.prod(shape)) for shape in self.shapes.values())
 
 
 class ProtocolServer(ABC):
@@ -87,13 +123,27 @@ class ProtocolServer(ABC):
     def summary(self, product: str) -> Mapping[str, Any]:
         """What a product is, for the record."""
 
+    @abstractmethod
+    def payload_estimate(self) -> dict[str, int]:
+        """Payload bytes of one client, for a plan.
+
+        ``down_first`` and ``down_later`` (after round 1), and ``up`` in each round; where payloads
+        are entropy coded, about the most that they can be.
+        """
+
 
 class ProtocolClient(ABC):
     """The client side of one protocol."""
 
-    def __init__(self, trainer: Trainer | None = None) -> None:
-        """Train with a trainer; in fp32 on the CPU when None."""
+    def __init__(self, trainer: Trainer | None = None, public: PublicTexts | None = None) -> None:
+        """Train with a trainer; in fp32 on the CPU when None.
+
+        Args:
+            trainer: does all training and prediction.
+            public: texts that server and clients share, of protocols that need them.
+        """
         self.trainer = trainer or Trainer()
+        self.public = public
 
     @abstractmethod
     def contribute(
@@ -129,3 +179,11 @@ class ProtocolClient(ABC):
         Raises:
             WireError: the payload cannot be decoded.
         """
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Both sides of a protocol."""
+
+    server: Callable[[Setup], ProtocolServer]
+    client: type[ProtocolClient]

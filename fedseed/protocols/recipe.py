@@ -15,14 +15,21 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from fedseed.aggregators import RecipeAggregator, Trial
+from fedseed.aggregators import AGGREGATORS, RecipeAggregator, RecipeSpace, Trial
 from fedseed.data.shard import Shard
 from fedseed.data.splits import Rows
 from fedseed.data.tokens import TokenTable
 from fedseed.errors import WireError
 from fedseed.evaluation.metrics import mean_loss
 from fedseed.growing import grow
-from fedseed.protocols.base import Memory, ProtocolClient, ProtocolServer, Report
+from fedseed.protocols.base import (
+    Memory,
+    Protocol,
+    ProtocolClient,
+    ProtocolServer,
+    Report,
+    Setup,
+)
 from fedseed.recipe import RECIPE_BYTES, Recipe
 from fedseed.seeds.base import digest
 from fedseed.training import FitJob, Trainer
@@ -222,6 +229,15 @@ class RecipeServer(ProtocolServer):
         recipe = self._given if product == "given" else self.aggregated()
         return {"recipe": recipe.model_dump()}
 
+    def payload_estimate(self) -> dict[str, int]:
+        """See :class:`ProtocolServer`."""
+        recipes = [self._given] * self._each
+        return {
+            "down_first": len(encode_request(self._seed, self._digest, recipes)),
+            "down_later": len(encode_request(None, self._digest, recipes)),
+            "up": len(recipes) * SCORE_BYTES,
+        }
+
 
 def _report(recipes: Sequence[Recipe], scores: Sequence[RecipeScore]) -> Report:
     tried = [
@@ -290,3 +306,15 @@ def _score(
         return RecipeScore(True, result.steps, *examples, 0, math.inf, math.inf)
     train_loss = 0.0 if math.isnan(result.train_loss) else result.train_loss
     return RecipeScore(False, result.steps, *examples, correct, loss, train_loss)
+
+
+def _server(setup: Setup) -> RecipeServer:
+    config = setup.config
+    space = RecipeSpace.around(setup.given, config.steps // config.recipes_per_client)
+    aggregator = AGGREGATORS[config.aggregator](space, setup.given, config.rounds, config.run_seed)
+    return RecipeServer(
+        setup.seed, setup.given, aggregator, setup.classes, config.recipes_per_client
+    )
+
+
+PROTOCOL = Protocol(_server, RecipeClient)

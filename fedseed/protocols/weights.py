@@ -1,227 +1,151 @@
 """The ``weights`` protocol: federated averaging (McMahan et al. 2017, algorithm 1).
 
-Down: the seed, which names the architecture and is the start (later its sha256), a recipe, and
-from round 2 on the averaged weights in fp32. Up: the number of examples, the training loss and
-the weights in fp32. The server keeps the averaged weights. An observer learns each client's
-weights after training, from which much about its texts can be computed.
-``docs/protocols/weights.md`` has the byte layout.
+Down: the seed, which names the architecture and is the start (later its sha256), a recipe, the
+codec, and from round 2 on the server's weights: in fp32 or fp16 as they are; under int8 and topk
+what they have changed since the seed. Up: the number of examples, the training loss and the
+weights, or what training changed in them; under int8 and topk the client keeps what the codec lost
+and adds it to its next change (error feedback). The server keeps the aggregated weights. An
+observer learns each client's weights after training, more or less exactly, from which much about
+its texts can be computed. ``docs/protocols/weights.md`` has the byte layout.
 """
 
-import math
 import struct
-from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from fedseed.data.shard import Shard
-from fedseed.data.splits import Rows
-from fedseed.data.tokens import TokenTable
 from fedseed.errors import WireError
 from fedseed.growing import grow, grow_with
-from fedseed.models.registry import to_state
-from fedseed.protocols.base import Memory, ProtocolClient, ProtocolServer, Report
-from fedseed.protocols.recipe import decode_request, encode_request
+from fedseed.protocols.base import Memory, Protocol, Setup
+from fedseed.protocols.codecs import Codec, Vector, believable, codec_of, make_codec
+from fedseed.protocols.shared_model import SharedModelClient, SharedModelServer, flat_weights
 from fedseed.recipe import Recipe
-from fedseed.seeds.base import digest
-from fedseed.training import FitJob
+from fedseed.training import FitJob, FitResult
 
-_HEAD = "<IIf"
-HEAD_BYTES = struct.calcsize(_HEAD)
-"""Bytes of a contribution before its weights."""
-_LENGTH = "<I"
-_MOST_EXAMPLES = 10_000_000
-_LARGEST = 1e4
-"""A weight beyond this is not believed."""
-
-Vector = NDArray[np.float32]
+_CODEC = "<Bf"
+_CODEC_BYTES = struct.calcsize(_CODEC)
+_RESIDUAL = "residual"
 
 
-def encode_download(
-    seed: bytes | None, seed_digest: bytes, recipe: Recipe, weights: Vector | None
-) -> bytes:
-    """Bytes that go down; see :func:`fedseed.protocols.recipe.encode_request`."""
-    request = encode_request(seed, seed_digest, [recipe])
-    head = struct.pack(_LENGTH, len(request)) + request
-    return head if weights is None else head + weights.astype("<f4").tobytes()
+class WeightsServer(SharedModelServer):
+    """Aggregates weights, by default in proportion to the clients' examples."""
 
-
-def decode_download(payload: bytes, memory: Memory) -> tuple[bytes, Recipe, Vector | None]:
-    """Read what came down: the encoded seed, the recipe and the weights, if any.
-
-    Raises:
-        WireError: malformed bytes, or the digest of a seed that was never sent.
-    """
-    if len(payload) < struct.calcsize(_LENGTH):
-        raise WireError("the download is truncated")
-    end = struct.calcsize(_LENGTH) + struct.unpack_from(_LENGTH, payload)[0]
-    seed, recipes = decode_request(payload[struct.calcsize(_LENGTH) : end], memory)
-    if len(recipes) != 1:
-        raise WireError(f"the download holds {len(recipes)} recipes, not one")
-    if len(payload) <= end:
-        return seed, recipes[0], None
-    return seed, recipes[0], _vector(payload[end:])
-
-
-def _vector(data: bytes) -> Vector:
-    if len(data) % 4:
-        raise WireError("the weights are truncated")
-    weights = np.frombuffer(data, dtype="<f4")
-    low, high = weights.min(initial=0.0), weights.max(initial=0.0)
-    if not (low >= -_LARGEST and high <= _LARGEST):  # what is not a number is neither
-        raise WireError(f"not believable: weights that are not finite or beyond {_LARGEST:g}")
-    return weights
-
-
-def _model(seed: bytes, weights: Vector | None) -> nn.Module:
-    """The model with these weights, or as the seed assembles it."""
-    return grow(seed) if weights is None else grow_with(seed, weights)
-
-
-class WeightsServer(ProtocolServer):
-    """Averages weights in proportion to the clients' examples."""
-
-    def __init__(self, seed: bytes, given: Recipe, recipe: Recipe, parameters: int) -> None:
-        """Start a run.
-
-        Args:
-            seed: the encoded seed, from which round 1 starts.
-            given: the recipe of a client that trains alone, for comparison.
-            recipe: how the clients train in every round.
-            parameters: number of the model's weights.
-        """
-        self._seed = seed
-        self._digest = digest(seed)
-        self._given = given
-        self._recipe = recipe
-        self._parameters = parameters
+    def __init__(self, setup: Setup) -> None:
+        """Start a run."""
+        super().__init__(setup)
+        options = setup.config.protocol_options()
+        self._keep = float(options["keep"])
+        self._codec = make_codec(options["codec"], self._keep)
+        self._sizes = [int(np.prod(shape)) for shape in setup.shapes.values()]
+        self._aggregator = setup.aggregator()
         self._weights: Vector | None = None
-        self._holders: set[int] = set()
+        """The server's weights; None before the first round has ended."""
 
-    def configure(
-        self,
-        round_number: int,  # noqa: ARG002  # all rounds are alike
-        cohort: Sequence[int],
-    ) -> dict[int, bytes]:
-        """See :class:`ProtocolServer`. Clients that replied once are sent the digest only."""
-        payloads: dict[bool, bytes] = {}
-        for holds in {pid in self._holders for pid in cohort}:
-            seed = None if holds else self._seed
-            payloads[holds] = encode_download(seed, self._digest, self._recipe, self._weights)
-        return {pid: payloads[pid in self._holders] for pid in cohort}
+    def state(self) -> bytes:
+        """See :class:`SharedModelServer`: the codec, and the weights after round 1."""
+        head = struct.pack(_CODEC, self._codec.number, self._keep)
+        if self._weights is None:
+            return head
+        vector = self._weights
+        if self._codec.sends_changes:
+            vector = vector - flat_weights(grow(self.setup.seed))
+        return head + self._codec.down.encode(vector, self._sizes)
 
-    def aggregate(
-        self,
-        round_number: int,  # noqa: ARG002  # all rounds are alike
-        contributions: Mapping[int, bytes],
-    ) -> dict[int, Report]:
-        """See :class:`ProtocolServer`."""
-        reports: dict[int, Report] = {}
-        total = torch.zeros(self._parameters, dtype=torch.float64)
-        examples = 0
-        for pid in sorted(contributions):
-            try:
-                count, report, weights = self._decode(contributions[pid])
-            except WireError as error:
-                reports[pid] = Report("rejected", reason=str(error))
-                continue
-            total.add_(torch.from_numpy(weights.copy()), alpha=count)  # torch wants its own
-            examples += count
-            reports[pid] = report
-            self._holders.add(pid)
-        if examples:
-            self._weights = total.div_(examples).float().numpy()
-        return reports
+    def take(self, examples: int, body: bytes) -> None:
+        """See :class:`SharedModelServer`."""
+        self._aggregator.add(self._codec.decode(body, self._sizes), examples)
 
-    def _decode(self, payload: bytes) -> tuple[int, Report, Vector]:
-        if len(payload) != HEAD_BYTES + 4 * self._parameters:
-            raise WireError(f"{len(payload)} bytes are not {self._parameters} weights")
-        examples, steps, loss = struct.unpack_from(_HEAD, payload)
-        if not 0 < examples <= _MOST_EXAMPLES or steps > self._recipe.steps:
-            raise WireError(f"not believable: {examples} examples, {steps} steps")
-        kept = round(loss, 6) if math.isfinite(loss) else None
-        report = Report("ok", examples, {"steps": steps, "train_loss": kept})
-        return examples, report, _vector(payload[HEAD_BYTES:])
+    def finish_round(self, round_number: int) -> None:
+        """See :class:`SharedModelServer`.
 
-    def glance(self, contribution: bytes) -> str:
-        """See :class:`ProtocolServer`: the training loss."""
-        if len(contribution) < HEAD_BYTES:
-            return ""
-        return f"loss {struct.unpack_from(_HEAD, contribution)[2]:.3g}"
+        Under a codec of changes the weights move by the aggregated change. What the codec loses on
+        the way down stays in them, and so in the next state: error feedback of the server.
+        """
+        start = self._weights
+        if start is None:
+            start = flat_weights(grow(self.setup.seed))
+        if self._codec.sends_changes:
+            change = self._aggregator.finish(np.zeros_like(start), round_number)
+            self._weights = start + change
+        else:
+            self._weights = self._aggregator.finish(start, round_number)
 
     def model(self) -> nn.Module:
-        """See :class:`ProtocolServer`: the average."""
-        return _model(self._seed, self._weights)
+        """See :class:`SharedModelServer`: what a client is sent."""
+        return _build(self.setup.seed, self.state())
 
-    def checkpoint(self) -> bytes | None:
-        """See :class:`ProtocolServer`: who holds the seed, and the average."""
-        holders = np.array(sorted(self._holders), dtype="<u4").tobytes()
-        weights = b"" if self._weights is None else self._weights.astype("<f4").tobytes()
-        return struct.pack(_LENGTH, len(holders)) + holders + weights
+    def save(self) -> bytes:
+        """See :class:`SharedModelServer`."""
+        own = b"" if self._weights is None else self._weights.astype("<f4").tobytes()
+        return struct.pack("<Q", len(own)) + own + self._aggregator.save()
 
-    def restore(self, checkpoint: bytes) -> None:
-        """See :class:`ProtocolServer`."""
-        start = struct.calcsize(_LENGTH)
-        if len(checkpoint) < start:
+    def load(self, data: bytes) -> None:
+        """See :class:`SharedModelServer`."""
+        if len(data) < 8:
             raise WireError("the checkpoint is truncated")
-        end = start + struct.unpack_from(_LENGTH, checkpoint)[0]
-        weights = _vector(checkpoint[end:])
-        if len(weights) not in (0, self._parameters) or (end - start) % 4 or end > len(checkpoint):
+        length = struct.unpack_from("<Q", data)[0]
+        if length not in (0, 4 * self.setup.parameters) or len(data) < 8 + length:
             raise WireError("the checkpoint is of another model")
-        self._holders = set(np.frombuffer(checkpoint[start:end], dtype="<u4").tolist())
-        self._weights = weights.copy() if len(weights) else None
+        weights = believable(np.frombuffer(data[8 : 8 + length], "<f4"))
+        self._aggregator.load(data[8 + length :])
+        self._weights = weights.copy() if length else None
 
-    def files(self) -> dict[str, bytes]:
-        """See :class:`ProtocolServer`: the averaged model and the recipe."""
-        from safetensors.numpy import save
-
-        return {
-            "recipe.toml": self._recipe.to_toml().encode(),
-            "model.safetensors": save(to_state(self.model())),
-        }
-
-    def products(self) -> dict[str, bytes]:
-        """See :class:`ProtocolServer`: training alone from the seed, and the average as it is."""
-        done = self._recipe.replace(steps=0)
-        return {
-            "given": encode_download(self._seed, self._digest, self._given, None),
-            "aggregated": encode_download(self._seed, self._digest, done, self._weights),
-        }
-
-    def summary(self, product: str) -> Mapping[str, Any]:
-        """See :class:`ProtocolServer`."""
-        recipe = self._given if product == "given" else self._recipe
-        return {"recipe": recipe.model_dump()}
+    def body_estimate(self) -> tuple[int, int]:
+        """See :class:`SharedModelServer`."""
+        count = self.setup.parameters
+        return _CODEC_BYTES + self._codec.down.estimate(count), self._codec.estimate(count)
 
 
-class WeightsClient(ProtocolClient):
-    """Trains from the server's weights, and sends its own."""
+def _read(body: bytes) -> tuple[Codec, bytes]:
+    """The codec that the server names, and what follows."""
+    if len(body) < _CODEC_BYTES:
+        raise WireError("the download names no codec")
+    return codec_of(*struct.unpack_from(_CODEC, body)), body[_CODEC_BYTES:]
 
-    def contribute(
-        self, payload: bytes, shard: Shard, memory: Memory, rng: np.random.Generator
-    ) -> bytes:
-        """See :class:`ProtocolClient`. All examples are trained on: nothing is validated."""
-        seed, recipe, weights = decode_download(payload, memory)
-        model = _model(seed, weights)
-        rows = shard.whole()
-        result = self.trainer.fit(FitJob(model, shard.table, rows, recipe, rng))
-        loss = 0.0 if math.isnan(result.train_loss) else result.train_loss
-        head = struct.pack(_HEAD, len(rows), result.steps, loss)
-        return head + b"".join(part.astype("<f4").tobytes() for part in to_state(model).values())
 
-    def grow(
+def _build(seed: bytes, body: bytes) -> nn.Module:
+    codec, coded = _read(body)
+    model = grow(seed)
+    if not coded:
+        return model
+    sizes = [part.numel() for part in model.parameters()]
+    vector = codec.down.decode(coded, sizes)
+    if codec.sends_changes:
+        vector = vector + flat_weights(model)
+    return grow_with(seed, vector)
+
+
+class WeightsClient(SharedModelClient):
+    """Trains from the server's weights, and sends its own or what it changed."""
+
+    def work(
         self,
-        payload: bytes,
-        table: TokenTable,
-        rows: Rows,
+        start: tuple[bytes, Recipe, bytes],
+        shard: Shard,
         memory: Memory,
         rng: np.random.Generator,
-    ) -> tuple[nn.Module, int]:
-        """See :class:`ProtocolClient`."""
-        seed, recipe, weights = decode_download(payload, memory)
-        model = _model(seed, weights)
-        self.trainer.fit(FitJob(model, table, rows, recipe, rng))
-        return model, recipe.max_length
+    ) -> tuple[FitResult, bytes]:
+        """See :class:`SharedModelClient`."""
+        seed, recipe, body = start
+        codec, _ = _read(body)
+        model = _build(seed, body)
+        before = flat_weights(model) if codec.sends_changes else None
+        result = self.trainer.fit(FitJob(model, shard.table, shard.whole(), recipe, rng))
+        vector = flat_weights(model)
+        sizes = [part.numel() for part in model.parameters()]
+        if before is None:
+            return result, codec.encode(vector, sizes)
+        kept = np.frombuffer(memory.get(_RESIDUAL, b""), "<f2").astype(np.float32)
+        change = vector - before + (kept if len(kept) == len(vector) else np.float32(0))
+        coded = codec.encode(change, sizes)
+        lost = change - codec.decode(coded, sizes)
+        memory[_RESIDUAL] = lost.astype("<f2").tobytes()
+        return result, coded
+
+    def build(self, seed: bytes, recipe: Recipe, body: bytes) -> nn.Module:  # noqa: ARG002
+        """See :class:`SharedModelClient`."""
+        return _build(seed, body)
+
+
+PROTOCOL = Protocol(WeightsServer, WeightsClient)

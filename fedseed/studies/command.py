@@ -126,7 +126,7 @@ def _resumed(record: Mapping[str, Any], options: Mapping[str, Any], progress: An
 def _print_plan(plan: Plan, console: Console) -> None:
     config, dataset = plan.config, plan.site.dataset
     console.print(plan_table(plan.site.label_counts(), list(dataset.classes), config.clients))
-    estimate = plan.payload_estimate()
+    estimate = plan.server().payload_estimate()
     cohort = config.cohort_size
     down = cohort * (estimate["down_first"] + (config.rounds - 1) * estimate["down_later"])
     up = cohort * config.rounds * estimate["up"]

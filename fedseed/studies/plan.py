@@ -3,23 +3,22 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedseed.aggregators import AGGREGATORS, RecipeSpace
 from fedseed.config import RunConfig
 from fedseed.data.site import Site, make_site, open_dataset
 from fedseed.data.tokens import Progress
 from fedseed.errors import ConfigError, SeedError
 from fedseed.federation.client_app import compute_of
+from fedseed.federation.strategies import make_aggregator
 from fedseed.models.causal import CAUSAL
 from fedseed.models.registry import find_model
-from fedseed.protocols.base import ProtocolServer
-from fedseed.protocols.recipe import SCORE_BYTES, RecipeServer, encode_request
-from fedseed.protocols.weights import HEAD_BYTES, WeightsServer, encode_download
+from fedseed.protocols import find_protocol
+from fedseed.protocols.base import ProtocolServer, Setup
 from fedseed.randomness import random_key
 from fedseed.recipe import Recipe
 from fedseed.seeds.base import Seed
 from fedseed.seeds.codec import assemble, encode, read_seed
 from fedseed.studies.original import start_seed
-from fedseed.training import Compute
+from fedseed.training import Compute, Trainer
 
 
 @dataclass(frozen=True)
@@ -51,42 +50,15 @@ class Plan:
         """What sending the weights once would cost."""
         return find_model(self.seed.model, self.seed.labels).fp32_bytes()
 
-    def parameters(self) -> int:
-        """Number of the model's weights."""
-        return self.fp32_model_bytes() // 4
-
     def server(self) -> ProtocolServer:
         """The protocol's server side."""
-        config = self.config
-        if config.protocol == "weights":
-            recipe = self.given.replace(steps=config.steps)
-            return WeightsServer(self.encoded_seed, self.given, recipe, self.parameters())
-        aggregator = AGGREGATORS[config.aggregator](
-            RecipeSpace.around(self.given, config.steps // config.recipes_per_client),
-            self.given,
-            config.rounds,
-            config.run_seed,
-        )
-        return RecipeServer(
-            self.encoded_seed, self.given, aggregator, self.seed.labels, config.recipes_per_client
-        )
-
-    def payload_estimate(self) -> dict[str, int]:
-        """Payload bytes of one client: down in round 1 and later, up in each round."""
-        recipes = [self.given] * self.config.recipes_per_client
-        digest = bytes(32)
-        if self.config.protocol == "weights":
-            size = self.fp32_model_bytes()
-            return {
-                "down_first": len(encode_download(self.encoded_seed, digest, self.given, None)),
-                "down_later": len(encode_download(None, digest, self.given, None)) + size,
-                "up": size + HEAD_BYTES,
-            }
-        return {
-            "down_first": len(encode_request(self.encoded_seed, digest, recipes)),
-            "down_later": len(encode_request(None, digest, recipes)),
-            "up": len(recipes) * SCORE_BYTES,
-        }
+        shapes = find_model(self.seed.model, self.seed.labels).shapes()
+        setup = Setup(
+            self.config, self.encoded_seed, self.given, self.seed.labels, shapes,
+            Trainer(self.compute), self.site.public,
+            lambda: make_aggregator(self.config.protocol_options().get("strategy", "fedavg")),
+        )  # fmt: skip
+        return find_protocol(self.config.protocol).server(setup)
 
 
 def make_plan(config: RunConfig, progress: Progress | None = None) -> Plan:
@@ -116,7 +88,9 @@ def make_plan(config: RunConfig, progress: Progress | None = None) -> Plan:
     model = stored.model if stored else config.model
     if stored and config.model not in (model, RunConfig.model_fields["model"].default):
         raise SeedError(f"the seed is for {model}, not {config.model}: leave out --model")
-    config = config.parse(config.model_dump() | {"max_length": length, "model": model})
+    config = config.parse(
+        config.model_dump() | {"max_length": length, "model": model} | config.protocol_options()
+    )
     dataset = open_dataset(config, progress)
     key = random_key(config.run_seed, "seed")
     seed = stored or start_seed(model, dataset.labels, config.scheme, key)

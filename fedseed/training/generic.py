@@ -51,7 +51,8 @@ class GenericTrainer:
         """
         recipe = self._recipe
         ids, lengths = table.padded(rows[0], recipe.max_length)
-        labels = torch.from_numpy(table.labels[rows[0]]).to(self._compute.device)
+        known = table.labels if table.soft is None else table.soft
+        labels = torch.from_numpy(known[rows[0]]).to(self._compute.device)
         with torch.random.fork_rng(enabled=recipe.dropout > 0):
             if recipe.dropout > 0:
                 torch.manual_seed(int(self._dropout.random_raw()) >> 1)

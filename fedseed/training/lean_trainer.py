@@ -1,13 +1,14 @@
 """Training steps and predictions through the lean BERT."""
 
 from collections.abc import Sequence
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.parametrize import is_parametrized
 
 from fedseed.data.splits import Rows
 from fedseed.data.tokens import TokenTable
@@ -30,7 +31,7 @@ def is_lean(model: nn.Module, recipe: Recipe | None = None) -> TypeGuard[BertCla
     Dropout, momentum and Adam's undecoupled weight decay have not; nor has a decay so strong
     that what it leaves of a weight cannot be written as a number.
     """
-    if not isinstance(model, BertClassifier):
+    if not isinstance(model, BertClassifier) or is_parametrized(model):
         return False
     if recipe is None:
         return True
@@ -83,7 +84,8 @@ class LeanTrainer:
         ids += self._shape.vocabulary * np.arange(len(rows))[:, None, None]
         distinct, inverse = np.unique(ids, return_inverse=True)
         inverse = inverse.reshape(ids.shape)
-        labels = np.stack([table.labels[own] for own in rows])
+        known = table.labels if table.soft is None else table.soft
+        labels = np.stack([known[own] for own in rows])
         words = self._words.take(self._to_device(distinct))
         words_gradient = torch.zeros_like(words)
         self._stack.gradients.zero_()
@@ -110,11 +112,17 @@ class LeanTrainer:
     def _to_device(self, numbers: NDArray[np.int64]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(numbers)).to(self._device)
 
-    def _targets(self, labels: NDArray[np.int64]) -> Tensor:
-        """Target probabilities with label smoothing, shape ``(models, texts, classes)``."""
+    def _targets(self, labels: NDArray[Any]) -> Tensor:
+        """Target probabilities with label smoothing, shape ``(models, texts, classes)``.
+
+        Args:
+            labels: class numbers, shape ``(models, texts)``, or soft labels with one more
+                dimension for the classes.
+        """
         classes = self._shape.labels
         smoothing = self._smoothing[:, None, None]
-        targets = (1 - smoothing) * np.eye(classes)[labels] + smoothing / classes
+        known = np.eye(classes)[labels] if labels.ndim == 2 else labels
+        targets = (1 - smoothing) * known + smoothing / classes
         return torch.from_numpy(targets.astype(np.float32)).to(self._device)
 
     def finish(self) -> None:

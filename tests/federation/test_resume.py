@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ import pytest
 from rich.console import Console
 
 from fedseed.errors import RunError
-from fedseed.federation import client_app as client_module
+from fedseed.protocols import recipe
+from fedseed.protocols.recipe import RecipeClient
 from tests.federation.running import Run, command_line, killed, lasting
 
 
@@ -64,12 +66,12 @@ def test_a_failed_run_can_be_taken_up_when_the_cause_is_gone(
 
     whole = run()
 
-    class Broken(client_module.RecipeClient):
+    class Broken(RecipeClient):
         def contribute(self, *arguments: Any) -> bytes:
             raise RuntimeError("no battery")
 
     with monkeypatch.context() as patch:
-        patch.setitem(client_module._CLIENTS, "recipe", Broken)
+        patch.setattr(recipe, "PROTOCOL", replace(recipe.PROTOCOL, client=Broken))
         with pytest.raises(RunError, match="no battery"):
             run()
     out = tmp_path / "run1"

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 
 from fedseed.config import RunConfig
 from fedseed.errors import RunError
-from fedseed.federation import client_app as client_module
+from fedseed.protocols import recipe
+from fedseed.protocols.recipe import RecipeClient
 from fedseed.studies.plan import make_plan
 from tests.federation.running import Run, lasting
 
@@ -103,7 +105,7 @@ def test_message_bytes_are_those_of_the_serialised_message(
 def test_a_client_that_raises_is_named(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    class Broken(client_module.RecipeClient):
+    class Broken(RecipeClient):
         calls = 0
 
         def contribute(self, *arguments: Any) -> bytes:
@@ -112,7 +114,7 @@ def test_a_client_that_raises_is_named(
                 raise RuntimeError("no battery\nleft")
             return super().contribute(*arguments)
 
-    monkeypatch.setitem(client_module._CLIENTS, "recipe", Broken)
+    monkeypatch.setattr(recipe, "PROTOCOL", replace(recipe.PROTOCOL, client=Broken))
     record = run()
     first = {client["partition_id"]: client for client in record["rounds"][0]["clients"]}
     assert [first[pid]["status"] for pid in range(3)] == ["ok", "failed", "ok"]

@@ -1,0 +1,131 @@
+"""Public texts: unlabelled, known to the server and every client."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedseed.data.files import file_digest, read_table
+from fedseed.data.sources import bundled_file
+from fedseed.data.splits import Rows, fold
+from fedseed.data.tokens import Dataset, TokenTable, cached_tokens
+from fedseed.errors import DataError
+from fedseed.randomness import generator
+
+_SENTENCES, _REVIEWS = "sentences", "reviews:"
+_CORPUS = ("source", "rotten_tomatoes")
+
+
+@dataclass(frozen=True)
+class PublicTexts:
+    """Texts without labels, in an order that server and clients share."""
+
+    name: str
+    table: TokenTable
+    """Its labels are all 0: nobody knows them."""
+    rows: Rows
+
+    def labelled(self, targets: NDArray[np.float32]) -> TokenTable:
+        """The table with soft labels for its public rows.
+
+        Args:
+            targets: class probabilities in the order of :attr:`rows`, shape ``(rows, classes)``.
+        """
+        soft = np.zeros((len(self.table.labels), targets.shape[1]), dtype=np.float32)
+        soft[self.rows] = targets
+        return replace(self.table, soft=soft)
+
+
+def split_off(public: str, dataset: Dataset) -> tuple[Rows, Rows]:
+    """Training rows that stay with the clients, and those that are set aside as public.
+
+    Which ones are set aside depends on their number alone, not on the run's seed.
+
+    Raises:
+        DataError: no number, or one that leaves less than half of the training rows.
+    """
+    if not public.startswith(_REVIEWS):
+        return dataset.train, dataset.train[:0]
+    words = public.removeprefix(_REVIEWS)
+    most = len(dataset.train) // 2
+    if not words.isdecimal() or not 1 <= int(words) <= most:
+        raise DataError(f"--public {public}: write reviews:N with N from 1 to {most}")
+    mixed = generator(0, "public", int(words)).permutation(dataset.train)
+    return np.sort(mixed[int(words) :]), np.sort(mixed[: int(words)])
+
+
+def open_public(public: str, dataset: Dataset, tokenizer: Path, max_length: int) -> PublicTexts:
+    """Open public texts, and refuse those that the test split holds as well.
+
+    Args:
+        public: ``sentences`` (Rotten Tomatoes, installed with the package), ``reviews:N`` (training
+            texts set aside, whose labels are dropped) or a UTF-8 file of one text a line.
+        dataset: has the test split and the training texts.
+        tokenizer: a ``tokenizer.json`` file.
+        max_length: tokens kept of each text.
+
+    Raises:
+        DataError: there are no such texts, or some of them are test texts.
+    """
+    if public.startswith(_REVIEWS):
+        rows = split_off(public, dataset)[1]
+        table = replace(dataset.table, labels=np.zeros_like(dataset.table.labels))
+        found = PublicTexts(f"{len(rows):,} reviews set aside", table, rows)
+    else:
+        name, key, texts = _read(public)
+        tokens, offsets = cached_tokens(f"public/{key}", texts, tokenizer, max_length)
+        labels = np.zeros(len(offsets) - 1, dtype=np.int64)
+        found = PublicTexts(name, TokenTable(tokens, offsets, labels), np.arange(len(labels)))
+    _refuse_overlap(public, found, dataset)
+    return found
+
+
+def _read(public: str) -> tuple[str, str, Callable[[], list[str]]]:
+    """Name, a key that changes with the content, and a way to read the texts."""
+    if public == _SENTENCES:
+        path = bundled_file()
+
+        def sentences() -> list[str]:
+            return _distinct(read_table(path, "text", "label", keep=_CORPUS)[0])
+
+        return "Rotten Tomatoes sentences", f"{file_digest(path)}/{_CORPUS[1]}", sentences
+    path = Path(os.path.expanduser(public))
+    if not path.is_file():
+        raise DataError(
+            f"--public {public}: give sentences, reviews:N or a UTF-8 file of one text a line"
+        )
+
+    def lines() -> list[str]:
+        try:
+            return _distinct(path.read_text(encoding="utf-8").splitlines())
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"--public {public} is not readable UTF-8 text: {error}") from error
+
+    if not any(fold(line) for line in lines()):
+        raise DataError(f"--public {public} is empty: give one text a line")
+    return path.name, file_digest(path), lines
+
+
+def _distinct(texts: list[str]) -> list[str]:
+    """Texts that are not empty, each once, in order."""
+    return list(dict.fromkeys(text for text in texts if fold(text)))
+
+
+def _refuse_overlap(public: str, found: PublicTexts, dataset: Dataset) -> None:
+    """Compare what a model would see of the texts: their kept tokens."""
+    tested = {_digest(dataset.table, row) for row in dataset.test}
+    shared = sum(_digest(found.table, row) in tested for row in found.rows)
+    if shared:
+        raise DataError(
+            f"--public {public}: {shared} of its texts are test texts: a model that learnt from "
+            "them cannot be tested on them; take them out"
+        )
+
+
+def _digest(table: TokenTable, row: int) -> bytes:
+    part = table.tokens[table.offsets[row] : table.offsets[row + 1]]
+    return hashlib.blake2b(part.astype("<u4").tobytes(), digest_size=16).digest()
