@@ -74,6 +74,10 @@ class RunConfig(Options):
     drop_rate: float = Field(
         0.0, ge=0, le=1, description="Probability that a client's reply is lost, each round."
     )
+    poisoned_clients: int = Field(
+        0, ge=0, description="Clients, from partition 0 on, whose labels are turned (class c "
+        "becomes c + 1): poisoned data, for tests of robustness."
+    )  # fmt: skip
     min_clients: int = Field(
         1, ge=1, description="Fewest believable replies a round may have before the run ends."
     )

@@ -43,7 +43,8 @@ class PublicTexts:
 def split_off(public: str, dataset: Dataset) -> tuple[Rows, Rows]:
     """Training rows that stay with the clients, and those that are set aside as public.
 
-    Which ones are set aside depends on their number alone, not on the run's seed.
+    Which ones are set aside depends on their number alone, not on the run's seed. Texts that begin
+    like a test text, so that a model would see the same tokens, are not among them.
 
     Raises:
         DataError: no number, or one that leaves less than half of the training rows.
@@ -54,8 +55,11 @@ def split_off(public: str, dataset: Dataset) -> tuple[Rows, Rows]:
     most = len(dataset.train) // 2
     if not words.isdecimal() or not 1 <= int(words) <= most:
         raise DataError(f"--public {public}: write reviews:N with N from 1 to {most}")
-    mixed = generator(0, "public", int(words)).permutation(dataset.train)
-    return np.sort(mixed[int(words) :]), np.sort(mixed[: int(words)])
+    tested = _tested(dataset)
+    fit = np.array([_digest(dataset.table, row) not in tested for row in dataset.train])
+    mixed = generator(0, "public", int(words)).permutation(dataset.train[fit])
+    chosen = np.sort(mixed[: int(words)])
+    return np.setdiff1d(dataset.train, chosen), chosen
 
 
 def open_public(public: str, dataset: Dataset, tokenizer: Path, max_length: int) -> PublicTexts:
@@ -117,13 +121,17 @@ def _distinct(texts: list[str]) -> list[str]:
 
 def _refuse_overlap(public: str, found: PublicTexts, dataset: Dataset) -> None:
     """Compare what a model would see of the texts: their kept tokens."""
-    tested = {_digest(dataset.table, row) for row in dataset.test}
+    tested = _tested(dataset)
     shared = sum(_digest(found.table, row) in tested for row in found.rows)
     if shared:
         raise DataError(
             f"--public {public}: {shared} of its texts are test texts: a model that learnt from "
             "them cannot be tested on them; take them out"
         )
+
+
+def _tested(dataset: Dataset) -> set[bytes]:
+    return {_digest(dataset.table, row) for row in dataset.test}
 
 
 def _digest(table: TokenTable, row: int) -> bytes:

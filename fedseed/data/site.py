@@ -1,7 +1,7 @@
 """Site: the data of a run, split into the clients' shards. Each process opens its own."""
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from fedseed.data.public import PublicTexts, open_public, split_off
 from fedseed.data.shard import Shard, make_shard
 from fedseed.data.sources import open_source
 from fedseed.data.splits import Rows
-from fedseed.data.tokens import Dataset, Progress, load_dataset
+from fedseed.data.tokens import Dataset, Progress, TokenTable, load_dataset
 from fedseed.errors import ConfigError
 from fedseed.models.published import tokenizer_file
 from fedseed.models.registry import max_tokens
@@ -44,7 +44,15 @@ class Site:
             )
         rng = generator(self.config.run_seed, "validation", 0, partition_id)
         share = self.config.validation_share
-        return make_shard(self.dataset.table, self.parts[partition_id], share, rng)
+        poisoned = partition_id < self.config.poisoned_clients
+        table = self._turned if poisoned else self.dataset.table
+        return make_shard(table, self.parts[partition_id], share, rng)
+
+    @functools.cached_property
+    def _turned(self) -> TokenTable:
+        """The same texts with every label moved on by one class."""
+        table = self.dataset.table
+        return replace(table, labels=(table.labels + 1) % self.dataset.labels)
 
     def test_rows(self, partition_id: int | None = None) -> Rows:
         """Test rows for newcomers and studies (None), or for a participating client.

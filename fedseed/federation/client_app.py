@@ -94,11 +94,11 @@ def client_app(config: RunConfig | None = None, trainer: Trainer | None = None) 
     def evaluate(message: Message, context: Context) -> Message:
         own, pid = configured(context)
         site = open_site(own)
-        table = site.dataset.table
+        table, shard = site.dataset.table, site.shard(pid)
         rng = generator(own.run_seed, "evaluate", 0, pid)
         client = client_of(own)
         model, length = client.grow(
-            payload_of(message), table, site.shard(pid).whole(), ContextMemory(context), rng
+            payload_of(message), shard.table, shard.whole(), ContextMemory(context), rng
         )
         rows = site.test_rows(pid)
         counts = count_correct(

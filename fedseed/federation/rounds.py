@@ -47,6 +47,8 @@ class RoundResult:
     clients: list[dict[str, Any]]
     bytes: Mapping[str, Mapping[str, int]]
     seconds: float
+    asked: float = 0.0
+    """Seconds of these that were spent waiting for the clients."""
 
     def to_record(self) -> dict[str, Any]:
         """Return the round object of record.json."""
@@ -237,12 +239,13 @@ def run_rounds(
         payloads = server.configure(number, cohort)
         requests = {(str(number), pid): payload for pid, payload in payloads.items()}
         exchanges = wire.ask(TRAIN, requests, _lost(config, number, cohort))
+        asked = time.monotonic() - started
         contributions = {e.partition_id: e.up for e in exchanges if e.status == "ok"}
         reports = server.aggregate(number, contributions)
         clients = [_client(e, reports.get(e.partition_id)) for e in exchanges]
         wire.transcript.shrink()
         seconds = time.monotonic() - started
-        result = RoundResult(number, clients, byte_sums(exchanges), seconds)
+        result = RoundResult(number, clients, byte_sums(exchanges), seconds, asked)
         results.append(result)
         wire.observer.round_done(result)
         after(result)

@@ -61,12 +61,15 @@ class Plan:
         return find_protocol(self.config.protocol).server(setup)
 
 
-def make_plan(config: RunConfig, progress: Progress | None = None) -> Plan:
+def make_plan(
+    config: RunConfig, progress: Progress | None = None, given: Recipe | None = None
+) -> Plan:
     """Resolve a configuration, and refuse what cannot work before anything is written.
 
     Args:
         config: the options.
         progress: called with texts done and texts in all while tokenising.
+        given: the given recipe; the one that the options name when None.
 
     Raises:
         InputError: data, model, seed or recipe cannot be used, or do not fit together.
@@ -75,7 +78,7 @@ def make_plan(config: RunConfig, progress: Progress | None = None) -> Plan:
     if config.protocol == "recipe":
         import scipy.stats  # noqa: F401  # slow to import: now, while the workers start
     compute_of(config)  # refuse a device that is not here
-    given = config.given_recipe()
+    given = config.given_recipe() if given is None else given
     stored = read_seed(Path(config.seed_file)) if config.seed_file else None
     if stored and stored.labels == CAUSAL:
         raise SeedError("the seed is of a language model: give one of a classifier")

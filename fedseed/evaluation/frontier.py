@@ -1,0 +1,101 @@
+"""What to send: the Pareto front of accuracy and bytes, budgets, targets, and link speeds.
+
+Readings of one comparison in the three ways of EdgeFlowerTune (arXiv 2605.08636): quality under a
+budget, cost to a target, robustness. A point is a row after some round: its mean accuracy, the
+payload bytes of one client up to then (down and up), and the seconds of one client.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fedseed.evaluation.costs import transfer_seconds
+
+BUDGETS = {
+    "1 KB": 10**3, "10 KB": 10**4, "100 KB": 10**5, "1 MB": 10**6, "10 MB": 10**7,
+    "100 MB": 10**8,
+}  # fmt: skip
+"""Bytes of one client, down and up together."""
+TARGETS = (0.75, 0.80, 0.82)
+
+
+@dataclass(frozen=True)
+class Point:
+    """A row after some of its rounds."""
+
+    row: str
+    round: int
+    accuracy: float
+    payload_bytes: float
+    """Of one client, down and up, all rounds so far."""
+    seconds: float
+    """Of one client: training in all rounds so far, and making a model of the result."""
+    steps: float
+    """Training steps of one client so far."""
+
+    def time(self, bits_per_second: float) -> float:
+        """Seconds until a client has this model over such a link; no latency."""
+        return self.seconds + transfer_seconds(round(self.payload_bytes), bits_per_second)
+
+
+def points(cells: Sequence[Mapping[str, Any]]) -> list[Point]:
+    """The points of a comparison's cells, which are of one partition and condition."""
+    found = []
+    for cell in cells:
+        size = seconds = steps = 0.0
+        for one in cell["rounds"]:
+            size += sum(one["client_payload_bytes"].values())
+            seconds += one["client_seconds"]
+            steps += one["steps"]
+            if one["accuracy"] is not None:
+                found.append(
+                    Point(
+                        cell["protocol"], one["round"], one["accuracy"]["value"], size,
+                        seconds + cell["making_seconds"], steps,
+                    )
+                )  # fmt: skip
+    return found
+
+
+def pareto(found: Sequence[Point]) -> set[str]:
+    """Rows whose last point nobody beats: no other row is as accurate with fewer bytes."""
+    last = {point.row: point for point in sorted(found, key=lambda point: point.round)}
+    return {
+        name
+        for name, own in last.items()
+        if not any(
+            other.accuracy >= own.accuracy and other.payload_bytes < own.payload_bytes
+            for other in last.values()
+        )
+    }
+
+
+def within_budget(found: Sequence[Point], most: float) -> Point | None:
+    """The most accurate point of at most so many bytes; None when nothing is so small."""
+    affordable = [point for point in found if point.payload_bytes <= most]
+    return max(affordable, key=lambda point: point.accuracy, default=None)
+
+
+def cheapest(found: Sequence[Point], row: str, target: float) -> Point | None:
+    """A row's point of the fewest bytes that reaches a target; None when none does."""
+    reached = [point for point in found if point.row == row and point.accuracy >= target]
+    return min(reached, key=lambda point: point.payload_bytes, default=None)
+
+
+def quickest(
+    found: Sequence[Point], row: str, target: float, bits_per_second: float
+) -> Point | None:
+    """A row's point that reaches a target soonest over a link; None when none does."""
+    reached = [point for point in found if point.row == row and point.accuracy >= target]
+    return min(reached, key=lambda point: point.time(bits_per_second), default=None)
+
+
+def break_even_speed(first: Point, second: Point) -> float | None:
+    """Link speed below which the first point, of fewer bytes, is there sooner than the second.
+
+    Returns:
+        Bits a second; None when the first is sooner on every link, as it needs fewer seconds too.
+    """
+    saved = second.payload_bytes - first.payload_bytes
+    extra = first.seconds - second.seconds
+    return None if extra <= 0 else 8 * saved / extra

@@ -1,0 +1,288 @@
+"""The cells of the comparison: one row, on one partition, under one condition, once."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from pydantic import Field, field_validator
+from torch import nn
+
+from fedseed.config import RunConfig
+from fedseed.data.site import Site, open_site
+from fedseed.data.splits import Rows
+from fedseed.evaluation.metrics import ClassCounts, count_correct
+from fedseed.federation.client_app import decode_counts
+from fedseed.federation.engines import Grid, run_local
+from fedseed.federation.rounds import RoundResult, Wire, discover, run_rounds
+from fedseed.growing import grow
+from fedseed.randomness import generator
+from fedseed.recipe import Recipe
+from fedseed.results.display import Quiet
+from fedseed.studies.comparison_rows import CONDITIONS, ROWS, Row
+from fedseed.studies.measuring import floor_cell
+from fedseed.studies.plan import Plan, make_plan
+from fedseed.studies.study import StudyOptions
+from fedseed.training import FitJob, Trainer
+from fedseed.transcript import EVALUATE, TRAIN, Transcript, byte_sums, ledger
+
+CENTRAL_EPOCHS = 2
+
+
+class ComparisonOptions(StudyOptions):
+    """Options of the comparison."""
+
+    small: ClassVar[Mapping[str, Any]] = {
+        "repeats": 1, "clients": 3, "test_examples": 200, "most_steps": 3, "rounds": 2,
+        "partitions": "iid,dirichlet-0.1",
+    }  # fmt: skip
+
+    repeats: int = Field(
+        3, ge=1, le=1000, description="Repeats of every cell, each with its own shards, key and "
+        "order of examples; the shards are the same for all protocols."
+    )  # fmt: skip
+    protocols: str = Field(
+        "all", description=f"Rows to compare, with commas: {', '.join(ROWS)}; or all, which runs "
+        "only the main ones on skewed partitions."
+    )  # fmt: skip
+    partitions: str = Field(
+        "iid,dirichlet-0.5,dirichlet-0.1", description="Partitions, with commas: iid, "
+        "dirichlet-ALPHA, shards or quantity-ALPHA."
+    )  # fmt: skip
+    conditions: str = Field(
+        "dropout,poison", description="Robustness is measured under: dropout (30 % of the replies "
+        "lost), poison (one client with turned labels), both, or none."
+    )  # fmt: skip
+    clients: int = Field(10, ge=1, le=10_000, description="Clients; one newcomer stands beside.")
+    rounds: int = Field(2, ge=1, le=1000, description="Rounds of the protocols that have several.")
+    steps: int = Field(
+        62, ge=1, le=1_000_000, description="Steps of a client in a round of federated averaging."
+    )
+    most_steps: int | None = Field(None, ge=1, description="Cut all trainings to so many steps.")
+
+    @field_validator("protocols")
+    @classmethod
+    def _known_rows(cls, value: str) -> str:
+        _known("--protocols", [] if value == "all" else value.split(","), ROWS)
+        return value
+
+    @field_validator("conditions")
+    @classmethod
+    def _known_conditions(cls, value: str) -> str:
+        _known("--conditions", [] if value == "none" else value.split(","), CONDITIONS)
+        return value
+
+    @field_validator("partitions")
+    @classmethod
+    def _known_partitions(cls, value: str) -> str:
+        for name in value.split(","):
+            partition_options(name)
+        return value
+
+    def cut(self, steps: int) -> int:
+        """So many steps, or fewer under ``--most-steps``."""
+        return min(steps, self.most_steps or steps)
+
+
+def _known(flag: str, names: Sequence[str], known: Mapping[str, Any]) -> None:
+    for name in names:
+        if name not in known:
+            raise ValueError(f"{flag}: unknown '{name}': choose from {', '.join(known)}")
+
+
+def partition_options(name: str) -> dict[str, Any]:
+    """Options of a federated run for a partition such as ``iid`` or ``dirichlet-0.1``."""
+    scheme, _, alpha = name.partition("-")
+    try:
+        if scheme in ("iid", "shards") and not alpha:
+            return {"partition": scheme}
+        if scheme in ("dirichlet", "quantity") and 0 < float(alpha) <= 1e6:
+            return {"partition": scheme, "alpha": float(alpha)}
+    except ValueError:
+        pass
+    raise ValueError(
+        f"--partitions: unknown '{name}': write iid, shards, dirichlet-ALPHA or quantity-ALPHA"
+    )
+
+
+def run_config(
+    config: ComparisonOptions, row: Row, partition: str, condition: str, repeat: int
+) -> tuple[RunConfig, Recipe]:
+    """The federated run of a cell, and its recipe."""
+    federated = row.protocol not in ("local", "central")
+    steps = config.cut(row.steps or config.steps)
+    options: dict[str, Any] = {
+        "clients": config.clients, "newcomers": 1, "rounds": row.rounds or config.rounds,
+        "steps": steps, "workers": "1", "model": config.model, "data": config.data,
+        "text_column": config.text_column, "label_column": config.label_column,
+        "max_length": config.length, "test_examples": config.test_examples,
+        "run_seed": config.run_seed + repeat, "precision": config.precision,
+        "device": "cpu", "protocol": row.protocol if federated else "recipe",
+    }  # fmt: skip
+    options |= {**partition_options(partition), **row.options, "steps": steps}
+    if condition:
+        options.update(CONDITIONS[condition][1])
+    if "distil_steps" in options:
+        options["distil_steps"] = config.cut(options["distil_steps"])
+    recipe = row.recipe.replace(
+        steps=config.cut(row.recipe.steps), max_length=min(config.length, row.recipe.max_length)
+    )
+    return RunConfig.parse(options), recipe
+
+
+def measure(config_json: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Measure one cell."""
+    config = ComparisonOptions.model_validate_json(config_json)
+    if arguments["what"] == "floors":
+        return floor_cell(config)
+    row = ROWS[arguments["row"]]
+    run, recipe = run_config(
+        config, row, arguments["partition"], arguments["condition"], arguments["repeat"]
+    )
+    plan = make_plan(run, given=recipe)
+    if row.protocol == "local":
+        return _local(plan, recipe.replace(steps=config.cut(row.steps or config.steps)))
+    if row.protocol == "central":
+        return _central(plan, recipe, config)
+    return _Federated(plan).run()
+
+
+def tested(plan: Plan, model: nn.Module, rows: Rows) -> ClassCounts:
+    """A model's test run."""
+    table = plan.site.dataset.table
+    found = Trainer(plan.compute).predict(model, table, rows, plan.max_length)
+    return count_correct(found, table.labels[rows])
+
+
+def _train(plan: Plan, rows: Rows, recipe: Recipe, rng: np.random.Generator) -> nn.Module:
+    model = grow(plan.encoded_seed)
+    table = plan.site.dataset.table
+    Trainer(plan.compute).fit(FitJob(model, table, rows, recipe, rng))
+    return model
+
+
+def _local(plan: Plan, recipe: Recipe) -> dict[str, Any]:
+    """Every client trains alone; its model is what it would have without any protocol."""
+    clock, site, seed = time.monotonic(), plan.site, plan.config.run_seed
+    models = [
+        _train(plan, site.shard(pid).whole(), recipe, generator(seed, "evaluate", 0, pid))
+        for pid in range(plan.config.clients + 1)
+    ]
+    seconds = (time.monotonic() - clock) / len(models)
+    participants = [tested(plan, model, site.test_rows(0)) for model in models[:-1]]
+    newcomer = tested(plan, models[-1], site.test_rows())
+    return {
+        "participants": [_counts(one) for one in participants], "newcomers": [_counts(newcomer)],
+        "rounds": [], "client_steps": recipe.steps, "client_seconds": seconds,
+    }  # fmt: skip
+
+
+def _central(plan: Plan, recipe: Recipe, config: ComparisonOptions) -> dict[str, Any]:
+    """All participants' texts together, as if they could be."""
+    clock = time.monotonic()
+    rows = np.sort(np.concatenate(plan.site.parts[: plan.config.clients]))
+    steps = config.cut(-(-CENTRAL_EPOCHS * len(rows) // recipe.batch_size))
+    rng = generator(plan.config.run_seed, "central")
+    model = _train(plan, rows, recipe.replace(steps=steps), rng)
+    seconds = time.monotonic() - clock
+    found = _counts(tested(plan, model, plan.site.test_rows()))
+    return {
+        "final": found, "participants": [], "newcomers": [found], "rounds": [],
+        "client_steps": steps, "client_seconds": seconds,
+    }  # fmt: skip
+
+
+class _Federated:
+    """A federated run in this process, tested after every round."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.transcript = Transcript()
+        self.tests: list[dict[str, Any] | None] = []
+        self.results: list[RoundResult] = []
+        self.newcomers: list[ClassCounts] = []
+        self.participants: list[ClassCounts] = []
+        self.making = 0.0
+        """Seconds that a newcomer needs to make its model of the result."""
+
+    def run(self) -> dict[str, Any]:
+        """Run it, and say what came out."""
+        run_local(self.plan.config, self._serve, None)
+        config = self.plan.config
+        rounds = []
+        for result, test in zip(self.results, self.tests, strict=True):
+            sent = list(self.transcript.of(TRAIN, str(result.round)).values())
+            rounds.append({
+                "round": result.round, "test": test, **byte_sums(sent),
+                "client_payload_bytes": {
+                    way: max(e.payload_bytes[way] for e in sent) for way in ("down", "up")
+                },
+                "steps": sum(map(steps_of, result.clients)) / config.cohort_size,
+                "client_seconds": result.asked / config.cohort_size,
+                "usable_replies": sum(c["status"] == "ok" for c in result.clients),
+            })  # fmt: skip
+        book = ledger(self.transcript, self.plan.fp32_model_bytes())
+        return {
+            "final": self.tests[-1],
+            "newcomers": [_counts(one) for one in self.newcomers],
+            "participants": [_counts(one) for one in self.participants],
+            "rounds": rounds, "making_seconds": self.making,
+            "client_steps": sum(r["steps"] for r in rounds),
+            "client_seconds": sum(r["client_seconds"] for r in rounds),
+            "payload_bytes": book["payload_bytes"], "message_bytes": book["message_bytes"],
+        }  # fmt: skip
+
+    def _serve(self, grid: Grid, _run_config: object = None) -> None:
+        config = self.plan.config
+        nodes = discover(grid, config.clients + config.newcomers)
+        server = self.plan.server()
+        wire = Wire(grid, nodes, self.transcript, Quiet(), server.glance)
+
+        def after(result: RoundResult) -> None:
+            self.results.append(result)
+            clock = time.monotonic()
+            model = server.model()
+            self.making = time.monotonic() - clock
+            rows = self.plan.site.test_rows()
+            found = None if model is None else _counts(tested(self.plan, model, rows))
+            self.tests.append(found)
+
+        run_rounds(wire, server, config, after)
+        if server.model() is not None:
+            return
+        # Without a model of the server's own, everybody makes one of what was aggregated.
+        product = server.products()["aggregated"]
+        everybody = range(config.clients + config.newcomers)
+        clock = time.monotonic()
+        exchanges = wire.ask(
+            EVALUATE, {("aggregated", pid): product for pid in everybody}, frozenset()
+        )
+        self.making = (time.monotonic() - clock) / len(everybody)
+        site = self.plan.site
+        for exchange in exchanges:
+            counts = decode_counts(exchange.up, expected(site, exchange.partition_id))
+            newcomer = exchange.partition_id >= config.clients
+            (self.newcomers if newcomer else self.participants).append(counts)
+
+
+def expected(site: Site, partition_id: int) -> list[int]:
+    """Test examples of each class that a client is tested on."""
+    labels = site.dataset.table.labels[site.test_rows(partition_id)]
+    return [int(count) for count in np.bincount(labels, minlength=site.dataset.labels)]
+
+
+def steps_of(client: Mapping[str, Any]) -> int:
+    """Training steps that a client reported for a round."""
+    metrics = client["metrics"]
+    if "recipes" in metrics:
+        return sum(int(trial["steps"]) for trial in metrics["recipes"])
+    return int(metrics.get("steps", 0))
+
+
+def _counts(found: ClassCounts) -> dict[str, list[int]]:
+    return {"correct": list(found.correct), "examples": list(found.examples)}
+
+
+def site_of(config: ComparisonOptions, repeat: int, partition: str) -> Site:
+    """The shards of a repeat, for the record."""
+    return open_site(run_config(config, ROWS["local"], partition, "", repeat)[0])

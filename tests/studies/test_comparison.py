@@ -1,0 +1,179 @@
+"""The comparison: rows on the same shards, what is counted, readings, bad input."""
+
+from typing import Any
+
+import pytest
+
+from fedseed.config import RunConfig
+from fedseed.errors import ConfigError, DataError
+from fedseed.evaluation.frontier import (
+    Point,
+    break_even_speed,
+    cheapest,
+    pareto,
+    quickest,
+    within_budget,
+)
+from fedseed.protocols import OPTIONS, PROTOCOLS
+from fedseed.results.comparison_readings import verdicts
+from fedseed.studies.comparison import Comparison
+from fedseed.studies.comparison_cells import ComparisonOptions, partition_options, run_config
+from fedseed.studies.comparison_rows import BOUNDS, CONDITIONS, ROWS
+from fedseed.studies.plan import make_plan
+from tests.studies.conftest import Run, lasting
+
+SMALL: dict[str, Any] = {
+    "clients": 3, "most_steps": 4, "repeats": 2, "original_steps": None, "partitions": "iid",
+    "protocols": "local,central,recipe,weights,weights-int8", "conditions": "poison",
+}  # fmt: skip
+
+
+def test_cells_bytes_and_determinism(run: Run) -> None:
+    record = run(Comparison, **SMALL)
+    cells = {(c["protocol"], c["condition"]): c for c in record["results"]["cells"]}
+    assert set(cells) == {
+        ("local", None), ("central", None), ("recipe", None), ("weights", None),
+        ("weights-int8", None), ("weights", "poison"),
+    }  # fmt: skip
+    for cell in cells.values():
+        for name in ("accuracy", "newcomers", "worst_client"):
+            found = cell[name]
+            assert found["n"] == 20
+            assert found["majority_baseline"] == 0.5
+            assert len(found["repeats"]) == 2
+        assert cell["worst_client"]["value"] <= cell["accuracy"]["value"] + 1e-9
+    heavy, light = cells["weights", None], cells["weights-int8", None]
+    size = record["results"]["fp32_model_bytes"]
+    assert heavy["payload_bytes"]["up"] == 2 * 3 * (size + 12)
+    assert light["payload_bytes"]["up"] < heavy["payload_bytes"]["up"] / 4
+    assert cells["local", None]["payload_bytes"] == cells["central", None]["payload_bytes"]
+    assert cells["local", None]["payload_bytes"]["up"] == 0
+    assert [r["usable_replies"] for r in heavy["rounds"]] == [3, 3]
+    assert heavy["client_steps"] == 8
+    assert cells["recipe", None]["client_steps"] == 8
+    again = run(Comparison, "again", workers=2, **SMALL)
+    fleeting = {"client_seconds", "making_seconds"}
+
+    def kept(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {k: kept(v) for k, v in lasting(value).items() if k not in fleeting}
+        return [kept(v) for v in value] if isinstance(value, list) else value
+
+    assert kept(record) == kept(again)
+
+
+def test_a_cell_is_what_the_federated_run_is(run: Run, options: dict[str, Any]) -> None:
+    """The same bytes and the same model as run_fed.py with these options."""
+    import torch
+
+    from fedseed.studies.comparison_cells import measure
+
+    config = ComparisonOptions.parse(
+        options | {"clients": 3, "most_steps": 4, "original_steps": None}
+    )
+    arguments = {
+        "what": "row", "row": "weights", "partition": "iid", "condition": "", "repeat": 0,
+    }  # fmt: skip
+    torch.set_num_threads(1)
+    cell = measure(config.model_dump_json(), arguments)
+    own, recipe = run_config(config, ROWS["weights"], "iid", "", 0)
+    plan = make_plan(own, given=recipe)
+    from tests.contracts.protocol_contract import World
+
+    world, server = World(plan), plan.server()
+    for number in (1, 2):
+        payloads = server.configure(number, [0, 1, 2])
+        found = {}
+        for pid in (0, 1, 2):
+            client = world.contribution(pid, number, payloads[pid])
+            found[pid] = client
+        sent = cell["rounds"][number - 1]["payload_bytes"]
+        assert sent["up"] == sum(map(len, found.values()))
+        assert sent["down"] == sum(map(len, payloads.values()))
+        server.aggregate(number, found)
+
+
+def test_every_row_can_be_planned(options: dict[str, Any]) -> None:
+    config = ComparisonOptions.parse(options | {"original_steps": None})
+    assert {row.protocol for row in ROWS.values()} == {*PROTOCOLS, *BOUNDS}
+    for name, row in ROWS.items():
+        if "public" in row.options:  # needs the bundled data
+            continue
+        own, recipe = run_config(config, row, "dirichlet-0.5", "", 1)
+        assert isinstance(own, RunConfig)
+        assert recipe.max_length == 16
+        assert set(row.options) <= set(RunConfig.model_fields), name
+    for _, changes in CONDITIONS.values():
+        assert set(changes) <= set(RunConfig.model_fields)
+    assert set(OPTIONS) == set(PROTOCOLS)
+
+
+def point(row: str, accuracy: float, size: float, seconds: float = 1.0, number: int = 1) -> Point:
+    return Point(row, number, accuracy, size, seconds, 10.0)
+
+
+def test_readings() -> None:
+    found = [
+        point("light", 0.70, 100, 30), point("heavy", 0.75, 1e6, 5),
+        point("heavy", 0.83, 2e6, 10, 2), point("middle", 0.69, 1e4, 3),
+        point("better", 0.80, 1e5, 20),
+    ]  # fmt: skip
+    assert pareto(found) == {"light", "better", "heavy"}
+    best = within_budget(found, 1e5)
+    assert best is not None
+    assert best.row == "better"
+    assert within_budget(found, 10) is None
+    soon = cheapest(found, "heavy", 0.75)
+    assert soon is not None
+    assert soon.round == 1
+    assert cheapest(found, "light", 0.75) is None
+    quick = quickest(found, "better", 0.75, 8e5)
+    assert quick is not None
+    assert quick.time(8e5) == pytest.approx(21)
+    below = break_even_speed(found[4], found[2])
+    assert below is not None
+    assert found[4].time(below) == pytest.approx(found[2].time(below))
+    assert break_even_speed(found[3], found[2]) is None
+
+
+def cell(row: str, accuracy: float, size: float, seconds: float) -> dict[str, Any]:
+    return {
+        "protocol": row, "making_seconds": 0.0,
+        "rounds": [{
+            "round": 1, "client_payload_bytes": {"down": size, "up": 0}, "steps": 1,
+            "client_seconds": seconds, "accuracy": {"value": accuracy},
+        }],
+    }  # fmt: skip
+
+
+def test_verdicts_name_the_speed() -> None:
+    words = verdicts([cell("weights", 0.83, 2e7, 10), cell("labels", 0.80, 1e3, 20)])
+    assert "To 80 %, labels is quicker than fp32 weights on links below 16.0 Mbit/s." in words
+    assert "82 %" not in words
+    words = verdicts([cell("weights", 0.83, 2e7, 10), cell("labels", 0.60, 1e3, 20)])
+    assert words.startswith("No row")
+
+
+def test_partitions() -> None:
+    assert partition_options("iid") == {"partition": "iid"}
+    assert partition_options("dirichlet-0.1") == {"partition": "dirichlet", "alpha": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"protocols": "weights,pigeons"}, "unknown 'pigeons': choose from local, central"),
+        ({"partitions": "dirichlet"}, "unknown 'dirichlet'"),
+        ({"partitions": "iid-3"}, "unknown 'iid-3'"),
+        ({"conditions": "rain"}, "unknown 'rain': choose from dropout, poison"),
+        ({"clients": 0}, "clients = 0"),
+    ],
+)
+def test_bad_input(run: Run, changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        run(Comparison, **(SMALL | changes))
+
+
+def test_public_texts_that_do_not_fit_the_data(run: Run) -> None:
+    with pytest.raises(DataError, match="from 1 to 120"):
+        run(Comparison, **(SMALL | {"protocols": "labels-reviews"}))
