@@ -2,7 +2,7 @@
 
 Readings of one comparison in the three ways of EdgeFlowerTune (arXiv 2605.08636): quality under a
 budget, cost to a target, robustness. A point is a row after some round: its mean accuracy, the
-payload bytes of one client up to then (down and up), and the seconds of one client.
+payload bytes of one client until it has that model, and its seconds.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ class Point:
     round: int
     accuracy: float
     payload_bytes: float
-    """Of one client, down and up, all rounds so far."""
+    """Of one client: down and up in all rounds so far, and the result at the end."""
     seconds: float
     """Of one client: training in all rounds so far, and making a model of the result."""
     steps: float
@@ -50,7 +50,8 @@ def points(cells: Sequence[Mapping[str, Any]]) -> list[Point]:
             if one["accuracy"] is not None:
                 found.append(
                     Point(
-                        cell["protocol"], one["round"], one["accuracy"]["value"], size,
+                        cell["protocol"], one["round"], one["accuracy"]["value"],
+                        size + one["result_bytes"],
                         seconds + cell["making_seconds"], steps,
                     )
                 )  # fmt: skip

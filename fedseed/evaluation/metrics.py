@@ -105,6 +105,32 @@ def accuracy(models: Sequence[ClassCounts], one_class: bool = False) -> Accuracy
     )  # fmt: skip
 
 
+def reweighted(model: ClassCounts, shares: Sequence[float]) -> Accuracy:
+    """A model's accuracy on texts of another class mix than the test split's.
+
+    The mean of its shares of correct predictions by class, weighted by ``shares``; the interval is
+    that of a stratified sample (Wilson's by class, their half widths combined in quadrature).
+
+    Args:
+        model: a test run with examples of every class that has a share.
+        shares: share of each class, summing to 1, for example those of a client's own texts.
+    """
+    value = low = high = 0.0
+    for correct, examples, share in zip(model.correct, model.examples, shares, strict=True):
+        if share:
+            own, (below, above) = correct / examples, wilson(correct, examples)
+            value += share * own
+            low += (share * (own - below)) ** 2
+            high += (share * (above - own)) ** 2
+    interval = max(0.0, value - low**0.5), min(1.0, value + high**0.5)
+    balanced = float(
+        np.mean([c / e for c, e in zip(model.correct, model.examples, strict=True) if e])
+    )
+    return Accuracy(
+        value, interval, sum(model.examples), balanced, max(shares), tuple(model.examples)
+    )
+
+
 def wilson(successes: int, n: int) -> tuple[float, float]:
     """Wilson's 95 % interval of a share (Wilson 1927)."""
     from scipy.stats import binomtest  # here, because clients that only count need not wait for it

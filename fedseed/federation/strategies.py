@@ -8,7 +8,7 @@ import numpy as np
 from flwr.app import Array, ArrayRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp import strategy as flower
 
-from fedseed.errors import RunError, WireError
+from fedseed.errors import WireError
 from fedseed.protocols.averaging import Aggregator, Mean
 from fedseed.protocols.codecs import Vector
 
@@ -18,7 +18,7 @@ _MAKE: dict[str, Callable[[], Any]] = {
     "fedmedian": flower.FedMedian,
     "fedtrimmedavg": lambda: flower.FedTrimmedAvg(beta=0.2),
     "krum": lambda: flower.Krum(num_malicious_nodes=1),
-    "multikrum": lambda: flower.MultiKrum(num_malicious_nodes=1, num_nodes_to_select=5),
+    "multikrum": lambda: flower.MultiKrum(num_malicious_nodes=1, num_nodes_to_select=1),
 }
 
 
@@ -42,23 +42,13 @@ class FlowerAggregator(Aggregator):
         self._taken.append((vector, examples))
 
     def finish(self, current: Vector, round_number: int) -> Vector:
-        """See :class:`Aggregator`.
-
-        Raises:
-            RunError: the strategy cannot do with so few clients.
-        """
+        """See :class:`Aggregator`."""
         self._strategy.current_arrays = {_NAME: current}
         replies = [_reply(vector, examples) for vector, examples in self._taken]
         self._taken = []
-        try:
-            arrays, _ = self._strategy.aggregate_train(round_number, replies)
-        except (ValueError, IndexError, ZeroDivisionError) as error:
-            raise RunError(
-                f"strategy {self._name} cannot aggregate {len(replies)} replies ({error}): "
-                "ask for more clients"
-            ) from error
-        if arrays is None:
-            return current
+        if self._name == "multikrum":  # all but the most distant, and one more
+            self._strategy.num_nodes_to_select = max(1, len(replies) - 2)
+        arrays, _ = self._strategy.aggregate_train(round_number, replies)
         return np.asarray(arrays[_NAME].numpy(), dtype=np.float32)
 
     def save(self) -> bytes:

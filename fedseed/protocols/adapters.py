@@ -14,149 +14,28 @@ torch's parametrisations serve every module; the ``peft`` package wants ``nn.Lin
 lean BERT does not use. ``docs/protocols/adapters.md`` has the byte layout and what was measured.
 """
 
-import struct
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from fedseed.data.shard import Shard
-from fedseed.errors import WireError
 from fedseed.growing import grow
-from fedseed.models.architecture import Shapes, State
-from fedseed.models.registry import to_state
+from fedseed.protocols.adapter_layout import (
+    ALPHA,
+    COLUMNS,
+    HEAD_BYTES,
+    ROWS,
+    Layout,
+    read_download,
+)
 from fedseed.protocols.base import Memory, Protocol, Setup
-from fedseed.protocols.codecs import Vector, believable
+from fedseed.protocols.codecs import Vector
 from fedseed.protocols.shared_model import SharedModelClient, SharedModelServer
 from fedseed.recipe import Recipe
-from fedseed.seeds.base import digest
-from fedseed.seeds.counter import normal
 from fedseed.training import FitJob, FitResult
-from fedseed.training.generic import _WORD_EMBEDDINGS
-
-KINDS = ("ffa", "lora")
-"""Adapter kinds, in the order of their numbers on the wire."""
-ALPHA = 8.0
-"""The product of the factors is scaled by this over the rank."""
-LARGEST_RANK = 256
-_HEAD = "<HB"
-_HEAD_BYTES = struct.calcsize(_HEAD)
-_HEADS = ("classifier", "pre_classifier", "score")
-"""First part of the names of a classification head, in the lean BERT and Hugging Face's models."""
-_NOT_ADAPTED = ("position", "token_type", "wpe")
-_ROWS, _COLUMNS = "/rows", "/columns"
-
-
-@dataclass(frozen=True)
-class Layout:
-    """What travels of a model, and in which order."""
-
-    rank: int
-    kind: str
-    """One of :data:`KINDS`."""
-    matrices: Shapes
-    """Matrices that have factors; the others are frozen."""
-    whole: Shapes
-    """The head's parameters, which travel as they are."""
-
-    @classmethod
-    def of(cls, shapes: Shapes, rank: int, kind: str) -> "Layout":
-        """Choose by the names and shapes of a model's parameters, in the architecture's order."""
-        whole = {n: shape for n, shape in shapes.items() if n.partition(".")[0] in _HEADS}
-        matrices = {
-            name: shape
-            for name, shape in shapes.items()
-            if len(shape) == 2
-            and name.endswith("weight")
-            and name not in whole
-            and not any(word in name for word in _NOT_ADAPTED)
-        }
-        return cls(rank, kind, matrices, whole)
-
-    @property
-    def parts(self) -> Shapes:
-        """Name and shape of everything that travels, in order."""
-        shapes: Shapes = {}
-        for name, (rows, columns) in self.matrices.items():
-            shapes[name + _ROWS] = rows, self.rank
-            if self.kind == "lora":
-                shapes[name + _COLUMNS] = self.rank, columns
-        return shapes | self.whole
-
-    @property
-    def size(self) -> int:
-        """Numbers that travel."""
-        return sum(int(np.prod(shape)) for shape in self.parts.values())
-
-    @property
-    def head(self) -> bytes:
-        """The first bytes of a body that goes down."""
-        return struct.pack(_HEAD, self.rank, KINDS.index(self.kind))
-
-    def split(self, vector: Vector) -> State:
-        """The parts of a vector, by name."""
-        shapes = self.parts
-        ends = np.cumsum([int(np.prod(shape)) for shape in shapes.values()])
-        pieces = np.split(vector, ends[:-1])
-        return {
-            name: piece.reshape(shape)
-            for (name, shape), piece in zip(shapes.items(), pieces, strict=True)
-        }
-
-    def join(self, parts: Mapping[str, np.ndarray]) -> Vector:
-        """The vector of some parts."""
-        pieces = [np.asarray(parts[name], dtype=np.float32).ravel() for name in self.parts]
-        return np.concatenate(pieces)
-
-    def start(self, seed: bytes) -> Vector:
-        """The vector that stands for the seed's own model."""
-        own = to_state(grow(seed))
-        parts: State = {name: own[name] for name in self.whole}
-        for name, (rows, _) in self.matrices.items():
-            parts[name + _ROWS] = np.zeros((rows, self.rank), dtype=np.float32)
-        return self.join(parts | self.drawn(seed))
-
-    def drawn(self, seed: bytes) -> State:
-        """Every matrix' A as the seed gives it, by the part's name.
-
-        The generator's key is of the seed's bytes, since not every kind of seed has one.
-        """
-        key = int.from_bytes(digest(seed)[:8], "little")
-        return {
-            name + _COLUMNS: normal(
-                key, f"{name}/adapter", (self.rank, columns), 1 / np.sqrt(columns)
-            )
-            for name, (_, columns) in self.matrices.items()
-        }
-
-    def read(self, data: bytes) -> Vector:
-        """Read the values of a body.
-
-        Raises:
-            WireError: another number of values, or values that cannot be believed.
-        """
-        if len(data) != 4 * self.size:
-            raise WireError(f"{len(data)} bytes are not {self.size} values of adapters")
-        return believable(np.frombuffer(data, "<f4"))
-
-
-def read_download(seed: bytes, body: bytes) -> tuple[Layout, Vector]:
-    """What travels, and the server's values.
-
-    Raises:
-        WireError: malformed bytes, or values that cannot be believed.
-    """
-    if len(body) < _HEAD_BYTES:
-        raise WireError("the download names no adapters")
-    rank, number = struct.unpack_from(_HEAD, body)
-    if not 0 < rank <= LARGEST_RANK or number >= len(KINDS):
-        raise WireError(f"adapters of rank {rank} and kind {number} are not known")
-    shapes = {name: tuple(part.shape) for name, part in grow(seed).named_parameters()}
-    layout, values = Layout.of(shapes, rank, KINDS[number]), body[_HEAD_BYTES:]
-    return layout, layout.read(values) if values else layout.start(seed)
+from fedseed.training.generic import WORD_EMBEDDINGS
 
 
 class LowRank(nn.Module):
@@ -210,18 +89,23 @@ class AdaptedModel(nn.Module):
             parameter.copy_(torch.from_numpy(parts[name].copy()))
             parameter.requires_grad_(True)
         for name in layout.matrices:
-            gain = embedding_multiplier if name.endswith(_WORD_EMBEDDINGS) else 1.0
-            factors = LowRank(
-                torch.from_numpy(parts[name + _ROWS] / np.float32(gain)),
-                torch.from_numpy(parts[name + _COLUMNS].copy()),
-                gain * ALPHA / layout.rank,
-                layout.kind == "lora",
-            )
-            owner, _, leaf = name.rpartition(".")
-            parametrize.register_parametrization(
-                self.model.get_submodule(owner), leaf, factors, unsafe=True
-            )
-            self._factors[name] = factors, gain
+            gain = embedding_multiplier if name.endswith(WORD_EMBEDDINGS) else 1.0
+            self._put(name, parts[name + ROWS], parts[name + COLUMNS], gain)
+
+    def _put(
+        self, name: str, rows: NDArray[np.float32], columns: NDArray[np.float32], gain: float
+    ) -> None:
+        """Put factors on one matrix."""
+        factors = LowRank(
+            torch.from_numpy(rows / np.float32(gain)),
+            torch.from_numpy(columns.copy()),
+            gain * ALPHA / self._layout.rank,
+            self._layout.kind == "lora",
+        )
+        owner, _, leaf = name.rpartition(".")
+        module = self.model.get_submodule(owner)
+        parametrize.register_parametrization(module, leaf, factors, unsafe=True)
+        self._factors[name] = factors, gain
 
     def forward(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
         """Return the logits."""
@@ -232,8 +116,8 @@ class AdaptedModel(nn.Module):
         """Everything that travels, as training has left it."""
         parts = {name: part.detach().numpy() for name, part in self._whole.items()}
         for name, (factors, gain) in self._factors.items():
-            parts[name + _ROWS] = factors.rows.detach().numpy() * np.float32(gain)
-            parts[name + _COLUMNS] = factors.columns.detach().numpy()
+            parts[name + ROWS] = factors.rows.detach().numpy() * np.float32(gain)
+            parts[name + COLUMNS] = factors.columns.detach().numpy()
         return self._layout.join(parts)
 
 
@@ -246,9 +130,9 @@ def merged(seed: bytes, layout: Layout, vector: Vector) -> nn.Module:
             if name in layout.whole:
                 parameter.copy_(torch.from_numpy(parts[name].copy()))
             elif name in layout.matrices:
-                rows = torch.from_numpy(parts[name + _ROWS].copy())
-                product = rows @ torch.from_numpy(parts[name + _COLUMNS].copy())
-                parameter += ALPHA / layout.rank * product
+                rows = torch.from_numpy(parts[name + ROWS].copy())
+                product = rows @ torch.from_numpy(parts[name + COLUMNS].copy())
+                parameter.add_(product, alpha=ALPHA / layout.rank)
     return model
 
 
@@ -293,7 +177,7 @@ class AdaptersServer(SharedModelServer):
 
     def body_estimate(self) -> tuple[int, int]:
         """See :class:`SharedModelServer`."""
-        return _HEAD_BYTES + 4 * self._layout.size, 4 * self._layout.size
+        return HEAD_BYTES + 4 * self._layout.size, 4 * self._layout.size
 
 
 class AdaptersClient(SharedModelClient):

@@ -3,9 +3,9 @@
 Down: the seed (later its sha256), a recipe, and from round 2 on how many of the last round's masks
 kept each weight, entropy coded. Up: the number of examples, the training loss and one mask, a
 sample of what the client learned, entropy coded: at most one bit a weight. The server keeps the
-counts. An observer learns one random bit for each weight of each client, near a coin's where the
-client learned nothing: rows of words that it does not use are such, but bits of a row that leans
-one way all tell that it was used.
+counts. An observer learns one draw for each weight of each client: a coin's for words that the
+client does not use, a loaded one where it learned something. The draws of a word's row together
+can tell which.
 
 FedPM (Isik et al. 2022, arXiv 2209.15328) with the plain mean of the masks. Weights stay those of
 the seed; a weight has a score, and is kept in a step with probability sigmoid(score), by a draw of
@@ -16,11 +16,8 @@ throughout; biases and layer norms stay as they are, because to drop one of them
 """
 
 import math
-import struct
-from collections.abc import Sequence
 from typing import Any
 
-import constriction
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -31,144 +28,30 @@ from fedseed.data.shard import Shard
 from fedseed.errors import WireError
 from fedseed.growing import grow
 from fedseed.protocols.base import Memory, Protocol, Setup
+from fedseed.protocols.mask_coding import (
+    MOST_MASKS,
+    Bits,
+    decode_counts,
+    decode_mask,
+    encode_counts,
+    encode_mask,
+)
 from fedseed.protocols.shared_model import SharedModelClient, SharedModelServer
 from fedseed.recipe import Recipe
 from fedseed.training import FitJob, FitResult
-from fedseed.training.generic import _WORD_EMBEDDINGS
+from fedseed.training.generic import WORD_EMBEDDINGS
 
 CLIP = 0.01
 """Probabilities at the start of a round are at least this far from 0 and 1."""
-SCALE = math.sqrt(2.0)
-"""Masked weights are this much larger, so that a half of them has the whole's variance."""
-WORDS_STD = 0.02
-"""Least standard deviation of a word embedding: a mask cannot make a weight grow."""
-_MOST_MASKS = 65_535
+WORDS_PRIOR = 0.5
+"""Probability in round 1 that a weight of the word embedding is kept: both ways are open."""
+PRIOR = 0.95
+"""The same for all other matrices: draws at a half would make another network in every step, of
+which the gradient says next to nothing about the words."""
+WORDS_STD = 0.06
+"""Least standard deviation of the word embedding: a mask cannot make a weight grow, and the scaled
+scheme's words are small."""
 _LEVELS = 1 << 16
-_HEAD = "<H"
-_HEAD_BYTES = struct.calcsize(_HEAD)
-_Coder = constriction.stream.stack.AnsCoder
-_Model = constriction.stream.model
-Bits = NDArray[np.bool_]
-Counts = NDArray[np.uint16]
-
-
-def encode_mask(mask: Bits, sizes: Sequence[int]) -> bytes:
-    """Write a mask: for every tensor the share of its ones in 65,536ths (u16), then the bits.
-
-    Args:
-        mask: shape ``(sum of sizes,)``.
-        sizes: lengths of the tensors in it.
-    """
-    parts = np.split(mask, np.cumsum(sizes)[:-1])
-    shares = [min(max(round(float(part.mean()) * _LEVELS), 1), _LEVELS - 1) for part in parts]
-    coder = _Coder()
-    for part, share in zip(reversed(parts), reversed(shares), strict=True):
-        coder.encode_reverse(part.astype(np.int32), _bernoulli(share))
-    return np.array(shares, "<u2").tobytes() + _words(coder)
-
-
-def decode_mask(data: bytes, sizes: Sequence[int]) -> Bits:
-    """Read a mask of these tensors.
-
-    Raises:
-        WireError: malformed bytes.
-    """
-    start = 2 * len(sizes)
-    if len(data) < start:
-        raise WireError("the mask is truncated")
-    shares = np.frombuffer(data[:start], "<u2")
-    if not shares.all():
-        raise WireError("the mask has an impossible share of ones")
-    coder = _coder(data[start:])
-    parts = [
-        coder.decode(_bernoulli(int(share)), size)
-        for share, size in zip(shares, sizes, strict=True)
-    ]
-    _refuse_rest(coder)
-    return np.concatenate(parts).astype(np.bool_)
-
-
-def encode_counts(counts: Counts, masks: int, sizes: Sequence[int]) -> bytes:
-    """Write how many of some masks kept each weight.
-
-    The number of masks (u16); for every tensor the frequency of each count from 0 to that number
-    (u16); then the counts. Nothing follows when there are no masks.
-
-    Args:
-        counts: each at most ``masks``, shape ``(sum of sizes,)``.
-        masks: number of masks, at most 65,535; 0 before the first round has ended.
-        sizes: lengths of the tensors.
-    """
-    head = struct.pack(_HEAD, masks)
-    if not masks:
-        return head
-    parts = np.split(counts.astype(np.int32), np.cumsum(sizes)[:-1])
-    tables = [_frequencies(part, masks + 1) for part in parts]
-    coder = _Coder()
-    for part, table in zip(reversed(parts), reversed(tables), strict=True):
-        coder.encode_reverse(part, _categorical(table))
-    return head + np.concatenate(tables).astype("<u2").tobytes() + _words(coder)
-
-
-def decode_counts(data: bytes, sizes: Sequence[int]) -> tuple[Counts, int]:
-    """Read the counts of these tensors, and of how many masks they are.
-
-    Raises:
-        WireError: malformed bytes.
-    """
-    if len(data) < _HEAD_BYTES:
-        raise WireError("the counts are truncated")
-    masks = struct.unpack_from(_HEAD, data)[0]
-    if not masks:
-        if len(data) > _HEAD_BYTES:
-            raise WireError("there are counts of no masks")
-        return np.zeros(sum(sizes), dtype=np.uint16), 0
-    end = _HEAD_BYTES + 2 * (masks + 1) * len(sizes)
-    if len(data) < end:
-        raise WireError("the counts are truncated")
-    tables = np.frombuffer(data[_HEAD_BYTES:end], "<u2").reshape(len(sizes), masks + 1)
-    if not tables.any(axis=1).all():
-        raise WireError("the counts have no frequencies")
-    coder = _coder(data[end:])
-    parts = [
-        coder.decode(_categorical(table), size) for table, size in zip(tables, sizes, strict=True)
-    ]
-    _refuse_rest(coder)
-    return np.concatenate(parts).astype(np.uint16), masks
-
-
-def _bernoulli(share: int) -> Any:
-    return _Model.Bernoulli(share / _LEVELS, perfect=False)
-
-
-def _categorical(table: NDArray[Any]) -> Any:
-    return _Model.Categorical(table / table.sum(dtype=np.int64), perfect=False)
-
-
-def _frequencies(symbols: NDArray[np.int32], size: int) -> NDArray[np.int64]:
-    """How often each symbol occurs, scaled to 16 bits; at least 1 where it does at all."""
-    counts = np.bincount(symbols, minlength=size)
-    scale = min(1.0, 65_535 / int(counts.max()))
-    return np.where(counts > 0, np.maximum(1, np.floor(counts * scale)), 0).astype(np.int64)
-
-
-def _words(coder: Any) -> bytes:
-    return bytes(coder.get_compressed().astype("<u4").tobytes())
-
-
-def _coder(data: bytes) -> Any:
-    if len(data) % 4:
-        raise WireError("the coded bits are truncated")
-    try:
-        return _Coder(np.frombuffer(data, "<u4").astype(np.uint32))
-    except ValueError as error:
-        raise WireError("the bits are not coded as they should be") from error
-
-
-def _refuse_rest(coder: Any) -> None:
-    """Everything that was written has been read, and nothing else: else words are missing."""
-    if not coder.is_empty():
-        raise WireError("the coded bits are truncated or damaged")
 
 
 class _Straight(torch.autograd.Function):
@@ -263,13 +146,12 @@ class MaskedModel(nn.Module):
         start = 0
         for name, weights in masked_matrices(model).items():
             own = torch.from_numpy(probabilities[start : start + weights.numel()].copy())
-            is_word = name.endswith(_WORD_EMBEDDINGS)
+            is_word = name.endswith(WORD_EMBEDDINGS)
             mask = Mask(own.view(weights.shape), gain if is_word else 1.0, source)
             weights.mul_(amplitude(name, weights))
             owner, _, leaf = name.rpartition(".")
-            parametrize.register_parametrization(
-                model.get_submodule(owner), leaf, mask, unsafe=True
-            )
+            module = model.get_submodule(owner)
+            parametrize.register_parametrization(module, leaf, mask, unsafe=True)
             self.masks.append(mask)
             self._words += [mask] * is_word
             start += weights.numel()
@@ -293,12 +175,22 @@ def masked_matrices(model: nn.Module) -> dict[str, nn.Parameter]:
     }
 
 
+def prior(name: str) -> float:
+    """Probability in round 1 that a weight of a matrix is kept."""
+    return WORDS_PRIOR if name.endswith(WORD_EMBEDDINGS) else PRIOR
+
+
 def amplitude(name: str, weights: Tensor) -> float:
-    """How much larger than the seed's the weights of a masked matrix are."""
-    if not name.endswith(_WORD_EMBEDDINGS):
-        return SCALE
+    """How much larger than the seed's the weights of a masked matrix are.
+
+    What the prior keeps of them has the variance of the whole; of the word embedding at least that
+    of :data:`WORDS_STD`.
+    """
+    scale = 1 / math.sqrt(prior(name))
+    if not name.endswith(WORD_EMBEDDINGS):
+        return scale
     deviation = float(np.std(weights.detach().cpu().numpy(), dtype=np.float64))
-    return SCALE * max(1.0, WORDS_STD / deviation) if deviation else SCALE
+    return scale * max(1.0, WORDS_STD / deviation)
 
 
 class MaskServer(SharedModelServer):
@@ -320,8 +212,8 @@ class MaskServer(SharedModelServer):
 
     def take(self, examples: int, body: bytes) -> None:  # noqa: ARG002  # all count alike
         """See :class:`SharedModelServer`."""
-        if self._taken == _MOST_MASKS:
-            raise WireError(f"a round takes {_MOST_MASKS:,} masks")
+        if self._taken == MOST_MASKS:
+            raise WireError(f"a round takes {MOST_MASKS:,} masks")
         self._round += decode_mask(body, self._sizes)
         self._taken += 1
 
@@ -345,7 +237,7 @@ class MaskServer(SharedModelServer):
     def body_estimate(self) -> tuple[int, int]:
         """See :class:`SharedModelServer`."""
         masks, tensors = self.setup.config.cohort_size, len(self._sizes)
-        bits = math.log2(min(masks, _MOST_MASKS) + 1)
+        bits = math.log2(min(masks, MOST_MASKS) + 1)
         down = int(sum(self._sizes) * bits / 8) + 2 * (masks + 1) * tensors
         return down, sum(self._sizes) // 8 + 2 * tensors + 8
 
@@ -364,7 +256,7 @@ class MaskClient(SharedModelClient):
         seed, recipe, body = start
         model = grow(seed)
         sizes = [part.numel() for part in masked_matrices(model).values()]
-        kept = np.clip(_probabilities(body, sizes), CLIP, 1 - CLIP)
+        kept = np.clip(_probabilities(body, model), CLIP, 1 - CLIP)
         gain, key = recipe.embedding_multiplier, int(rng.integers(2**63))
         masked = MaskedModel(model, kept, gain, key)
         result = self.trainer.fit(FitJob(masked, shard.table, shard.whole(), recipe, rng))
@@ -376,11 +268,13 @@ class MaskClient(SharedModelClient):
         return _build(seed, body)
 
 
-def _probabilities(body: bytes, sizes: Sequence[int]) -> NDArray[np.float32]:
-    """Share of the masks that kept each weight; a half before there are masks."""
+def _probabilities(body: bytes, model: nn.Module) -> NDArray[np.float32]:
+    """Share of the masks that kept each weight; the prior before there are masks."""
+    matrices = masked_matrices(model)
+    sizes = [part.numel() for part in matrices.values()]
     counts, masks = decode_counts(body, sizes)
     if not masks:
-        return np.full(len(counts), 0.5, dtype=np.float32)
+        return np.repeat([np.float32(prior(name)) for name in matrices], sizes)
     return counts.astype(np.float32) / np.float32(masks)
 
 
@@ -388,7 +282,7 @@ def _build(seed: bytes, body: bytes) -> nn.Module:
     """The seed's model with every masked weight times its probability."""
     model = grow(seed)
     matrices = masked_matrices(model)
-    kept = torch.from_numpy(_probabilities(body, [part.numel() for part in matrices.values()]))
+    kept = torch.from_numpy(_probabilities(body, model))
     start = 0
     with torch.no_grad():
         for name, weights in matrices.items():

@@ -107,3 +107,23 @@ def robustness_grid(cells: Cells, partition: str) -> str:
             line.append(f"{with_interval(found)}, {change} points")
         rows.append(line)
     return grid(("row", "undisturbed", *conditions), rows)
+
+
+def personal_grid(cells: Cells) -> str:
+    """What adapting the final model gained."""
+    rows = []
+    for cell in cells:
+        own = cell["personalization"]
+        before, after = (
+            sum(client[name]["value"] for client in own["clients"]) / len(own["clients"])
+            for name in ("before", "after")
+        )
+        gains = sorted(client["gain"] for client in own["clients"])
+        low, high = own["mean_gain"]["ci95"]
+        rows.append([
+            cell["protocol"], cell["partition"], percent(before), percent(after),
+            f"{in_points(own['mean_gain']['value'])} ({in_points(low)} to {in_points(high)})",
+            f"{in_points(gains[0])} to {in_points(gains[-1])}", percent(own["clients_that_gain"]),
+        ])  # fmt: skip
+    head = ("row", "partition", "before", "after", "gain, points", "by client", "clients that gain")
+    return grid(head, rows)

@@ -6,6 +6,7 @@ from typing import Any
 from fedseed.results.comparison_readings import (
     budget_grid,
     link_grid,
+    personal_grid,
     robustness_grid,
     size,
     target_grid,
@@ -30,9 +31,10 @@ def comparison_table(record: Mapping[str, Any]) -> str:
         f"{config['repeats']} repeats",
         QUICK if config["quick"] else "",
         f"Mean accuracy (95 % interval over test texts and repeats). {test_line(widest, classes)}. "
-        f"Bytes are payloads of one client over all rounds, as they were serialised; the weights "
-        f"in fp32 are {results['fp32_model_bytes']:,} bytes. Steps and seconds are one client's, "
-        "on one thread. \\* nothing with fewer bytes is as accurate.",
+        "Bytes are payloads of one client as they were serialised: down in all rounds and once "
+        "more the result at the end, and up; the weights in fp32 are "
+        f"{results['fp32_model_bytes']:,} bytes. Steps and seconds are one client's, on one "
+        "thread. \\* nothing with fewer bytes is as accurate.",
     ]
     for partition in partitions:
         here = [cell for cell in plain if cell["partition"] == partition]
@@ -55,14 +57,22 @@ def comparison_table(record: Mapping[str, Any]) -> str:
             "**Robustness** (30 % of the replies lost; or one client whose labels are turned):",
             robustness_grid(cells, partitions[0]),
         ]
+    personal = [cell for cell in cells if cell["personalization"]]
+    if personal:
+        blocks += [
+            "**Personalisation** (every client adapts the final model to its own texts for "
+            f"{config['personalize']} steps; accuracy by the client's own class mix, mean over "
+            "clients and repeats):",
+            personal_grid(personal),
+        ]
     blocks += [
         DETAILS,
         "A newcomer took part in no round. The worst client is the one whose model is right "
         "least often; a shared model serves all alike. Bytes of all rounds and clients together, "
         "as payloads and as messages; and the most of one client in one round.",
         people_grid(cells),
-        "Every round: payload of one client (down, up) in that round; messages as Flower "
-        "serialises them, all clients.",
+        "Every round: payload of one client (down, up) in that round, and of the result after it; "
+        "messages as Flower serialises them, all clients.",
         _rounds(cells),
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
@@ -101,8 +111,9 @@ def people_grid(cells: Cells) -> str:
 
 
 def client_bytes(cell: Mapping[str, Any]) -> tuple[float, float]:
-    """Payload bytes of one client over all rounds, down and up."""
+    """Payload bytes of one client, down (all rounds, and the result at the end) and up."""
     down = sum(one["client_payload_bytes"]["down"] for one in cell["rounds"])
+    down += cell["rounds"][-1]["result_bytes"] if cell["rounds"] else 0
     return down, sum(one["client_payload_bytes"]["up"] for one in cell["rounds"])
 
 
@@ -129,9 +140,11 @@ def _rounds(cells: Cells) -> str:
                 cell["protocol"], cell["partition"], cell["condition"] or "-", str(one["round"]),
                 with_interval(found) if found else "-",
                 *(f"{one['client_payload_bytes'][way]:,.0f}" for way in ("down", "up")),
+                f"{one['result_bytes']:,.0f}",
                 *(f"{one['message_bytes'][way]:,.0f}" for way in ("down", "up")),
                 f"{one['usable_replies']:.0f}", f"{one['client_seconds']:.1f}",
             ])  # fmt: skip
-    head = ("row", "partition", "condition", "round", "accuracy", "down", "up", "messages down",
+    head = ("row", "partition", "condition", "round", "accuracy", "down", "up", "result",
+            "messages down",
             "messages up", "replies", "seconds")  # fmt: skip
     return grid(head, rows)

@@ -15,6 +15,10 @@ _GIVEN, _AGGREGATED = "#b0581e", "#1f5fa8"
 _WORDS = {
     "recipe": ("given recipe", "aggregated recipe", "only seeds, recipes and metrics travelled"),
     "weights": ("trained alone", "averaged weights", "weights travelled"),
+    "adapters": ("trained alone", "averaged factors", "low-rank factors travelled"),
+    "labels": ("trained alone", "made of labels", "labels of public texts travelled"),
+    "scalars": ("trained alone", "walked directions", "projected gradients travelled"),
+    "mask": ("trained alone", "averaged masks", "one bit a weight travelled"),
 }
 """By protocol: what the two products are, and what travelled."""
 

@@ -81,9 +81,9 @@ def summary(record: Mapping[str, Any]) -> Group:
     results, ledger = record["results"], record["ledger"]
     retention = results["retention"]
     recipe = results["aggregated"]["recipe"]
-    weights = record["config"]["protocol"] == "weights"
-    words = "recipe of every round" if weights else "aggregated recipe"
-    product = "averaged weights" if weights else words
+    shared = record["config"]["protocol"] != "recipe"
+    words = "recipe of every round" if shared else "aggregated recipe"
+    product = "shared model" if shared else words
     lines = [
         f"{words}: {recipe['optimiser']}, learning rate {recipe['learning_rate']:g}, "
         f"embeddings x{recipe['embedding_multiplier']:g}, {recipe['steps']} steps of "

@@ -9,8 +9,8 @@ import numpy as np
 from fedseed.config import RunConfig
 from fedseed.data.site import open_dataset
 from fedseed.evaluation.frontier import pareto, points
-from fedseed.evaluation.metrics import ClassCounts
-from fedseed.evaluation.repeats import over_repeats
+from fedseed.evaluation.metrics import ClassCounts, reweighted
+from fedseed.evaluation.repeats import over_repeats, t_half_width
 from fedseed.models.registry import find_model
 from fedseed.protocols import OPTIONS
 from fedseed.results.comparison_figure import comparison_figure
@@ -30,7 +30,7 @@ from fedseed.studies.measuring import FLOOR_COST, TEST_COST
 from fedseed.studies.plan import make_plan
 from fedseed.studies.study import Study, StudyOptions, dataset_of, tested_rows
 
-_SLOW = {"adapters": 3.0, "mask": 4.0, "scalars": 1.0}
+_SLOW = {"adapters": 1.3, "mask": 1.3, "scalars": 0.8}
 """Training steps that a step of these protocols costs."""
 
 
@@ -65,22 +65,24 @@ class Comparison(Study):
     def _places(self) -> list[tuple[str, str, str]]:
         """Row, partition and condition of every cell, repeats apart."""
         config = self.config
-        everything = config.protocols == "all"
-        names = list(ROWS) if everything else config.protocols.split(",")
+        main = config.protocols == "main"
+        names = config.protocols.split(",")
+        if main or config.protocols == "all":
+            names = [name for name, row in ROWS.items() if row.main or not main]
         partitions = config.partitions.split(",")
         conditions = [] if config.conditions == "none" else config.conditions.split(",")
         found = [
             (name, partition, "")
             for place, partition in enumerate(partitions)
             for name in names
-            if (place == 0 or not everything or ROWS[name].skewed)
+            if (place == 0 or not main or ROWS[name].skewed)
             and (name != "central" or place == 0)  # it knows no partition
         ]
         return found + [
             (name, partitions[0], condition)
             for condition in conditions
             for name in names
-            if ROWS[name].robustness
+            if condition in ROWS[name].robustness
         ]
 
     def cells(self) -> list[Cell]:
@@ -108,7 +110,11 @@ class Comparison(Study):
         steps = _SLOW.get(row.protocol, 1.0) * config.clients * run.rounds * run.steps
         if row.protocol == "recipe":
             return steps + (config.clients + 1) * run.steps + few + test
-        return steps + run.rounds * (test + (run.distil_steps or 0))
+        if row.protocol != "labels":
+            return steps + run.rounds * test
+        short = 0.2 if run.public == "sentences" else 1.0  # a sentence costs less than a review
+        clients = config.clients * (TEST_COST * 6000 + (run.rounds - 1) * (run.distil_steps or 0))
+        return steps + short * (clients + run.rounds * (run.distil_steps or 0)) + run.rounds * test
 
     def results(self, found: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
         """See :class:`Study`."""
@@ -157,6 +163,7 @@ class Comparison(Study):
             "client_seconds": _median(own, "client_seconds"),
             "making_seconds": _median(own, "making_seconds"),
             "wall_seconds": _median(own, "seconds"), "pareto": False,
+            "personalization": _personal([one.get("personal") for one in own]),
         }  # fmt: skip
 
     def table(self, record: Mapping[str, Any]) -> str:
@@ -202,6 +209,28 @@ def _worst(one: Mapping[str, Any]) -> ClassCounts:
     return min(models, key=lambda found: found.accuracy) if models else _final(one)
 
 
+def _personal(repeats: Sequence[Any]) -> dict[str, Any] | None:
+    """What adapting the final model to each client's texts gained, on the client's class mix."""
+    clients = [dict(client, repeat=r) for r, own in enumerate(repeats) for client in own or ()]
+    if not clients:
+        return None
+    for client in clients:
+        shares = [count / sum(client["labels"]) for count in client["labels"]]
+        for name in ("before", "after"):
+            client[name] = reweighted(_as_counts(client[name]), shares).to_record()
+        client["gain"] = client["after"]["value"] - client["before"]["value"]
+    gains = [
+        float(np.mean([c["gain"] for c in clients if c["repeat"] == repeat]))
+        for repeat in range(len(repeats))
+    ]
+    half = t_half_width(gains)
+    mean = float(np.mean(gains))
+    return {
+        "clients": clients, "mean_gain": {"value": mean, "ci95": [mean - half, mean + half]},
+        "clients_that_gain": sum(c["gain"] > 0 for c in clients) / len(clients),
+    }  # fmt: skip
+
+
 def _round(own: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """One round over all repeats."""
     tests = [one["test"] for one in own]
@@ -216,6 +245,7 @@ def _round(own: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             kind: {way: float(np.mean([one[kind][way] for one in own])) for way in ("down", "up")}
             for kind in ("payload_bytes", "message_bytes")
         },
+        "result_bytes": float(np.mean([one["result_bytes"] for one in own])),
         **{name: _median(own, name) for name in ("steps", "client_seconds", "usable_replies")},
     }  # fmt: skip
 

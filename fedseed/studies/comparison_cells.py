@@ -1,5 +1,6 @@
 """The cells of the comparison: one row, on one partition, under one condition, once."""
 
+import copy
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -42,8 +43,8 @@ class ComparisonOptions(StudyOptions):
         "order of examples; the shards are the same for all protocols."
     )  # fmt: skip
     protocols: str = Field(
-        "all", description=f"Rows to compare, with commas: {', '.join(ROWS)}; or all, which runs "
-        "only the main ones on skewed partitions."
+        "main", description=f"Rows to compare, with commas: {', '.join(ROWS)}; all; or main: a "
+        "choice of them, of which fewer run on the partitions after the first."
     )  # fmt: skip
     partitions: str = Field(
         "iid,dirichlet-0.5,dirichlet-0.1", description="Partitions, with commas: iid, "
@@ -58,12 +59,16 @@ class ComparisonOptions(StudyOptions):
     steps: int = Field(
         62, ge=1, le=1_000_000, description="Steps of a client in a round of federated averaging."
     )
+    personalize: int | None = Field(
+        None, ge=1, le=1_000_000, description="Also let every client adapt the final model to its "
+        "own texts for so many steps, under labels and weights."
+    )  # fmt: skip
     most_steps: int | None = Field(None, ge=1, description="Cut all trainings to so many steps.")
 
     @field_validator("protocols")
     @classmethod
     def _known_rows(cls, value: str) -> str:
-        _known("--protocols", [] if value == "all" else value.split(","), ROWS)
+        _known("--protocols", [] if value in ("all", "main") else value.split(","), ROWS)
         return value
 
     @field_validator("conditions")
@@ -144,7 +149,8 @@ def measure(config_json: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         return _local(plan, recipe.replace(steps=config.cut(row.steps or config.steps)))
     if row.protocol == "central":
         return _central(plan, recipe, config)
-    return _Federated(plan).run()
+    personal = config.personalize if row.personal and not arguments["condition"] else None
+    return _Federated(plan, personal and config.cut(personal)).run()
 
 
 def tested(plan: Plan, model: nn.Module, rows: Rows) -> ClassCounts:
@@ -195,10 +201,14 @@ def _central(plan: Plan, recipe: Recipe, config: ComparisonOptions) -> dict[str,
 class _Federated:
     """A federated run in this process, tested after every round."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, personal_steps: int | None) -> None:
         self.plan = plan
+        self.personal_steps = personal_steps
+        self.personal: list[dict[str, Any]] = []
         self.transcript = Transcript()
         self.tests: list[dict[str, Any] | None] = []
+        self.sizes: list[int] = []
+        """Bytes that anybody downloads to have the result of a round."""
         self.results: list[RoundResult] = []
         self.newcomers: list[ClassCounts] = []
         self.participants: list[ClassCounts] = []
@@ -210,10 +220,10 @@ class _Federated:
         run_local(self.plan.config, self._serve, None)
         config = self.plan.config
         rounds = []
-        for result, test in zip(self.results, self.tests, strict=True):
+        for result, test, size in zip(self.results, self.tests, self.sizes, strict=True):
             sent = list(self.transcript.of(TRAIN, str(result.round)).values())
             rounds.append({
-                "round": result.round, "test": test, **byte_sums(sent),
+                "round": result.round, "test": test, "result_bytes": size, **byte_sums(sent),
                 "client_payload_bytes": {
                     way: max(e.payload_bytes[way] for e in sent) for way in ("down", "up")
                 },
@@ -226,7 +236,7 @@ class _Federated:
             "final": self.tests[-1],
             "newcomers": [_counts(one) for one in self.newcomers],
             "participants": [_counts(one) for one in self.participants],
-            "rounds": rounds, "making_seconds": self.making,
+            "rounds": rounds, "making_seconds": self.making, "personal": self.personal,
             "client_steps": sum(r["steps"] for r in rounds),
             "client_seconds": sum(r["client_seconds"] for r in rounds),
             "payload_bytes": book["payload_bytes"], "message_bytes": book["message_bytes"],
@@ -246,9 +256,12 @@ class _Federated:
             rows = self.plan.site.test_rows()
             found = None if model is None else _counts(tested(self.plan, model, rows))
             self.tests.append(found)
+            self.sizes.append(len(server.products()["aggregated"]))
 
         run_rounds(wire, server, config, after)
-        if server.model() is not None:
+        model = server.model()
+        if model is not None:
+            self._personalize(model)
             return
         # Without a model of the server's own, everybody makes one of what was aggregated.
         product = server.products()["aggregated"]
@@ -263,6 +276,25 @@ class _Federated:
             counts = decode_counts(exchange.up, expected(site, exchange.partition_id))
             newcomer = exchange.partition_id >= config.clients
             (self.newcomers if newcomer else self.participants).append(counts)
+
+    def _personalize(self, model: nn.Module) -> None:
+        """Every client goes on training the final model on its own texts, and keeps the result."""
+        plan, site = self.plan, self.plan.site
+        steps = self.personal_steps
+        if steps is None:
+            return
+        recipe = plan.given.replace(steps=steps, learning_rate=plan.given.learning_rate / 4)
+        before = tested(plan, model, site.test_rows(0))
+        for pid in range(plan.config.clients):
+            own, shard = copy.deepcopy(model), site.shard(pid)
+            rng = generator(plan.config.run_seed, "personalize", 0, pid)
+            Trainer(plan.compute).fit(FitJob(own, shard.table, shard.whole(), recipe, rng))
+            after = tested(plan, own, site.test_rows(0))
+            labels = site.label_counts()[pid]
+            self.personal.append({
+                "partition_id": pid, "labels": labels, "before": _counts(before),
+                "after": _counts(after),
+            })  # fmt: skip
 
 
 def expected(site: Site, partition_id: int) -> list[int]:

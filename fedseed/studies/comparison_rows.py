@@ -31,40 +31,57 @@ class Row:
     """Steps of a client in a round, or of a bound in all; the comparison's when None."""
     rounds: int | None = None
     """Rounds; the comparison's when None."""
+    main: bool = True
+    """Whether the row is among those that are run when none are named."""
     skewed: bool = False
-    """Whether the row is also run on skewed partitions when all rows are asked for."""
-    robustness: bool = False
-    """Whether the row is also run with lost and with poisoned clients."""
+    """Whether the row is then also run on the partitions after the first."""
+    robustness: tuple[str, ...] = ()
+    """Conditions under which the row is also run."""
+    personal: bool = False
+    """Whether ``--personalize`` adapts its model to every client."""
 
 
+_SENTENCES = {"public": "sentences", "distil_steps": 600}
+_TURNED = ("poison",)
+_SHAKEN = ("dropout", "poison")
 ROWS: Mapping[str, Row] = {
     "local": Row("each client alone", "local", ALONE, steps=120, skewed=True),
-    "central": Row("all clients' texts together", "central", CENTRAL),
+    "central": Row("all clients' texts together, two epochs", "central", CENTRAL),
     "recipe": Row(
-        "seed and recipes down, metrics up", "recipe", Recipe(), {"steps": 90}, rounds=2,
-        steps=90, skewed=True,
+        "seed and recipes down, metrics up; every client trains its own model", "recipe",
+        Recipe(), rounds=2, steps=90,
+    ),
+    "scalars": Row(
+        "projected gradients along 64 directions", "scalars",
+        USUAL.replace(learning_rate=1e-4), steps=40,
     ),
     "labels": Row(
-        "1-bit labels of public sentences, one shot", "labels", ALONE,
-        {"public": "sentences", "distil_steps": 600}, steps=120, rounds=1,
+        "1-bit labels of public sentences, one shot", "labels", ALONE, _SENTENCES, steps=120,
+        rounds=1, skewed=True, robustness=_SHAKEN, personal=True,
+    ),
+    "labels-rounds": Row(
+        "1-bit labels of public sentences, several rounds", "labels", ALONE, _SENTENCES,
+        main=False,
     ),
     "labels-reviews": Row(
         "1-bit labels of 5,000 reviews set aside, one shot", "labels", ALONE,
-        {"public": "reviews:5000", "distil_steps": 600}, steps=120, rounds=1, skewed=True,
-        robustness=True,
+        {"public": "reviews:5000", "distil_steps": 600}, steps=120, rounds=1, main=False,
     ),
-    "scalars": Row("projected gradients", "scalars", BEST, steps=100),
-    "mask": Row("one bit a weight", "mask", BEST, steps=31),
-    "adapters": Row("low-rank factors, one frozen", "adapters", BEST, steps=31),
-    "weights-topk": Row("weights, largest 1 % of changes", "weights", BEST, {"codec": "topk"}),
+    "mask": Row("one bit a weight", "mask", BEST.replace(learning_rate=0.03)),
+    "adapters": Row("low-rank factors, one frozen", "adapters", BEST.replace(learning_rate=3e-3)),
+    "weights-topk": Row(
+        "weights, largest 1 % of changes", "weights", BEST, {"codec": "topk"}, main=False
+    ),
     "weights-int8": Row("weights, int8 changes", "weights", BEST, {"codec": "int8"}),
-    "weights": Row("weights, fp32", "weights", BEST, skewed=True, robustness=True),
+    "weights": Row(
+        "weights, fp32", "weights", BEST, skewed=True, robustness=_SHAKEN, personal=True
+    ),
     "weights-usual": Row(
         "weights, fp32, usual start and recipe", "weights", USUAL, {"scheme": "bert"}
     ),
     "weights-median": Row(
         "weights, fp32, coordinate-wise median", "weights", BEST, {"strategy": "fedmedian"},
-        robustness=True,
+        main=False, robustness=_TURNED,
     ),
 }  # fmt: skip
 """All rows, from the fewest bytes to the most, after the bounds."""

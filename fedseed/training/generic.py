@@ -12,7 +12,7 @@ from fedseed.data.tokens import TokenTable
 from fedseed.recipe import Recipe
 from fedseed.training.compute import Compute
 
-_WORD_EMBEDDINGS = ("word_embeddings.weight", "wte.weight", "embed_tokens.weight")
+WORD_EMBEDDINGS = ("word_embeddings.weight", "wte.weight", "embed_tokens.weight")
 
 
 class GenericTrainer:
@@ -113,7 +113,7 @@ def _optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """The recipe's optimiser, in groups by embedding or not and by decay or not."""
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
-        is_embedding = name.endswith(_WORD_EMBEDDINGS)
+        is_embedding = name.endswith(WORD_EMBEDDINGS)
         groups.setdefault((is_embedding, parameter.ndim > 1), []).append(parameter)
     options = [
         {

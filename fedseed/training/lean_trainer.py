@@ -31,7 +31,7 @@ def is_lean(model: nn.Module, recipe: Recipe | None = None) -> TypeGuard[BertCla
     Dropout, momentum and Adam's undecoupled weight decay have not; nor has a decay so strong
     that what it leaves of a weight cannot be written as a number.
     """
-    if not isinstance(model, BertClassifier) or is_parametrized(model):
+    if not isinstance(model, BertClassifier) or any(map(is_parametrized, model.modules())):
         return False
     if recipe is None:
         return True

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from fedseed.errors import DataError
-from fedseed.evaluation.metrics import ClassCounts, accuracy, count_correct, mean_loss, wilson
+from fedseed.evaluation.metrics import (
+    ClassCounts,
+    accuracy,
+    count_correct,
+    mean_loss,
+    reweighted,
+    wilson,
+)
 from fedseed.evaluation.retention import chance_corrected, plain
 
 
@@ -54,3 +61,14 @@ def test_retention() -> None:
     assert chance_corrected(0.5, 0.845, 0.5) == 0
     assert chance_corrected(0.845, 0.845, 0.5) == 1
     assert chance_corrected(0.7, 0.5, 0.5) is None
+
+
+def test_another_class_mix() -> None:
+    model = ClassCounts((90, 30), (100, 50))
+    even = reweighted(model, [0.5, 0.5])
+    assert even.value == pytest.approx(0.75)
+    skewed = reweighted(model, [1.0, 0.0])
+    assert skewed.value == pytest.approx(0.9)
+    assert skewed.ci95 == pytest.approx(wilson(90, 100))
+    assert skewed.majority_baseline == 1.0
+    assert even.ci95[0] < 0.75 < even.ci95[1]

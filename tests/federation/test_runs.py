@@ -150,9 +150,16 @@ def test_a_slow_client_is_left_out(run: Run, tmp_path: Path) -> None:
 @pytest.mark.filterwarnings(
     "ignore::FutureWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
 )
-def test_ray_ends_with_the_same_recipe_and_metrics(run: Run) -> None:
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"protocol": "labels", "public": "reviews:80", "distil_steps": 3}],
+    ids=["recipe", "labels"],
+)
+def test_ray_ends_with_the_same_results_and_payloads(run: Run, changes: dict[str, Any]) -> None:
     pytest.importorskip("ray")
-    local, ray = run(), run(engine="ray", workers=2)
+    local, ray = run(**changes), run(engine="ray", workers=2, **changes)
+    payloads = [record["ledger"]["payload_bytes"] for record in (local, ray)]
+    assert payloads[0] == payloads[1]
     assert ray["provenance"]["machine"]["engine"] == "ray"
     assert ray["results"] == local["results"]
     for ours, theirs in zip(local["rounds"], ray["rounds"], strict=True):

@@ -29,7 +29,7 @@ SMALL: dict[str, Any] = {
 
 
 def test_cells_bytes_and_determinism(run: Run) -> None:
-    record = run(Comparison, **SMALL)
+    record = run(Comparison, **SMALL, personalize=3)
     cells = {(c["protocol"], c["condition"]): c for c in record["results"]["cells"]}
     assert set(cells) == {
         ("local", None), ("central", None), ("recipe", None), ("weights", None),
@@ -51,7 +51,13 @@ def test_cells_bytes_and_determinism(run: Run) -> None:
     assert [r["usable_replies"] for r in heavy["rounds"]] == [3, 3]
     assert heavy["client_steps"] == 8
     assert cells["recipe", None]["client_steps"] == 8
-    again = run(Comparison, "again", workers=2, **SMALL)
+    personal = heavy["personalization"]
+    assert len(personal["clients"]) == 2 * 3
+    for client in personal["clients"]:
+        assert client["after"]["n"] == 20
+        assert client["gain"] == client["after"]["value"] - client["before"]["value"]
+    assert light["personalization"] is None
+    again = run(Comparison, "again", workers=2, **SMALL, personalize=3)
     fleeting = {"client_seconds", "making_seconds"}
 
     def kept(value: Any) -> Any:
@@ -140,8 +146,9 @@ def cell(row: str, accuracy: float, size: float, seconds: float) -> dict[str, An
     return {
         "protocol": row, "making_seconds": 0.0,
         "rounds": [{
-            "round": 1, "client_payload_bytes": {"down": size, "up": 0}, "steps": 1,
-            "client_seconds": seconds, "accuracy": {"value": accuracy},
+            "round": 1, "result_bytes": 0, "steps": 1,
+            "client_payload_bytes": {"down": size, "up": 0}, "client_seconds": seconds,
+            "accuracy": {"value": accuracy},
         }],
     }  # fmt: skip
 
