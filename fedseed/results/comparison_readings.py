@@ -114,16 +114,19 @@ def personal_grid(cells: Cells) -> str:
     rows = []
     for cell in cells:
         own = cell["personalization"]
+        count = len(own["clients"])
         before, after = (
-            sum(client[name]["value"] for client in own["clients"]) / len(own["clients"])
+            sum(client[name]["value"] for client in own["clients"]) / count
             for name in ("before", "after")
         )
+        largest = sum(client["after"]["majority_baseline"] for client in own["clients"]) / count
         gains = sorted(client["gain"] for client in own["clients"])
         low, high = own["mean_gain"]["ci95"]
         rows.append([
-            cell["protocol"], cell["partition"], percent(before), percent(after),
+            cell["protocol"], cell["partition"], percent(before), percent(after), percent(largest),
             f"{in_points(own['mean_gain']['value'])} ({in_points(low)} to {in_points(high)})",
             f"{in_points(gains[0])} to {in_points(gains[-1])}", percent(own["clients_that_gain"]),
         ])  # fmt: skip
-    head = ("row", "partition", "before", "after", "gain, points", "by client", "clients that gain")
+    head = ("row", "partition", "before", "after", "own largest class", "gain, points",
+            "by client", "clients that gain")  # fmt: skip
     return grid(head, rows)

@@ -62,7 +62,7 @@ def comparison_table(record: Mapping[str, Any]) -> str:
         blocks += [
             "**Personalisation** (every client adapts the final model to its own texts for "
             f"{config['personalize']} steps; accuracy by the client's own class mix, mean over "
-            "clients and repeats):",
+            "clients and repeats, beside always answering the client's largest class):",
             personal_grid(personal),
         ]
     blocks += [
