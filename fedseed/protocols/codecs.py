@@ -13,11 +13,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
-import constriction
 import numpy as np
 from numpy.typing import NDArray
 
 from fedseed.errors import WireError
+from fedseed.protocols.entropy import (
+    Coder,
+    bernoulli,
+    categorical,
+    frequencies,
+    read_words,
+    refuse_rest,
+    write_words,
+)
 
 Vector = NDArray[np.float32]
 LARGEST = 1e4
@@ -25,8 +33,6 @@ LARGEST = 1e4
 _BLOCK = 128
 _LEVELS = 127
 _LENGTH = "<I"
-_Coder = constriction.stream.stack.AnsCoder
-_Model = constriction.stream.model
 
 
 class Codec(ABC):
@@ -102,10 +108,10 @@ class Int8(Codec):
         blocks = _blocks(whole)
         active = _active(blocks)
         symbols = blocks[active].reshape(-1) + _LEVELS
-        counts = _frequencies(symbols, 2 * _LEVELS + 1)
-        coder = _Coder()
+        counts = frequencies(symbols, 2 * _LEVELS + 1)
+        coder = Coder()
         if len(symbols):
-            coder.encode_reverse(symbols, _categorical(counts))
+            coder.encode_reverse(symbols, categorical(counts))
         head = steps.astype("<f4").tobytes() + counts.astype("<u2").tobytes()
         return head + _with_pattern(coder, active)
 
@@ -122,9 +128,9 @@ class Int8(Codec):
         if active.any():
             if not counts.any():
                 raise WireError("the changes have no frequencies")
-            found = coder.decode(_categorical(counts), int(active.sum()) * _BLOCK)
+            found = coder.decode(categorical(counts), int(active.sum()) * _BLOCK)
             whole[active] = (found - _LEVELS).reshape(-1, _BLOCK)
-        _refuse_rest(coder)
+        refuse_rest(coder)
         return whole.reshape(-1)[: sum(sizes)] * np.repeat(steps, sizes)
 
     def estimate(self, parameters: int) -> int:
@@ -156,9 +162,9 @@ class TopK(Codec):
         active = _active(blocks)
         places = (blocks[active] != 0).reshape(-1)
         share = _share(places)
-        coder = _Coder()
+        coder = Coder()
         if 0 < share < 1:
-            coder.encode_reverse(places.astype(np.int32), _bernoulli(share))
+            coder.encode_reverse(places.astype(np.int32), bernoulli(share))
         chosen = blocks[active].reshape(-1)[places]
         head = struct.pack("<If", len(chosen), share) + bytes(chosen.astype("<f2").tobytes())
         return head + _with_pattern(coder, active)
@@ -176,8 +182,8 @@ class TopK(Codec):
         total = int(active.sum()) * _BLOCK
         places = np.full(total, share == 1)
         if 0 < share < 1 and total:
-            places = np.asarray(coder.decode(_bernoulli(share), total), dtype=bool)
-        _refuse_rest(coder)
+            places = np.asarray(coder.decode(bernoulli(share), total), dtype=bool)
+        refuse_rest(coder)
         if int(places.sum()) != count:
             raise WireError("the changes do not fit their places")
         part = np.zeros(total, dtype=np.float32)
@@ -245,21 +251,6 @@ def _active(blocks: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray(blocks.any(axis=1), dtype=np.bool_)
 
 
-def _frequencies(symbols: NDArray[np.int32], size: int) -> NDArray[np.int64]:
-    """How often each symbol occurs, scaled to 16 bits; at least 1 where it does at all."""
-    counts = np.bincount(symbols, minlength=size)
-    scale = min(1.0, 65_535 / max(1, int(counts.max(initial=0))))
-    return np.where(counts > 0, np.maximum(1, np.floor(counts * scale)), 0).astype(np.int64)
-
-
-def _categorical(counts: NDArray[np.int64]) -> Any:
-    return _Model.Categorical(counts / counts.sum(), perfect=False)
-
-
-def _bernoulli(share: float) -> Any:
-    return _Model.Bernoulli(share, perfect=False)
-
-
 def _share(flags: NDArray[np.bool_]) -> float:
     """Share of true flags, as the float32 that travels."""
     return float(np.float32(flags.mean())) if len(flags) else 0.0
@@ -269,29 +260,19 @@ def _with_pattern(coder: Any, active: NDArray[np.bool_]) -> bytes:
     """Push which blocks are active, and write everything on the coder's stack."""
     share = _share(active)
     if 0 < share < 1:
-        coder.encode_reverse(active.astype(np.int32), _bernoulli(share))
-    return struct.pack("<f", share) + bytes(coder.get_compressed().astype("<u4").tobytes())
+        coder.encode_reverse(active.astype(np.int32), bernoulli(share))
+    return struct.pack("<f", share) + write_words(coder)
 
 
 def _pattern(data: bytes, parameters: int) -> tuple[Any, NDArray[np.bool_]]:
     """Pop which blocks are active; what follows is still on the stack."""
-    if len(data) < 4 or len(data) % 4:
+    if len(data) < 4:
         raise WireError("the changes are truncated")
     share = struct.unpack_from("<f", data)[0]
     blocks = -(-parameters // _BLOCK)
     if not 0 <= share <= 1:
         raise WireError("the changes have an impossible share of active blocks")
-    words = np.frombuffer(data[4:], "<u4").astype(np.uint32)
-    try:
-        coder = _Coder(words)
-    except ValueError as error:
-        raise WireError("the changes are not coded as they should be") from error
+    coder = read_words(data[4:])
     if share in (0, 1):
         return coder, np.full(blocks, share == 1)
-    return coder, np.asarray(coder.decode(_bernoulli(share), blocks), dtype=bool)
-
-
-def _refuse_rest(coder: Any) -> None:
-    """Everything that was written has been read, and nothing else: else words are missing."""
-    if not coder.is_empty():
-        raise WireError("the changes are truncated or damaged")
+    return coder, np.asarray(coder.decode(bernoulli(share), blocks), dtype=bool)

@@ -7,13 +7,20 @@ every tensor a Bernoulli or a categorical distribution whose shares travel befor
 
 import struct
 from collections.abc import Sequence
-from typing import Any
 
-import constriction
 import numpy as np
 from numpy.typing import NDArray
 
 from fedseed.errors import WireError
+from fedseed.protocols.entropy import (
+    Coder,
+    bernoulli,
+    categorical,
+    frequencies,
+    read_words,
+    refuse_rest,
+    write_words,
+)
 
 Bits = NDArray[np.bool_]
 Counts = NDArray[np.uint16]
@@ -22,8 +29,6 @@ MOST_MASKS = 65_535
 _LEVELS = 1 << 16
 _HEAD = "<H"
 _HEAD_BYTES = struct.calcsize(_HEAD)
-_Coder = constriction.stream.stack.AnsCoder
-_Model = constriction.stream.model
 
 
 def encode_mask(mask: Bits, sizes: Sequence[int]) -> bytes:
@@ -35,10 +40,10 @@ def encode_mask(mask: Bits, sizes: Sequence[int]) -> bytes:
     """
     parts = np.split(mask, np.cumsum(sizes)[:-1])
     shares = [min(max(round(float(part.mean()) * _LEVELS), 1), _LEVELS - 1) for part in parts]
-    coder = _Coder()
+    coder = Coder()
     for part, share in zip(reversed(parts), reversed(shares), strict=True):
-        coder.encode_reverse(part.astype(np.int32), _bernoulli(share))
-    return np.array(shares, "<u2").tobytes() + _words(coder)
+        coder.encode_reverse(part.astype(np.int32), bernoulli(share / _LEVELS))
+    return np.array(shares, "<u2").tobytes() + write_words(coder)
 
 
 def decode_mask(data: bytes, sizes: Sequence[int]) -> Bits:
@@ -53,12 +58,12 @@ def decode_mask(data: bytes, sizes: Sequence[int]) -> Bits:
     shares = np.frombuffer(data[:start], "<u2")
     if not shares.all():
         raise WireError("the mask has an impossible share of ones")
-    coder = _coder(data[start:])
+    coder = read_words(data[start:])
     parts = [
-        coder.decode(_bernoulli(int(share)), size)
+        coder.decode(bernoulli(int(share) / _LEVELS), size)
         for share, size in zip(shares, sizes, strict=True)
     ]
-    _refuse_rest(coder)
+    refuse_rest(coder)
     return np.concatenate(parts).astype(np.bool_)
 
 
@@ -77,11 +82,11 @@ def encode_counts(counts: Counts, masks: int, sizes: Sequence[int]) -> bytes:
     if not masks:
         return head
     parts = np.split(counts.astype(np.int32), np.cumsum(sizes)[:-1])
-    tables = [_frequencies(part, masks + 1) for part in parts]
-    coder = _Coder()
+    tables = [frequencies(part, masks + 1) for part in parts]
+    coder = Coder()
     for part, table in zip(reversed(parts), reversed(tables), strict=True):
-        coder.encode_reverse(part, _categorical(table))
-    return head + np.concatenate(tables).astype("<u2").tobytes() + _words(coder)
+        coder.encode_reverse(part, categorical(table))
+    return head + np.concatenate(tables).astype("<u2").tobytes() + write_words(coder)
 
 
 def decode_counts(data: bytes, sizes: Sequence[int]) -> tuple[Counts, int]:
@@ -103,43 +108,9 @@ def decode_counts(data: bytes, sizes: Sequence[int]) -> tuple[Counts, int]:
     tables = np.frombuffer(data[_HEAD_BYTES:end], "<u2").reshape(len(sizes), masks + 1)
     if not tables.any(axis=1).all():
         raise WireError("the counts have no frequencies")
-    coder = _coder(data[end:])
+    coder = read_words(data[end:])
     parts = [
-        coder.decode(_categorical(table), size) for table, size in zip(tables, sizes, strict=True)
+        coder.decode(categorical(table), size) for table, size in zip(tables, sizes, strict=True)
     ]
-    _refuse_rest(coder)
+    refuse_rest(coder)
     return np.concatenate(parts).astype(np.uint16), masks
-
-
-def _bernoulli(share: int) -> Any:
-    return _Model.Bernoulli(share / _LEVELS, perfect=False)
-
-
-def _categorical(table: NDArray[Any]) -> Any:
-    return _Model.Categorical(table / table.sum(dtype=np.int64), perfect=False)
-
-
-def _frequencies(symbols: NDArray[np.int32], size: int) -> NDArray[np.int64]:
-    """How often each symbol occurs, scaled to 16 bits; at least 1 where it does at all."""
-    counts = np.bincount(symbols, minlength=size)
-    scale = min(1.0, 65_535 / int(counts.max()))
-    return np.where(counts > 0, np.maximum(1, np.floor(counts * scale)), 0).astype(np.int64)
-
-
-def _words(coder: Any) -> bytes:
-    return bytes(coder.get_compressed().astype("<u4").tobytes())
-
-
-def _coder(data: bytes) -> Any:
-    if len(data) % 4:
-        raise WireError("the coded bits are truncated")
-    try:
-        return _Coder(np.frombuffer(data, "<u4").astype(np.uint32))
-    except ValueError as error:
-        raise WireError("the bits are not coded as they should be") from error
-
-
-def _refuse_rest(coder: Any) -> None:
-    """Everything that was written has been read, and nothing else: else words are missing."""
-    if not coder.is_empty():
-        raise WireError("the coded bits are truncated or damaged")

@@ -8,17 +8,16 @@ Bamler 2022) under their own frequencies.
 import struct
 from typing import Any
 
-import constriction
 import numpy as np
 from numpy.typing import NDArray
 
 from fedseed.errors import WireError
+from fedseed.protocols.entropy import Coder, categorical, read_words, refuse_rest, write_words
 
 BITS = (1, 2, 4, 8)
 Probabilities = NDArray[np.float32]
 _HEAD = "<BIH"
 _ENTRY = np.dtype([("symbol", "u1"), ("count", "<u2")])
-_Coder = constriction.stream.stack.AnsCoder
 
 
 def quantise(probabilities: Probabilities, bits: int) -> NDArray[np.int32]:
@@ -51,12 +50,11 @@ def encode_labels(probabilities: Probabilities, bits: int) -> bytes:
     table = np.zeros(len(present), dtype=_ENTRY)
     table["symbol"] = present
     table["count"] = np.maximum(1, counts * min(1.0, 65_535 / counts.max(initial=1)))
-    coder = _Coder()
+    coder = Coder()
     if len(present) > 1:
-        coder.encode_reverse(places.astype(np.int32).reshape(-1), _model(table))
-    words = bytes(coder.get_compressed().astype("<u4").tobytes())
+        coder.encode_reverse(places.astype(np.int32).reshape(-1), categorical(table["count"]))
     head = struct.pack(_HEAD, bits, len(probabilities), len(present))
-    return head + bytes(table.tobytes()) + words
+    return head + bytes(table.tobytes()) + write_words(coder)
 
 
 def decode_labels(data: bytes, texts: int, classes: int) -> Probabilities:
@@ -72,7 +70,7 @@ def decode_labels(data: bytes, texts: int, classes: int) -> Probabilities:
     end = start + distinct * _ENTRY.itemsize
     if bits not in BITS or count != texts:
         raise WireError(f"labels of {count} texts in {bits} bits, not of {texts}")
-    if len(data) < end or (len(data) - end) % 4 or not 1 <= distinct <= 256:
+    if len(data) < end or not 1 <= distinct <= 256:
         raise WireError("the labels are truncated")
     table = np.frombuffer(data[start:end], _ENTRY)
     limit = classes if bits == 1 else 2**bits
@@ -88,16 +86,7 @@ def _decode_places(words: bytes, table: NDArray[Any], total: int) -> NDArray[np.
         if words:
             raise WireError("the labels are longer than they should be")
         return np.zeros(total, dtype=np.int32)
-    try:
-        coder = _Coder(np.frombuffer(words, "<u4").astype(np.uint32))
-    except ValueError as error:
-        raise WireError("the labels are not coded as they should be") from error
-    found: NDArray[np.int32] = coder.decode(_model(table), total)
-    if not coder.is_empty():
-        raise WireError("the labels are truncated or damaged")
+    coder = read_words(words)
+    found: NDArray[np.int32] = coder.decode(categorical(table["count"]), total)
+    refuse_rest(coder)
     return found
-
-
-def _model(table: NDArray[Any]) -> Any:
-    counts = table["count"].astype(np.float64)
-    return constriction.stream.model.Categorical(counts / counts.sum(), perfect=False)
