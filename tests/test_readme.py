@@ -99,7 +99,7 @@ def test_what_readme_links_to_exists() -> None:
             assert (ROOT / target).exists(), target
 
 
-@pytest.mark.parametrize("kind", ["ablation", "zero_shot", "budget"])
+@pytest.mark.parametrize("kind", ["ablation", "zero_shot", "budget", "comparison"])
 def test_a_study_table_is_that_of_its_record(kind: str) -> None:
     from fedseed.results.study_tables import STUDY_TABLES
 
@@ -129,3 +129,34 @@ def test_the_studies_in_readme_are_those_of_their_records() -> None:
         budget_table.smallest_grid(results["budget"]["smallest"]),
     ):
         assert block in README
+
+
+def test_the_comparison_in_readme_is_that_of_its_record() -> None:
+    """The table, and every figure of the sentences below it."""
+    from fedseed.results.comparison_readings import size, verdicts
+    from fedseed.results.comparison_table import client_bytes, main_grid
+    from fedseed.results.markdown import with_interval
+
+    cells = read_record(OFFICIAL / "comparison" / "record.json")["results"]["cells"]
+    plain = {(c["protocol"], c["partition"]): c for c in cells if c["condition"] is None}
+    iid = [cell for (_, partition), cell in plain.items() if partition == "iid"]
+    assert main_grid(iid) in README
+    for row in ("labels", "weights", "local"):
+        for partition in ("dirichlet-0.5", "dirichlet-0.1"):
+            assert with_interval(plain[row, partition]["accuracy"]) in README
+    whole = {cell["protocol"]: sum(client_bytes(cell)) for cell in iid}
+    assert 8.5 < whole["weights"] / whole["weights-int8"] < 9.5
+    assert round(whole["weights-int8"] / whole["labels"], -2) == 1600
+    assert round(whole["adapters"] / whole["labels"], -2) == 400
+    assert size(whole["labels"]) == "5.0 KB"
+    ahead = zip(
+        plain["labels", "iid"]["accuracy"]["repeats"], plain["local", "iid"]["accuracy"]["repeats"]
+    )
+    assert all(0.015 < labels - alone < 0.025 for labels, alone in ahead)
+    words = verdicts(iid)
+    assert "To 75 %, recipe is quicker than fp32 weights on links below 27.1 Mbit/s" in words
+    assert "To 75 %, labels is quicker than fp32 weights on links below 19.8 Mbit/s" in words
+    for cell in cells:
+        if cell["condition"]:
+            undisturbed = plain[cell["protocol"], "iid"]["accuracy"]["value"]
+            assert abs(cell["accuracy"]["value"] - undisturbed) < 0.01
