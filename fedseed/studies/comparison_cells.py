@@ -68,13 +68,13 @@ class ComparisonOptions(StudyOptions):
     @field_validator("protocols")
     @classmethod
     def _known_rows(cls, value: str) -> str:
-        _known("--protocols", [] if value in ("all", "main") else value.split(","), ROWS)
+        _known([] if value in ("all", "main") else value.split(","), ROWS)
         return value
 
     @field_validator("conditions")
     @classmethod
     def _known_conditions(cls, value: str) -> str:
-        _known("--conditions", [] if value == "none" else value.split(","), CONDITIONS)
+        _known([] if value == "none" else value.split(","), CONDITIONS)
         return value
 
     @field_validator("partitions")
@@ -89,10 +89,10 @@ class ComparisonOptions(StudyOptions):
         return min(steps, self.most_steps or steps)
 
 
-def _known(flag: str, names: Sequence[str], known: Mapping[str, Any]) -> None:
+def _known(names: Sequence[str], known: Mapping[str, Any]) -> None:
     for name in names:
         if name not in known:
-            raise ValueError(f"{flag}: unknown '{name}': choose from {', '.join(known)}")
+            raise ValueError(f"unknown '{name}': choose from {', '.join(known)}")
 
 
 def partition_options(name: str) -> dict[str, Any]:
@@ -105,9 +105,7 @@ def partition_options(name: str) -> dict[str, Any]:
             return {"partition": scheme, "alpha": float(alpha)}
     except ValueError:
         pass
-    raise ValueError(
-        f"--partitions: unknown '{name}': write iid, shards, dirichlet-ALPHA or quantity-ALPHA"
-    )
+    raise ValueError(f"unknown '{name}': write iid, shards, dirichlet-ALPHA or quantity-ALPHA")
 
 
 def run_config(
