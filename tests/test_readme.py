@@ -131,6 +131,33 @@ def test_the_studies_in_readme_are_those_of_their_records() -> None:
         assert block in README
 
 
+def test_labels_of_reviews_in_readme() -> None:
+    from fedseed.evaluation.frontier import break_even_speed, cheapest, points
+    from fedseed.results.comparison_readings import size
+    from fedseed.results.comparison_table import client_bytes, comparison_table
+
+    folder = OFFICIAL / "comparison-labels-reviews"
+    record = read_record(folder / "record.json")
+    assert (folder / "table.md").read_text(encoding="utf-8") == comparison_table(record)
+    own = record["results"]["cells"]
+    assert [cell["protocol"] for cell in own] == ["labels-reviews"]
+    low, high = own[0]["accuracy"]["ci95"]
+    assert f"80.7 % ({100 * low:.1f} - {100 * high:.1f}, n = {own[0]['accuracy']['n']:,})" in README
+    assert [size(part) for part in client_bytes(own[0])] == ["2.4 KB", "653 B"]
+    others = read_record(OFFICIAL / "comparison" / "record.json")["results"]["cells"]
+    iid = [c for c in others if c["partition"] == "iid" and c["condition"] is None]
+    found = points([*iid, *own])
+    light = cheapest(found, "labels-reviews", 0.80)
+    for row, words in (("weights", "6.5 Mbit/s"), ("weights-int8", "0.7 Mbit/s")):
+        heavy = cheapest(found, row, 0.80)
+        assert light is not None
+        assert heavy is not None
+        speed = break_even_speed(light, heavy)
+        assert speed is not None
+        assert f"{speed / 1e6:.1f} Mbit/s" == words
+        assert words in README
+
+
 def test_the_comparison_in_readme_is_that_of_its_record() -> None:
     """The table, and every figure of the sentences below it."""
     from fedseed.results.comparison_readings import size, verdicts
