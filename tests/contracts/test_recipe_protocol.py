@@ -3,6 +3,7 @@
 import math
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from fedseed.aggregators import AGGREGATORS, RecipeSpace
 from fedseed.config import RunConfig
 from fedseed.data.site import open_site
 from fedseed.errors import WireError
+from fedseed.protocols.base import ProtocolServer
 from fedseed.protocols.recipe import (
     SCORE_BYTES,
     RecipeClient,
@@ -27,6 +29,7 @@ from fedseed.recipe import Recipe
 from fedseed.seeds.base import digest
 from fedseed.seeds.codec import encode
 from fedseed.seeds.random import random_seed
+from tests.contracts.protocol_contract import ProtocolContract, World
 
 SEED = encode(random_seed("bert-tiny", 2, 1, "scaled"))
 RECIPES = [Recipe(steps=1), Recipe(steps=2)]
@@ -198,3 +201,26 @@ def test_products_grow_models(small: dict[str, Any]) -> None:
     assert length == 16
     assert isinstance(model, torch.nn.Module)
     assert np.isfinite(model.classifier.weight.detach().numpy()).all()  # type: ignore[union-attr,operator]
+
+
+class TestRecipeContract(ProtocolContract):
+    protocol = "recipe"
+
+    def check_identity(self, world: World, server: ProtocolServer, contribution: bytes) -> None:
+        """The aggregate of one trial is its recipe."""
+        assert isinstance(server, RecipeServer)
+        tried = decode_request(world.plan.server().configure(1, [1])[1], {})[1][0]
+        found = server.aggregated()
+        assert found.learning_rate == pytest.approx(tried.learning_rate)
+        assert found.embedding_multiplier == pytest.approx(tried.embedding_multiplier)
+
+    def poison(self, world: World, contribution: bytes) -> dict[str, bytes]:
+        score = RecipeScore.decode(contribution)
+        absurd = {
+            "a loss that is not a number": {"validation_loss": math.nan},
+            "more correct than examples": {"validation_correct": score.validation_examples + 1},
+            "more steps than asked for": {"steps": 10**6},
+            "no examples": {"train_examples": 0},
+        }
+        changed = {n: replace(score, **change).encode() for n, change in absurd.items()}
+        return changed | {"long": contribution + bytes(1)}
