@@ -107,7 +107,7 @@ class RunConfig(Options):
     public: str | None = Field(
         None, description="labels: unlabelled texts that server and clients share: sentences "
         "(8,530 of Rotten Tomatoes, installed with the package), reviews:N (N training texts set "
-        "aside) or a file with a text column. Without it sentences."
+        "aside) or a UTF-8 file of one text a line. Without it sentences."
     )  # fmt: skip
     label_bits: int | None = Field(
         None, description="labels: bits of a soft label, 1, 2, 4 or 8; without it 1."

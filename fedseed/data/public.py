@@ -40,7 +40,7 @@ class PublicTexts:
         return replace(self.table, soft=soft)
 
 
-def split_off(public: str, dataset: Dataset) -> tuple[Rows, Rows]:
+def _split_off(public: str, dataset: Dataset) -> tuple[Rows, Rows]:
     """Training rows that stay with the clients, and those that are set aside as public.
 
     Which ones are set aside depends on their number alone, not on the run's seed. Texts that begin
@@ -49,8 +49,6 @@ def split_off(public: str, dataset: Dataset) -> tuple[Rows, Rows]:
     Raises:
         DataError: no number, or one that leaves less than half of the training rows.
     """
-    if not public.startswith(_REVIEWS):
-        return dataset.train, dataset.train[:0]
     words = public.removeprefix(_REVIEWS)
     most = len(dataset.train) // 2
     if not words.isdecimal() or not 1 <= int(words) <= most:
@@ -62,7 +60,9 @@ def split_off(public: str, dataset: Dataset) -> tuple[Rows, Rows]:
     return np.setdiff1d(dataset.train, chosen), chosen
 
 
-def open_public(public: str, dataset: Dataset, tokenizer: Path, max_length: int) -> PublicTexts:
+def open_public(
+    public: str, dataset: Dataset, tokenizer: Path, max_length: int
+) -> tuple[PublicTexts, Rows]:
     """Open public texts, and refuse those that the test split holds as well.
 
     Args:
@@ -72,20 +72,22 @@ def open_public(public: str, dataset: Dataset, tokenizer: Path, max_length: int)
         tokenizer: a ``tokenizer.json`` file.
         max_length: tokens kept of each text.
 
+    Returns:
+        The texts, and the training rows that stay with the clients.
+
     Raises:
         DataError: there are no such texts, or some of them are test texts.
     """
     if public.startswith(_REVIEWS):
-        rows = split_off(public, dataset)[1]
+        private, rows = _split_off(public, dataset)
         table = replace(dataset.table, labels=np.zeros_like(dataset.table.labels))
-        found = PublicTexts(f"{len(rows):,} reviews set aside", table, rows)
-    else:
-        name, key, texts = _read(public)
-        tokens, offsets = cached_tokens(f"public/{key}", texts, tokenizer, max_length)
-        labels = np.zeros(len(offsets) - 1, dtype=np.int64)
-        found = PublicTexts(name, TokenTable(tokens, offsets, labels), np.arange(len(labels)))
+        return PublicTexts(f"{len(rows):,} reviews set aside", table, rows), private
+    name, key, texts = _read(public)
+    tokens, offsets = cached_tokens(f"public/{key}", texts, tokenizer, max_length)
+    labels = np.zeros(len(offsets) - 1, dtype=np.int64)
+    found = PublicTexts(name, TokenTable(tokens, offsets, labels), np.arange(len(labels)))
     _refuse_overlap(public, found, dataset)
-    return found
+    return found, dataset.train
 
 
 def _read(public: str) -> tuple[str, str, Callable[[], list[str]]]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from fedseed.config import RunConfig
 from fedseed.data.partition import label_counts, partition
-from fedseed.data.public import PublicTexts, open_public, split_off
+from fedseed.data.public import PublicTexts, open_public
 from fedseed.data.shard import Shard, make_shard
 from fedseed.data.sources import open_source
 from fedseed.data.splits import Rows
@@ -67,6 +67,11 @@ class Site:
     def _test_rows(self) -> tuple[Rows, Rows]:
         whole = subset(self.dataset, self.dataset.test, self.config.test_examples)
         return whole, subset(self.dataset, whole, self.config.participants_test_examples)
+
+    def test_counts(self, partition_id: int | None = None) -> list[int]:
+        """Test examples of each class; see :meth:`test_rows`."""
+        labels = self.dataset.table.labels[self.test_rows(partition_id)]
+        return [int(count) for count in np.bincount(labels, minlength=self.dataset.labels)]
 
     def label_counts(self) -> list[list[int]]:
         """Examples of each class by partition."""
@@ -129,9 +134,8 @@ def make_site(config: RunConfig, dataset: Dataset) -> Site:
     public, rows = config.protocol_options().get("public"), dataset.train
     found = None
     if public is not None:
-        rows = split_off(public, dataset)[0]
         length = config.max_length or DEFAULT_LENGTH
-        found = open_public(public, dataset, tokenizer_file(config.model), length)
+        found, rows = open_public(public, dataset, tokenizer_file(config.model), length)
     parts = partition(
         dataset.table.labels, rows, config.clients + config.newcomers, config.partition,
         generator(config.run_seed, "partition"), alpha=config.alpha,

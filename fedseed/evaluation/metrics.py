@@ -1,6 +1,6 @@
 """Accuracy that can be trusted: with n, its interval, class balance and majority baseline."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -42,6 +42,15 @@ class ClassCounts:
 
     correct: tuple[int, ...]
     examples: tuple[int, ...]
+
+    def to_record(self) -> dict[str, list[int]]:
+        """The test run as JSON values."""
+        return {"correct": list(self.correct), "examples": list(self.examples)}
+
+    @classmethod
+    def from_record(cls, found: Mapping[str, Sequence[int]]) -> "ClassCounts":
+        """Read what :meth:`to_record` returned."""
+        return cls(tuple(found["correct"]), tuple(found["examples"]))
 
     @property
     def accuracy(self) -> float:

@@ -32,7 +32,6 @@ LARGEST = 1e4
 """A weight, or a change of one, beyond this is not believed."""
 _BLOCK = 128
 _LEVELS = 127
-_LENGTH = "<I"
 
 
 class Codec(ABC):

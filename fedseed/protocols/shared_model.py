@@ -106,10 +106,6 @@ class SharedModelServer(ProtocolServer):
     def model(self) -> nn.Module:
         """See :class:`ProtocolServer`."""
 
-    def final_recipe(self) -> Recipe:
-        """What a newcomer does with the final state: nothing, as a rule."""
-        return self.setup.recipe.replace(steps=0)
-
     def configure(
         self,
         round_number: int,  # noqa: ARG002  # all rounds are alike
@@ -180,10 +176,10 @@ class SharedModelServer(ProtocolServer):
 
     def products(self) -> dict[str, bytes]:
         """See :class:`ProtocolServer`: training alone from the seed, and the final state."""
-        seed = self.setup.seed
+        seed, done = self.setup.seed, self.setup.recipe.replace(steps=0)
         return {
             "given": encode_download(seed, self._digest, self.setup.given, b""),
-            "aggregated": encode_download(seed, self._digest, self.final_recipe(), self.state()),
+            "aggregated": encode_download(seed, self._digest, done, self.state()),
         }
 
     def summary(self, product: str) -> Mapping[str, Any]:

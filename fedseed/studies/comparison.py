@@ -12,7 +12,6 @@ from fedseed.evaluation.frontier import pareto, points
 from fedseed.evaluation.metrics import ClassCounts, reweighted
 from fedseed.evaluation.repeats import over_repeats, t_half_width
 from fedseed.models.registry import find_model
-from fedseed.protocols import OPTIONS
 from fedseed.results.comparison_figure import comparison_figure
 from fedseed.results.comparison_table import comparison_table
 from fedseed.results.display import Display
@@ -184,12 +183,7 @@ def _options(run: RunConfig, row: Row) -> dict[str, Any]:
     own = {} if row.protocol in BOUNDS else run.protocol_options()
     own = {name: value for name, value in own.items() if name != "keep" or own["codec"] == "topk"}
     rounds = {} if row.protocol in BOUNDS else {"rounds": run.rounds}
-    assert row.protocol in BOUNDS or row.protocol in OPTIONS
     return own | rounds | {"steps": run.steps, "scheme": run.scheme}
-
-
-def _as_counts(found: Mapping[str, Any]) -> ClassCounts:
-    return ClassCounts(tuple(found["correct"]), tuple(found["examples"]))
 
 
 def _mean(models: Sequence[Mapping[str, Any]]) -> ClassCounts:
@@ -205,7 +199,7 @@ def _final(one: Mapping[str, Any]) -> ClassCounts:
 
 def _worst(one: Mapping[str, Any]) -> ClassCounts:
     """The participant whose model is right least often; of a shared model that model."""
-    models = [_as_counts(found) for found in one["participants"]]
+    models = [ClassCounts.from_record(found) for found in one["participants"]]
     return min(models, key=lambda found: found.accuracy) if models else _final(one)
 
 
@@ -217,7 +211,7 @@ def _personal(repeats: Sequence[Any]) -> dict[str, Any] | None:
     for client in clients:
         shares = [count / sum(client["labels"]) for count in client["labels"]]
         for name in ("before", "after"):
-            client[name] = reweighted(_as_counts(client[name]), shares).to_record()
+            client[name] = reweighted(ClassCounts.from_record(client[name]), shares).to_record()
         client["gain"] = client["after"]["value"] - client["before"]["value"]
     gains = [
         float(np.mean([c["gain"] for c in clients if c["repeat"] == repeat]))
@@ -234,9 +228,10 @@ def _personal(repeats: Sequence[Any]) -> dict[str, Any] | None:
 def _round(own: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """One round over all repeats."""
     tests = [one["test"] for one in own]
+    counts = [ClassCounts.from_record(test) for test in tests if test]
     return {
         "round": own[0]["round"],
-        "accuracy": over_repeats([_as_counts(t) for t in tests]) if all(tests) else None,
+        "accuracy": over_repeats(counts) if all(tests) else None,
         "client_payload_bytes": {
             way: float(np.mean([one["client_payload_bytes"][way] for one in own]))
             for way in ("down", "up")

@@ -12,7 +12,7 @@ from torch import nn
 from fedseed.config import RunConfig
 from fedseed.data.site import Site, open_site
 from fedseed.data.splits import Rows
-from fedseed.evaluation.metrics import ClassCounts, count_correct
+from fedseed.evaluation.metrics import ClassCounts
 from fedseed.federation.client_app import decode_counts
 from fedseed.federation.engines import Grid, run_local
 from fedseed.federation.rounds import RoundResult, Wire, discover, run_rounds
@@ -20,9 +20,10 @@ from fedseed.growing import grow
 from fedseed.randomness import generator
 from fedseed.recipe import Recipe
 from fedseed.results.display import Quiet
-from fedseed.studies.comparison_rows import CONDITIONS, ROWS, Row
+from fedseed.studies.comparison_rows import BOUNDS, CONDITIONS, ROWS, Row
 from fedseed.studies.measuring import floor_cell
 from fedseed.studies.plan import Plan, make_plan
+from fedseed.studies.scores import test_run
 from fedseed.studies.study import StudyOptions
 from fedseed.training import FitJob, Trainer
 from fedseed.transcript import EVALUATE, TRAIN, Transcript, byte_sums, ledger
@@ -112,7 +113,7 @@ def run_config(
     config: ComparisonOptions, row: Row, partition: str, condition: str, repeat: int
 ) -> tuple[RunConfig, Recipe]:
     """The federated run of a cell, and its recipe."""
-    federated = row.protocol not in ("local", "central")
+    federated = row.protocol not in BOUNDS
     steps = config.cut(row.steps or config.steps)
     options: dict[str, Any] = {
         "clients": config.clients, "newcomers": 1, "rounds": row.rounds or config.rounds,
@@ -151,13 +152,6 @@ def measure(config_json: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     return _Federated(plan, personal and config.cut(personal)).run()
 
 
-def tested(plan: Plan, model: nn.Module, rows: Rows) -> ClassCounts:
-    """A model's test run."""
-    table = plan.site.dataset.table
-    found = Trainer(plan.compute).predict(model, table, rows, plan.max_length)
-    return count_correct(found, table.labels[rows])
-
-
 def _train(plan: Plan, rows: Rows, recipe: Recipe, rng: np.random.Generator) -> nn.Module:
     model = grow(plan.encoded_seed)
     table = plan.site.dataset.table
@@ -173,10 +167,11 @@ def _local(plan: Plan, recipe: Recipe) -> dict[str, Any]:
         for pid in range(plan.config.clients + 1)
     ]
     seconds = (time.monotonic() - clock) / len(models)
-    participants = [tested(plan, model, site.test_rows(0)) for model in models[:-1]]
-    newcomer = tested(plan, models[-1], site.test_rows())
+    participants = [test_run(plan, model, site.test_rows(0)) for model in models[:-1]]
+    newcomer = test_run(plan, models[-1], site.test_rows())
     return {
-        "participants": [_counts(one) for one in participants], "newcomers": [_counts(newcomer)],
+        "participants": [one.to_record() for one in participants],
+        "newcomers": [newcomer.to_record()],
         "rounds": [], "client_steps": recipe.steps, "client_seconds": seconds,
     }  # fmt: skip
 
@@ -189,7 +184,7 @@ def _central(plan: Plan, recipe: Recipe, config: ComparisonOptions) -> dict[str,
     rng = generator(plan.config.run_seed, "central")
     model = _train(plan, rows, recipe.replace(steps=steps), rng)
     seconds = time.monotonic() - clock
-    found = _counts(tested(plan, model, plan.site.test_rows()))
+    found = test_run(plan, model, plan.site.test_rows()).to_record()
     return {
         "final": found, "participants": [], "newcomers": [found], "rounds": [],
         "client_steps": steps, "client_seconds": seconds,
@@ -232,8 +227,8 @@ class _Federated:
         book = ledger(self.transcript, self.plan.fp32_model_bytes())
         return {
             "final": self.tests[-1],
-            "newcomers": [_counts(one) for one in self.newcomers],
-            "participants": [_counts(one) for one in self.participants],
+            "newcomers": [one.to_record() for one in self.newcomers],
+            "participants": [one.to_record() for one in self.participants],
             "rounds": rounds, "making_seconds": self.making, "personal": self.personal,
             "client_steps": sum(r["steps"] for r in rounds),
             "client_seconds": sum(r["client_seconds"] for r in rounds),
@@ -252,7 +247,7 @@ class _Federated:
             model = server.model()
             self.making = time.monotonic() - clock
             rows = self.plan.site.test_rows()
-            found = None if model is None else _counts(tested(self.plan, model, rows))
+            found = None if model is None else test_run(self.plan, model, rows).to_record()
             self.tests.append(found)
             self.sizes.append(len(server.products()["aggregated"]))
 
@@ -271,7 +266,7 @@ class _Federated:
         self.making = (time.monotonic() - clock) / len(everybody)
         site = self.plan.site
         for exchange in exchanges:
-            counts = decode_counts(exchange.up, expected(site, exchange.partition_id))
+            counts = decode_counts(exchange.up, site.test_counts(exchange.partition_id))
             newcomer = exchange.partition_id >= config.clients
             (self.newcomers if newcomer else self.participants).append(counts)
 
@@ -282,23 +277,16 @@ class _Federated:
         if steps is None:
             return
         recipe = plan.given.replace(steps=steps, learning_rate=plan.given.learning_rate / 4)
-        before = tested(plan, model, site.test_rows(0))
+        before, labels = test_run(plan, model, site.test_rows(0)), site.label_counts()
         for pid in range(plan.config.clients):
             own, shard = copy.deepcopy(model), site.shard(pid)
             rng = generator(plan.config.run_seed, "personalize", 0, pid)
             Trainer(plan.compute).fit(FitJob(own, shard.table, shard.whole(), recipe, rng))
-            after = tested(plan, own, site.test_rows(0))
-            labels = site.label_counts()[pid]
+            after = test_run(plan, own, site.test_rows(0))
             self.personal.append({
-                "partition_id": pid, "labels": labels, "before": _counts(before),
-                "after": _counts(after),
+                "partition_id": pid, "labels": labels[pid], "before": before.to_record(),
+                "after": after.to_record(),
             })  # fmt: skip
-
-
-def expected(site: Site, partition_id: int) -> list[int]:
-    """Test examples of each class that a client is tested on."""
-    labels = site.dataset.table.labels[site.test_rows(partition_id)]
-    return [int(count) for count in np.bincount(labels, minlength=site.dataset.labels)]
 
 
 def steps_of(client: Mapping[str, Any]) -> int:
@@ -307,10 +295,6 @@ def steps_of(client: Mapping[str, Any]) -> int:
     if "recipes" in metrics:
         return sum(int(trial["steps"]) for trial in metrics["recipes"])
     return int(metrics.get("steps", 0))
-
-
-def _counts(found: ClassCounts) -> dict[str, list[int]]:
-    return {"correct": list(found.correct), "examples": list(found.examples)}
 
 
 def site_of(config: ComparisonOptions, repeat: int, partition: str) -> Site:

@@ -57,16 +57,13 @@ def run_test(
     for name, rows in tests.items():
         part = found[np.searchsorted(whole, rows)]
         counts = count_correct(part, dataset.table.labels[rows])
-        results[name] = {"correct": list(counts.correct), "examples": list(counts.examples)}
+        results[name] = counts.to_record()
     return results
 
 
 def counts_of(results: Sequence[Mapping[str, Any]], test: str) -> list[ClassCounts]:
     """The counts of some cells' results, as :func:`run_test` left them."""
-    return [
-        ClassCounts(tuple(result[test]["correct"]), tuple(result[test]["examples"]))
-        for result in results
-    ]
+    return [ClassCounts.from_record(result[test]) for result in results]
 
 
 def floor_cell(config: StudyOptions) -> dict[str, Any]:

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
+from fedseed.data.splits import Rows
 from fedseed.errors import RunError, WireError
 from fedseed.evaluation.metrics import Accuracy, ClassCounts, accuracy, count_correct
 from fedseed.evaluation.retention import chance_corrected, plain
@@ -87,9 +87,14 @@ def tested_model(plan: Plan, server: ProtocolServer, round_number: int) -> Accur
 
 def _test(plan: Plan, model: nn.Module) -> Accuracy:
     torch.set_num_threads(1)
-    rows, table = plan.site.test_rows(), plan.site.dataset.table
+    return accuracy([test_run(plan, model, plan.site.test_rows())])
+
+
+def test_run(plan: Plan, model: nn.Module, rows: Rows) -> ClassCounts:
+    """A model's test run on some of the test rows."""
+    table = plan.site.dataset.table
     likelihoods = predict(model, table, rows, plan.max_length, plan.compute)
-    return accuracy([count_correct(likelihoods, table.labels[rows])])
+    return count_correct(likelihoods, table.labels[rows])
 
 
 def _corrected(value: float, reference: Accuracy) -> float | None:
@@ -100,16 +105,14 @@ def _believable(
     plan: Plan, exchanges: Sequence[Exchange], products: Sequence[str]
 ) -> tuple[Counts, list[dict[str, Any]]]:
     """Believable test runs, and why the others are missing."""
-    dataset = plan.site.dataset
     counts: Counts = {name: {} for name in products}
     failures: list[dict[str, Any]] = []
     for exchange in exchanges:
-        rows = plan.site.test_rows(exchange.partition_id)
-        expected = np.bincount(dataset.table.labels[rows], minlength=dataset.labels)
+        expected = plan.site.test_counts(exchange.partition_id)
         reason = exchange.reason or exchange.status
         if exchange.status == "ok":
             try:
-                found = decode_counts(exchange.up, expected.tolist())
+                found = decode_counts(exchange.up, expected)
                 counts[exchange.group][exchange.partition_id] = found
                 continue
             except WireError as error:
