@@ -21,7 +21,6 @@ from fedseed.results.display import Display
 from fedseed.results.record import Kind
 from fedseed.seeds.pca import PcaOptions
 from fedseed.studies.ablation_cells import (
-    GOOD,
     PROTOCOLS,
     AblationOptions,
     label_of,
@@ -30,6 +29,7 @@ from fedseed.studies.ablation_cells import (
     tests_of,
 )
 from fedseed.studies.cells import Cell, Work
+from fedseed.studies.comparison_rows import CENTRAL
 from fedseed.studies.measuring import (
     FLOOR_COST,
     TEST_COST,
@@ -109,13 +109,11 @@ class Ablation(Study):
         return cells
 
     def _central(self) -> Recipe:
-        """Two epochs over all training examples, from the usual start."""
+        """Two epochs over all training examples: the comparison's upper bound."""
         config = self.config
-        steps = -(-_EPOCHS * len(self.dataset.train) // 32)
-        return GOOD.replace(
-            steps=min(steps, config.most_steps or steps), embedding_multiplier=1.0,
-            max_length=config.length,
-        )  # fmt: skip
+        steps = -(-_EPOCHS * len(self.dataset.train) // CENTRAL.batch_size)
+        steps = min(steps, config.most_steps or steps)
+        return CENTRAL.replace(steps=steps, max_length=config.length)
 
     def results(self, found: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
         """See :class:`Study`."""
@@ -146,8 +144,8 @@ class Ablation(Study):
                 for name, value in originals.items()
             },
             "central": {
-                "name": f"{config.model}, random start (bert), {_EPOCHS} epochs over all training "
-                "examples",
+                "name": f"{config.model}, random start (scaled), {_EPOCHS} epochs over all "
+                "training examples",
                 "recipe": self._central().model_dump(),
                 **over_repeats(counts_of(central, "balanced")),
             },

@@ -116,7 +116,7 @@ def measure(config_json: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     key = random_key(config.run_seed, f"study/{repeat}")
     clock = time.monotonic()
     if arguments["what"] == "central":
-        seed = start_seed(config.model, dataset.labels, "bert", key)
+        seed = start_seed(config.model, dataset.labels, "scaled", key)
     else:
         row, weights = arguments["row"], None
         if row in EXTRACTED and arguments["source"] == "original":
