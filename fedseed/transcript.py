@@ -103,10 +103,11 @@ _digest_down = functools.lru_cache(maxsize=1)(_digest)
 class Transcript:
     """Exchanges in the order in which they ended, kept in a file when given one."""
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | None = None, whole: bool = False) -> None:
         """Open a transcript, with the exchanges of an interrupted run if the file has any.
 
         Args:
+            whole: keep large payloads in memory to the end, for attacks that read them.
             path: a file of one JSON line an exchange. A last line that a kill cut off is
                 dropped.
 
@@ -115,6 +116,7 @@ class Transcript:
         """
         self._exchanges: list[Exchange] = []
         self._path = path
+        self._whole = whole
         if path is None or not path.exists():
             return
         try:
@@ -172,7 +174,8 @@ class Transcript:
 
     def shrink(self) -> None:
         """Let go of payloads that are too large to keep: nobody needs them any more."""
-        self._exchanges = [e.shrunk for e in self._exchanges]
+        if not self._whole:
+            self._exchanges = [e.shrunk for e in self._exchanges]
 
     def add(self, exchange: Exchange) -> None:
         """Append an exchange, to the file at once.

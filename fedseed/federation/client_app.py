@@ -8,7 +8,7 @@ from flwr.app import Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
 from fedseed.config import RunConfig
-from fedseed.data.site import open_site
+from fedseed.data.site import Site, open_site
 from fedseed.errors import WireError
 from fedseed.evaluation.metrics import ClassCounts, count_correct
 from fedseed.federation.wire import ContextMemory, content, payload_of
@@ -57,14 +57,20 @@ def compute_of(config: RunConfig) -> Compute:
     return choose(config.precision, config.device, config.compile)
 
 
-def client_app(config: RunConfig | None = None, trainer: Trainer | None = None) -> ClientApp:
+def client_app(
+    config: RunConfig | None = None, trainer: Trainer | None = None, site: Site | None = None
+) -> ClientApp:
     """Make the ClientApp.
 
     Args:
         config: the run's configuration; None to read it from Flower's ``run_config``.
         trainer: trains the clients' models; None to make one by the configuration.
+        site: the clients' shards; None to deal them out by the configuration.
     """
     app = ClientApp()
+
+    def site_of(own: RunConfig) -> Site:
+        return site or open_site(own)
 
     def configured(context: Context) -> tuple[RunConfig, int]:
         # One thread, always: results must not depend on how many workers share the machine.
@@ -74,7 +80,7 @@ def client_app(config: RunConfig | None = None, trainer: Trainer | None = None) 
 
     def client_of(own: RunConfig) -> ProtocolClient:
         client = find_protocol(own.protocol).client
-        return client(trainer or Trainer(compute_of(own)), open_site(own).public)
+        return client(trainer or Trainer(compute_of(own)), site_of(own).public)
 
     @app.query()
     def introduce(message: Message, context: Context) -> Message:
@@ -84,7 +90,7 @@ def client_app(config: RunConfig | None = None, trainer: Trainer | None = None) 
     @app.train()
     def train(message: Message, context: Context) -> Message:
         own, pid = configured(context)
-        shard = open_site(own).shard(pid)
+        shard = site_of(own).shard(pid)
         rng = generator(own.run_seed, "train", int(message.metadata.group_id), pid)
         client = client_of(own)
         up = client.contribute(payload_of(message), shard, ContextMemory(context), rng)
@@ -93,14 +99,14 @@ def client_app(config: RunConfig | None = None, trainer: Trainer | None = None) 
     @app.evaluate()
     def evaluate(message: Message, context: Context) -> Message:
         own, pid = configured(context)
-        site = open_site(own)
-        table, shard = site.dataset.table, site.shard(pid)
+        here = site_of(own)
+        table, shard = here.dataset.table, here.shard(pid)
         rng = generator(own.run_seed, "evaluate", 0, pid)
         client = client_of(own)
         model, length = client.grow(
             payload_of(message), shard.table, shard.whole(), ContextMemory(context), rng
         )
-        rows = site.test_rows(pid)
+        rows = here.test_rows(pid)
         counts = count_correct(
             client.trainer.predict(model, table, rows, length), table.labels[rows]
         )

@@ -10,6 +10,7 @@ from flwr.serverapp import Grid as Grid
 from flwr.serverapp import ServerApp
 
 from fedseed.config import Cell, RunConfig
+from fedseed.data.site import Site
 from fedseed.errors import ConfigError
 from fedseed.federation.client_app import client_app, compute_of
 from fedseed.federation.executors import Executor, InProcess, Stacked
@@ -41,13 +42,17 @@ def count_workers(config: RunConfig) -> int:
     return min(count_cores(config.workers), max(config.cohort_size, config.newcomers))
 
 
-def run_local(config: RunConfig, main: Main, state_folder: Path | None) -> None:
+def run_local(
+    config: RunConfig, main: Main, state_folder: Path | None, site: Site | None = None
+) -> None:
     """Run in this process, or in worker processes when there is more than one worker.
 
     Args:
         config: the run's configuration.
         main: the server's main function.
         state_folder: keeps the clients' contexts for a resumed run.
+        site: the clients' shards, for runs in this process; None to deal them out by the
+            configuration.
     """
     logging.getLogger("flwr").setLevel(logging.ERROR)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -58,7 +63,7 @@ def run_local(config: RunConfig, main: Main, state_folder: Path | None) -> None:
         trainer = StackingTrainer(compute)
         executor = Stacked(client_app(config, trainer), trainer, _GROUP)
     elif workers == 1 and config.client_timeout is None:
-        executor = InProcess(client_app(config))
+        executor = InProcess(client_app(config, site=site))
     else:
         executor = WorkerPool(config, workers)
     run_config = config.to_run_config()
