@@ -103,20 +103,20 @@ _digest_down = functools.lru_cache(maxsize=1)(_digest)
 class Transcript:
     """Exchanges in the order in which they ended, kept in a file when given one."""
 
-    def __init__(self, path: Path | None = None, whole: bool = False) -> None:
+    def __init__(self, path: Path | None = None, keep_all: bool = False) -> None:
         """Open a transcript, with the exchanges of an interrupted run if the file has any.
 
         Args:
-            whole: keep large payloads in memory to the end, for attacks that read them.
             path: a file of one JSON line an exchange. A last line that a kill cut off is
                 dropped.
+            keep_all: keep large payloads in memory to the end, for attacks that read them.
 
         Raises:
             OutputError: the file cannot be read, or is damaged before its last line.
         """
         self._exchanges: list[Exchange] = []
         self._path = path
-        self._whole = whole
+        self._keeps_all = keep_all
         if path is None or not path.exists():
             return
         try:
@@ -174,7 +174,7 @@ class Transcript:
 
     def shrink(self) -> None:
         """Let go of payloads that are too large to keep: nobody needs them any more."""
-        if not self._whole:
+        if not self._keeps_all:
             self._exchanges = [e.shrunk for e in self._exchanges]
 
     def add(self, exchange: Exchange) -> None:

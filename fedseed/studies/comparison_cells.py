@@ -31,7 +31,22 @@ from fedseed.transcript import EVALUATE, TRAIN, Transcript, byte_sums, ledger
 CENTRAL_EPOCHS = 2
 
 
-class ComparisonOptions(StudyOptions):
+class RowOptions(StudyOptions):
+    """What studies of the comparison's rows take."""
+
+    clients: int = Field(10, ge=1, le=10_000, description="Clients; one newcomer stands beside.")
+    rounds: int = Field(2, ge=1, le=1000, description="Rounds of the protocols that have several.")
+    steps: int = Field(
+        62, ge=1, le=1_000_000, description="Steps of a client in a round of federated averaging."
+    )
+    most_steps: int | None = Field(None, ge=1, description="Cut all trainings to so many steps.")
+
+    def cut(self, steps: int) -> int:
+        """So many steps, or fewer under ``--most-steps``."""
+        return min(steps, self.most_steps or steps)
+
+
+class ComparisonOptions(RowOptions):
     """Options of the comparison."""
 
     small: ClassVar[Mapping[str, Any]] = {
@@ -55,16 +70,10 @@ class ComparisonOptions(StudyOptions):
         "dropout,poison", description="Robustness is measured under: dropout (30 % of the replies "
         "lost), poison (one client with turned labels), both, or none."
     )  # fmt: skip
-    clients: int = Field(10, ge=1, le=10_000, description="Clients; one newcomer stands beside.")
-    rounds: int = Field(2, ge=1, le=1000, description="Rounds of the protocols that have several.")
-    steps: int = Field(
-        62, ge=1, le=1_000_000, description="Steps of a client in a round of federated averaging."
-    )
     personalize: int | None = Field(
         None, ge=1, le=1_000_000, description="Also let every client adapt the final model to its "
         "own texts for so many steps, under labels and weights."
     )  # fmt: skip
-    most_steps: int | None = Field(None, ge=1, description="Cut all trainings to so many steps.")
 
     @field_validator("protocols")
     @classmethod
@@ -84,10 +93,6 @@ class ComparisonOptions(StudyOptions):
         for name in value.split(","):
             partition_options(name)
         return value
-
-    def cut(self, steps: int) -> int:
-        """So many steps, or fewer under ``--most-steps``."""
-        return min(steps, self.most_steps or steps)
 
 
 def _known(names: Sequence[str], known: Mapping[str, Any]) -> None:
@@ -110,7 +115,7 @@ def partition_options(name: str) -> dict[str, Any]:
 
 
 def run_config(
-    config: ComparisonOptions, row: Row, partition: str, condition: str, repeat: int
+    config: RowOptions, row: Row, partition: str, condition: str, repeat: int
 ) -> tuple[RunConfig, Recipe]:
     """The federated run of a cell, and its recipe."""
     federated = row.protocol not in BOUNDS
