@@ -123,6 +123,34 @@ class RunConfig(Options):
     trainable: Literal["all", "head"] | None = Field(
         None, description="scalars: all weights or the classification head alone; without it all."
     )
+    privacy: Literal["example", "client"] | None = Field(
+        None, description="What differential privacy protects: one example of a client (DP-SGD), "
+        "or all of a client's (noise on what it sends)."
+    )  # fmt: skip
+    epsilon: float | None = Field(
+        None, gt=0, le=1e6, description="privacy: the budget of a whole run, for each client. "
+        "Without --noise the noise is calibrated to it; with it the run ends before a round that "
+        "would spend more."
+    )  # fmt: skip
+    delta: float | None = Field(
+        None, gt=0, lt=1, description="privacy: delta of the budget; without it 1e-5."
+    )
+    clip: float | None = Field(
+        None, gt=0, le=1e6, description="privacy: largest L2 norm of an example's gradient, or of "
+        "a client's change of the weights."
+    )  # fmt: skip
+    noise: float | None = Field(
+        None, ge=0, le=1e6, description="privacy: noise multiplier, the standard deviation in "
+        "units of the clip (recipe: of the range of a score)."
+    )  # fmt: skip
+    metric_digits: int | None = Field(
+        None, ge=0, le=6, description="recipe: clients round the losses and accuracies that they "
+        "send to so many decimals."
+    )  # fmt: skip
+    metric_threshold: int | None = Field(
+        None, ge=1, description="recipe: a client with fewer validation examples than this "
+        "answers nothing usable."
+    )  # fmt: skip
     device: str = Field(
         "auto", pattern=r"^(auto|cpu|cuda(:\d{1,3})?)$", description="auto, cpu, cuda or cuda:1; "
         "on a GPU clients train together as one stacked model."
@@ -147,6 +175,7 @@ class RunConfig(Options):
     def _fits_together(self) -> Self:
         from fedseed.aggregators.names import AGGREGATOR_NAMES
         from fedseed.data.partition import SCHEMES
+        from fedseed.privacy.rules import refuse_impossible_privacy
 
         for option, value, known in (
             ("protocol", self.protocol, PROTOCOLS),
@@ -157,6 +186,7 @@ class RunConfig(Options):
             if value not in known:
                 raise ValueError(f"unknown {option} '{value}': choose from {', '.join(known)}")
         self._refuse_foreign_options()
+        refuse_impossible_privacy(self)
         if self.label_bits not in (None, 1, 2, 4, 8):
             raise ValueError("--label-bits: give 1, 2, 4 or 8")
         if self.min_clients > self.cohort_size:

@@ -1,5 +1,6 @@
 """The ClientApp: the same for the in-process engine, ray and a deployment."""
 
+import secrets
 import struct
 from collections.abc import Sequence
 
@@ -12,6 +13,7 @@ from fedseed.data.site import Site, open_site
 from fedseed.errors import WireError
 from fedseed.evaluation.metrics import ClassCounts, count_correct
 from fedseed.federation.wire import ContextMemory, content, payload_of
+from fedseed.privacy.budget import defence_of
 from fedseed.protocols import find_protocol
 from fedseed.protocols.base import ProtocolClient
 from fedseed.randomness import generator
@@ -78,9 +80,13 @@ def client_app(
         own = config or RunConfig.from_run_config(context.run_config).with_quick()
         return own, int(context.node_config["partition-id"])
 
-    def client_of(own: RunConfig) -> ProtocolClient:
+    def client_of(own: RunConfig, defended: bool = False) -> ProtocolClient:
         client = find_protocol(own.protocol).client
-        return client(trainer or Trainer(compute_of(own)), site_of(own).public)
+        best = trainer or Trainer(compute_of(own))
+        defence = defence_of(own, site_of(own)) if defended else None
+        if defence is not None and defence.unit == "example":
+            best = Trainer(best.compute, dp=defence.dp_sgd)
+        return client(best, site_of(own).public, defence)
 
     @app.query()
     def introduce(message: Message, context: Context) -> Message:
@@ -91,8 +97,15 @@ def client_app(
     def train(message: Message, context: Context) -> Message:
         own, pid = configured(context)
         shard = site_of(own).shard(pid)
-        rng = generator(own.run_seed, "train", int(message.metadata.group_id), pid)
-        client = client_of(own)
+        number, seed = int(message.metadata.group_id), own.run_seed
+        if own.privacy is not None:
+            if number > own.rounds:
+                raise WireError(f"round {number} is not in the privacy budget")
+            if config is None:
+                # A deployment: noise that whoever knows the options can draw again hides nothing.
+                seed = secrets.randbits(63)
+        rng = generator(seed, "train", number, pid)
+        client = client_of(own, defended=True)
         up = client.contribute(payload_of(message), shard, ContextMemory(context), rng)
         return Message(content(up), reply_to=message)
 
@@ -102,6 +115,7 @@ def client_app(
         here = site_of(own)
         table, shard = here.dataset.table, here.shard(pid)
         rng = generator(own.run_seed, "evaluate", 0, pid)
+        # What is grown stays here, and its test is the study's: neither is noised.
         client = client_of(own)
         model, length = client.grow(
             payload_of(message), shard.table, shard.whole(), ContextMemory(context), rng

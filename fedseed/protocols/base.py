@@ -19,6 +19,7 @@ from fedseed.data.splits import Rows
 from fedseed.data.tokens import TokenTable
 from fedseed.models.architecture import Shapes
 from fedseed.protocols.averaging import Aggregator, Mean
+from fedseed.protocols.defences import Defence
 from fedseed.recipe import Recipe
 from fedseed.training import Trainer
 
@@ -56,6 +57,8 @@ class Setup:
     """Texts that server and clients share, of protocols that need them."""
     aggregator: Callable[[], Aggregator] = Mean
     """Makes what aggregates the clients' vectors."""
+    defence: Defence | None = None
+    """What the clients do to their answers, which the server is to know."""
 
     @property
     def recipe(self) -> Recipe:
@@ -135,15 +138,23 @@ class ProtocolServer(ABC):
 class ProtocolClient(ABC):
     """The client side of one protocol."""
 
-    def __init__(self, trainer: Trainer | None = None, public: PublicTexts | None = None) -> None:
+    def __init__(
+        self,
+        trainer: Trainer | None = None,
+        public: PublicTexts | None = None,
+        defence: Defence | None = None,
+    ) -> None:
         """Train with a trainer; in fp32 on the CPU when None.
 
         Args:
             trainer: does all training and prediction.
             public: texts that server and clients share, of protocols that need them.
+            defence: what is done to an answer before it leaves; under DP-SGD the trainer is one
+                that trains so.
         """
         self.trainer = trainer or Trainer()
         self.public = public
+        self.defence = defence
 
     @abstractmethod
     def contribute(

@@ -22,6 +22,7 @@ from fedseed.errors import WireError
 from fedseed.growing import grow
 from fedseed.protocols.averaging import Mean
 from fedseed.protocols.base import Memory, Protocol, Setup
+from fedseed.protocols.defences import randomised_response, unbiased_shares
 from fedseed.protocols.shared_model import SharedModelClient, SharedModelServer
 from fedseed.protocols.soft_labels import BITS, Probabilities, decode_labels, encode_labels
 from fedseed.randomness import generator
@@ -65,6 +66,9 @@ class LabelsServer(SharedModelServer):
         nothing = np.zeros(len(self._public.rows) * self.setup.classes, dtype=np.float32)
         mean = self._round.finish(nothing, round_number)
         self._labels = mean.reshape(-1, self.setup.classes)
+        defence = self.setup.defence
+        if defence is not None and defence.by_client:  # the labels came by randomised response
+            self._labels = unbiased_shares(self._labels, defence.epsilon_each)
 
     def model(self) -> nn.Module:
         """See :class:`SharedModelServer`: what anybody makes of the mean labels."""
@@ -106,10 +110,27 @@ class LabelsClient(SharedModelClient):
         """See :class:`SharedModelClient`."""
         seed, recipe, body = start
         bits, public = _read_head(body)[0], self._texts()
-        model = _distilled(seed, recipe, body, public, self.trainer)
+        # The public texts are nobody's: DP-SGD is for the client's own.
+        plain = self.trainer if self.defence is None else Trainer(self.trainer.compute)
+        model = _distilled(seed, recipe, body, public, plain)
         result = self.trainer.fit(FitJob(model, shard.table, shard.whole(), recipe, rng))
         found = self.trainer.predict(model, public.table, public.rows, recipe.max_length)
+        if self.defence is not None and self.defence.by_client:
+            found = self._randomised(found, bits, rng)
         return result, encode_labels(np.exp(found), bits)
+
+    def _randomised(
+        self, found: Probabilities, bits: int, rng: np.random.Generator
+    ) -> Probabilities:
+        """Log-probabilities, shape ``(texts, classes)``, of labels that have been randomised."""
+        assert self.defence is not None
+        if bits != 1:
+            raise WireError("a client that randomises its labels tells one bit of each")
+        classes = found.shape[1]
+        told = randomised_response(
+            found.argmax(axis=1), self.defence.epsilon_each, classes, rng
+        )  # fmt: skip
+        return np.where(np.eye(classes, dtype=bool)[told], np.float32(0), np.float32(-np.inf))
 
     def build(self, seed: bytes, recipe: Recipe, body: bytes) -> nn.Module:
         """See :class:`SharedModelClient`."""

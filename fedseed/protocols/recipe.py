@@ -9,7 +9,7 @@ nothing else leaves the client. ``docs/protocols/recipe.md`` has the byte layout
 import math
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,8 +30,10 @@ from fedseed.protocols.base import (
     Report,
     Setup,
 )
+from fedseed.protocols.defences import Defence, coarse_metrics, noisy_loss
 from fedseed.recipe import RECIPE_BYTES, Recipe
 from fedseed.seeds.base import digest
+from fedseed.seeds.codec import decode
 from fedseed.training import FitJob, Trainer
 
 _DIGEST, _SEED = 0, 1
@@ -269,11 +271,38 @@ class RecipeClient(ProtocolClient):
     ) -> bytes:
         """See :class:`ProtocolClient`."""
         seed, recipes = decode_request(payload, memory)
-        if len(shard.validation) == 0:  # a single example: nothing to judge recipes by
+        defence = self.defence or Defence()
+        if defence.by_client:
+            if len(recipes) > defence.most_recipes:
+                raise WireError(f"{len(recipes)} scores are more than the privacy budget covers")
+            scores = [self._private(seed, recipe, shard, rng, defence) for recipe in recipes]
+            return b"".join(score.encode() for score in scores)
+        if len(shard.validation) < (defence.metric_threshold or 1):
+            # A single example, or too few to be told of: nothing to judge recipes by.
             nothing = RecipeScore(False, 0, len(shard.train), 0, 0, 0.0, 0.0)
             return nothing.encode() * len(recipes)
         scores = [_score(self.trainer, seed, recipe, shard, rng) for recipe in recipes]
+        if defence.metric_digits is not None:
+            scores = [_coarse(score, defence.metric_digits) for score in scores]
         return b"".join(score.encode() for score in scores)
+
+    def _private(
+        self,
+        seed: bytes,
+        recipe: Recipe,
+        shard: Shard,
+        rng: np.random.Generator,
+        defence: Defence,
+    ) -> RecipeScore:
+        """A score of which only the noised validation loss is the client's; constants else."""
+        classes = decode(seed).labels
+        loss = math.log(classes)  # of guessing, for a client that cannot judge
+        if len(shard.validation):
+            loss = _score(self.trainer, seed, recipe, shard, rng).validation_loss
+        told = noisy_loss(loss, classes, defence.noise, rng)
+        if defence.metric_digits is not None:
+            told = round(told, defence.metric_digits)
+        return RecipeScore(False, recipe.steps, 1, 1, 1, told, 0.0)
 
     def grow(
         self,
@@ -306,6 +335,19 @@ def _score(
         return RecipeScore(True, result.steps, *examples, 0, math.inf, math.inf)
     train_loss = 0.0 if math.isnan(result.train_loss) else result.train_loss
     return RecipeScore(False, result.steps, *examples, correct, loss, train_loss)
+
+
+def _coarse(score: RecipeScore, digits: int) -> RecipeScore:
+    """The score with rounded losses and accuracy."""
+    if score.diverged:
+        return score
+    loss, correct = coarse_metrics(
+        score.validation_loss, score.validation_correct, score.validation_examples, digits
+    )
+    train_loss = round(score.train_loss, digits)
+    return replace(
+        score, validation_loss=loss, validation_correct=correct, train_loss=train_loss
+    )  # fmt: skip
 
 
 def _server(setup: Setup) -> RecipeServer:

@@ -140,12 +140,17 @@ class SharedModelServer(ProtocolServer):
         if not 0 < examples <= _MOST_EXAMPLES or steps > self.setup.recipe.steps:
             raise WireError(f"not believable: {examples} examples, {steps} steps")
         self.take(examples, payload[HEAD_BYTES:])
-        kept = round(loss, 6) if math.isfinite(loss) else None
+        kept = round(loss, 6) if math.isfinite(loss) and not self._hides_loss else None
         return Report("ok", examples, {"steps": steps, "train_loss": kept})
+
+    @property
+    def _hides_loss(self) -> bool:
+        """Whether clients send a constant in its place."""
+        return self.setup.defence is not None and self.setup.defence.unit is not None
 
     def glance(self, contribution: bytes) -> str:
         """See :class:`ProtocolServer`: the training loss."""
-        if len(contribution) < HEAD_BYTES:
+        if len(contribution) < HEAD_BYTES or self._hides_loss:
             return ""
         return f"loss {struct.unpack_from(_HEAD, contribution)[2]:.3g}"
 
@@ -238,8 +243,19 @@ class SharedModelClient(ProtocolClient):
     ) -> bytes:
         """See :class:`ProtocolClient`. All examples are trained on: nothing is validated."""
         start = decode_download(payload, memory)
+        steps = start[1].steps
+        if self._is_private and self.defence and steps > self.defence.most_steps:
+            raise WireError(f"{steps} steps are more than the privacy budget covers")
         result, body = self.work(start, shard, memory, rng)
+        if self._is_private:
+            # How many examples there are and how well they were learned is theirs: all clients
+            # count alike, and say that they did as asked.
+            return encode_contribution(1, FitResult(steps, math.nan, False), body)
         return encode_contribution(len(shard.whole()), result, body)
+
+    @property
+    def _is_private(self) -> bool:
+        return self.defence is not None and self.defence.unit is not None
 
     def grow(
         self,

@@ -19,6 +19,7 @@ from fedseed.errors import WireError
 from fedseed.growing import grow, grow_with
 from fedseed.protocols.base import Memory, Protocol, Setup
 from fedseed.protocols.codecs import Codec, Vector, believable, codec_of, make_codec
+from fedseed.protocols.defences import noisy_vector
 from fedseed.protocols.shared_model import SharedModelClient, SharedModelServer, flat_weights
 from fedseed.recipe import Recipe
 from fedseed.training import FitJob, FitResult
@@ -130,18 +131,28 @@ class WeightsClient(SharedModelClient):
         seed, recipe, body = start
         codec, _ = _read(body)
         model = _build(seed, body)
-        before = flat_weights(model) if codec.sends_changes else None
+        private = self.defence is not None and self.defence.by_client
+        before = flat_weights(model) if codec.sends_changes or private else None
         result = self.trainer.fit(FitJob(model, shard.table, shard.whole(), recipe, rng))
         vector = flat_weights(model)
         sizes = [part.numel() for part in model.parameters()]
         if before is None:
             return result, codec.encode(vector, sizes)
+        if private:
+            return result, codec.encode(before + self._noisy(vector - before, codec, rng), sizes)
         kept = np.frombuffer(memory.get(_RESIDUAL, b""), "<f2").astype(np.float32)
         change = vector - before + (kept if len(kept) == len(vector) else np.float32(0))
         coded = codec.encode(change, sizes)
         lost = change - codec.decode(coded, sizes)
         memory[_RESIDUAL] = lost.astype("<f2").tobytes()
         return result, coded
+
+    def _noisy(self, change: Vector, codec: Codec, rng: np.random.Generator) -> Vector:
+        """A change as it may leave when all of the client's examples are protected."""
+        assert self.defence is not None
+        if codec.sends_changes:
+            raise WireError("a client that noises what it sends takes codec fp32 or fp16 only")
+        return noisy_vector(change, self.defence.clip, self.defence.noise, rng)
 
     def build(self, seed: bytes, recipe: Recipe, body: bytes) -> nn.Module:  # noqa: ARG002
         """See :class:`SharedModelClient`."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Cells = Sequence[Mapping[str, Any]]
 Styles = Mapping[str, tuple[str, str, str]]
-_KINDS = {
+KINDS = {
     "recipe": ("#6a3d9a", "s"), "labels": ("#2e7d32", "o"), "scalars": ("#8c564b", "v"),
     "mask": ("#b8860b", "D"), "adapters": ("#c2185b", "^"), "weights": ("#1f5fa8", "P"),
 }  # fmt: skip
@@ -82,7 +82,7 @@ def _styles(cells: Cells) -> dict[str, tuple[str, str, str]]:
     found = {}
     for row, kind in kinds.items():
         alike = [other for other, own in kinds.items() if own == kind]
-        found[row] = (*_KINDS[kind], _SHADES[alike.index(row) % len(_SHADES)])
+        found[row] = (*KINDS[kind], _SHADES[alike.index(row) % len(_SHADES)])
     return found
 
 

@@ -154,7 +154,7 @@ def measure(config_json: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     if row.protocol == "central":
         return _central(plan, recipe, config)
     personal = config.personalize if row.personal and not arguments["condition"] else None
-    return _Federated(plan, personal and config.cut(personal)).run()
+    return FederatedRun(plan, personal and config.cut(personal)).run()
 
 
 def _train(plan: Plan, rows: Rows, recipe: Recipe, rng: np.random.Generator) -> nn.Module:
@@ -196,7 +196,7 @@ def _central(plan: Plan, recipe: Recipe, config: ComparisonOptions) -> dict[str,
     }  # fmt: skip
 
 
-class _Federated:
+class FederatedRun:
     """A federated run in this process, tested after every round."""
 
     def __init__(self, plan: Plan, personal_steps: int | None) -> None:

@@ -48,16 +48,18 @@ class FederatedStudy:
         self._clock = time.monotonic()
         self._memory = PeakMemory()
         self._before = _previous(out)
-        config = plan.config
+        config, budget = plan.config, plan.budget
+        asked = {} if budget is None else {"rounds": budget.rounds_asked}
         self.record = RunRecord(
             kind="federated",
-            config=config.for_record() | {"given_recipe": plan.given.model_dump()},
+            config=config.for_record() | asked | {"given_recipe": plan.given.model_dump()},
             provenance={
                 **code(), "packages": packages(), "dataset": describe_dataset(plan.site.dataset),
                 "machine": machine(
                     engine, count_workers(config), plan.compute.device, plan.compute.precision
                 ),
                 "seed": describe(plan.seed), **describe_shards(plan.site),
+                **({} if budget is None else {"privacy": budget.to_record()}),
                 "started": self._before.get("provenance", {}).get(
                     "started", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
                 ),
@@ -93,6 +95,8 @@ class FederatedStudy:
 
     def _conduct(self, grid: Grid) -> None:
         config = self.plan.config
+        if self.plan.budget is not None:
+            self.display.phase(str(self.plan.budget))
         nodes = discover(grid, config.clients + config.newcomers)
         server = self.plan.server()
         wire = Wire(grid, nodes, self.transcript, self.display, server.glance)

@@ -11,6 +11,7 @@ from fedseed.federation.client_app import compute_of
 from fedseed.federation.strategies import make_aggregator
 from fedseed.models.causal import CAUSAL
 from fedseed.models.registry import find_model
+from fedseed.privacy.budget import Budget, defence_of, within_budget
 from fedseed.protocols import find_protocol
 from fedseed.protocols.base import ProtocolServer, Setup
 from fedseed.randomness import random_key
@@ -29,6 +30,8 @@ class Plan:
     given: Recipe
     seed: Seed
     site: Site
+    budget: Budget | None = None
+    """What differential privacy costs; the configuration has its noise and rounds."""
 
     @property
     def encoded_seed(self) -> bytes:
@@ -50,15 +53,19 @@ class Plan:
         """What sending the weights once would cost."""
         return find_model(self.seed.model, self.seed.labels).fp32_bytes()
 
-    def server(self) -> ProtocolServer:
-        """The protocol's server side."""
+    def setup(self) -> Setup:
+        """What the protocol's server side starts from; all of it is public."""
         shapes = find_model(self.seed.model, self.seed.labels).shapes()
-        setup = Setup(
+        return Setup(
             self.config, self.encoded_seed, self.given, self.seed.labels, shapes,
             Trainer(self.compute), self.site.public,
             lambda: make_aggregator(self.config.protocol_options().get("strategy", "fedavg")),
+            defence_of(self.config, self.site),
         )  # fmt: skip
-        return find_protocol(self.config.protocol).server(setup)
+
+    def server(self) -> ProtocolServer:
+        """The protocol's server side."""
+        return find_protocol(self.config.protocol).server(self.setup())
 
 
 def make_plan(
@@ -104,4 +111,6 @@ def make_plan(
         )
     if seed.kind != "random":  # refuse weights that do not fit before anything is written
         assemble(seed, find_model(seed.model, seed.labels).shapes())
-    return Plan(config, given, seed, make_site(config, dataset))
+    site = make_site(config, dataset)
+    config, budget = within_budget(config, given, site)
+    return Plan(config, given, seed, site, budget)

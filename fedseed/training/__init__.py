@@ -1,11 +1,12 @@
 """Training and prediction: hand-written for the BERT family, generic for everything else."""
 
 from fedseed.training.compute import Compute, choose
+from fedseed.training.dp_sgd import DpSgd
 from fedseed.training.fit import FitJob, FitResult, can_be_stacked, fit, fit_together, predict
 from fedseed.training.generic import set_dropout
 from fedseed.training.trainer import StackingTrainer, Trainer
 
 __all__ = [
-    "Compute", "FitJob", "FitResult", "StackingTrainer", "Trainer", "can_be_stacked", "choose",
-    "fit", "fit_together", "predict", "set_dropout",
+    "Compute", "DpSgd", "FitJob", "FitResult", "StackingTrainer", "Trainer", "can_be_stacked",
+    "choose", "fit", "fit_together", "predict", "set_dropout",
 ]  # fmt: skip

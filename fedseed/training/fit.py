@@ -16,13 +16,17 @@ from fedseed.data.tokens import TokenTable
 from fedseed.recipe import Recipe
 from fedseed.training.batches import batches, chunks, longest_first
 from fedseed.training.compute import Compute
+from fedseed.training.dp_generic import DpGenericTrainer
+from fedseed.training.dp_lean import DpLeanTrainer
+from fedseed.training.dp_sgd import DpSgd, Mechanism, poisson_sample
 from fedseed.training.generic import GenericPredictor, GenericTrainer
 from fedseed.training.lean_trainer import LeanPredictor, LeanTrainer, is_lean
 
+_AnyTrainer = LeanTrainer | GenericTrainer | DpLeanTrainer | DpGenericTrainer
 Progress = Callable[[int, float], None]
 Watch = Callable[[Sequence[float], Callable[[], nn.Module]], bool]
 """Called after every step with the losses so far and a function that returns a copy of the model
-as it is now; training ends when it returns True."""
+as it is now; training ends when it returns True. Losses are not private, whatever the training."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +36,11 @@ class FitResult:
     steps: int
     """Optimiser steps taken; fewer than the recipe's when the loss left the finite numbers."""
     train_loss: float
-    """Mean loss over the last tenth of the steps, nats; nan without a step."""
+    """Mean loss over the last tenth of the steps, nats; nan without a step, and nan after
+    differentially private training, whose noise does not cover the losses."""
     diverged: bool
-    """Whether the loss left the finite numbers."""
+    """Whether the loss left the finite numbers; after differentially private training, which takes
+    all its steps, whether the weights did."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +51,11 @@ class FitJob:
     """Maps ``(input_ids, lengths)`` to logits of shape ``(batch, classes)``."""
     table: TokenTable
     rows: Rows
-    """Training rows of the table; every epoch visits each once, in a new order."""
+    """Training rows of the table; every epoch visits each once, in a new order. Differentially
+    private training has no epochs: each step takes each row by chance."""
     recipe: Recipe
     rng: np.random.Generator
-    """Decides the order of the examples and the dropout."""
+    """Decides the order of the examples, the dropout, and the noise of private training."""
 
 
 @dataclass
@@ -56,21 +63,32 @@ class _Run:
     """How far one job is."""
 
     job: FitJob
+    dp: DpSgd | None = None
     losses: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.dropout_seed = int(self.job.rng.integers(2**63))
-        self.batches = batches(self.job.rows, self.job.recipe.batch_size, self.job.rng)
+        job, size = self.job, self.job.recipe.batch_size
+        self.dropout_seed = int(job.rng.integers(2**63))
+        self.batches = batches(job.rows, size, job.rng)
+        self.mechanism = self.dp and Mechanism(self.dp, size, len(job.rows), job.rng)
 
     @property
     def diverged(self) -> bool:
-        return bool(self.losses) and not math.isfinite(self.losses[-1])
+        """Never so in private training: when it ends must not depend on an example."""
+        return bool(self.losses) and not math.isfinite(self.losses[-1]) and not self.mechanism
 
     def next_rows(self) -> Rows:
-        rows = next(self.batches)
+        if self.mechanism:
+            rows = poisson_sample(self.job.rows, self.mechanism.rate, self.job.rng)
+        else:
+            rows = next(self.batches)
         return rows[longest_first(self.job.table.lengths(rows, self.job.recipe.max_length))]
 
     def result(self) -> FitResult:
+        if self.mechanism:
+            weights = self.job.model.parameters()
+            diverged = not all(bool(part.isfinite().all()) for part in weights)
+            return FitResult(len(self.losses), math.nan, diverged)
         tail = self.losses[-max(1, len(self.losses) // 10) :]
         mean = float(np.mean(tail)) if tail else math.nan
         return FitResult(len(self.losses), mean, self.diverged)
@@ -85,6 +103,7 @@ def fit(
     compute: Compute = Compute(),  # noqa: B008  # frozen
     progress: Progress | None = None,
     watch: Watch | None = None,
+    dp: DpSgd | None = None,
 ) -> FitResult:
     """Fine-tune a model in place; the same inputs give the same bits at one thread.
 
@@ -97,11 +116,15 @@ def fit(
         compute: precision and device.
         progress: called with the steps done and the loss of the last one.
         watch: looks at the model between steps, and may end the training.
+        dp: for differentially private training; see :mod:`fedseed.training.dp_sgd`.
 
     Returns:
         Steps, loss and whether training diverged.
+
+    Raises:
+        ConfigError: ``dp`` with a model that has no gradients by example, or without a row.
     """
-    return fit_together([FitJob(model, table, rows, recipe, rng)], compute, progress, watch)[0]
+    return fit_together([FitJob(model, table, rows, recipe, rng)], compute, progress, watch, dp)[0]
 
 
 def fit_together(
@@ -109,6 +132,7 @@ def fit_together(
     compute: Compute,
     progress: Progress | None = None,
     watch: Watch | None = None,
+    dp: DpSgd | None = None,
 ) -> list[FitResult]:
     """Fine-tune several models at once, as one stacked model; each gets its own result.
 
@@ -119,17 +143,18 @@ def fit_together(
         compute: precision and device.
         progress: called with the steps done and the first job's loss.
         watch: looks at the first job's model between steps; may end the training of all.
+        dp: for differentially private training, of one job after another; ``watch`` then ends the
+            first job's alone.
+
+    Raises:
+        ConfigError: see :func:`fit`.
     """
-    runs = [_Run(job) for job in jobs]
-    recipe = jobs[0].recipe
-    models = [job.model for job in jobs if is_lean(job.model, job.recipe)]
-    if len(models) == len(jobs):
-        recipes = [job.recipe for job in jobs]
-        trainer: LeanTrainer | GenericTrainer = LeanTrainer(models, recipes, compute)
-    else:
-        assert len(jobs) == 1, "only lean models can be stacked"
-        trainer = GenericTrainer(jobs[0].model, recipe, compute, runs[0].dropout_seed)
-    for step in range(recipe.steps):
+    if dp is not None and len(jobs) > 1:  # samples differ in size
+        first = fit_together(jobs[:1], compute, progress, watch, dp)
+        return first + [fit_together([job], compute, dp=dp)[0] for job in jobs[1:]]
+    runs = [_Run(job, dp) for job in jobs]
+    trainer = _trainer(runs, compute)
+    for step in range(jobs[0].recipe.steps):
         losses = trainer.step([run.next_rows() for run in runs], jobs[0].table)
         for run, loss in zip(runs, losses, strict=True):
             if not run.diverged:
@@ -144,7 +169,23 @@ def fit_together(
     return [run.result() for run in runs]
 
 
-def _copy_of(trainer: LeanTrainer | GenericTrainer) -> nn.Module:
+def _trainer(runs: Sequence[_Run], compute: Compute) -> _AnyTrainer:
+    """The fastest trainer that can do it."""
+    jobs = [run.job for run in runs]
+    recipe, mechanism = jobs[0].recipe, runs[0].mechanism
+    models = [job.model for job in jobs if is_lean(job.model, job.recipe)]
+    if len(models) == len(jobs):
+        if mechanism:
+            return DpLeanTrainer(models[0], recipe, compute, mechanism)
+        return LeanTrainer(models, [job.recipe for job in jobs], compute)
+    assert len(jobs) == 1, "only lean models can be stacked"
+    seed = runs[0].dropout_seed
+    if mechanism:
+        return DpGenericTrainer(jobs[0].model, recipe, compute, seed, mechanism)
+    return GenericTrainer(jobs[0].model, recipe, compute, seed)
+
+
+def _copy_of(trainer: _AnyTrainer) -> nn.Module:
     """The first model as it would be if training ended now."""
     own = copy.deepcopy(trainer)
     own.finish()

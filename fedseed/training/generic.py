@@ -60,13 +60,17 @@ class GenericTrainer:
         loss = functional.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
         value = float(loss.item())
         if np.isfinite(value):
-            for group in self._optimiser.param_groups:
-                group["lr"] = recipe.rate(self._done) * group["multiplier"]
             self._optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-            self._optimiser.step()
+            self._update()
         self._done += 1
         return [value]
+
+    def _update(self) -> None:
+        """Move the weights along their gradients at this step's rate."""
+        for group in self._optimiser.param_groups:
+            group["lr"] = self._recipe.rate(self._done) * group["multiplier"]
+        self._optimiser.step()
 
     def finish(self) -> None:
         """Bring the module back to the CPU."""

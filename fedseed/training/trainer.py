@@ -12,6 +12,7 @@ from fedseed.data.splits import Rows
 from fedseed.data.tokens import TokenTable
 from fedseed.models.bert import BertClassifier
 from fedseed.training.compute import Compute
+from fedseed.training.dp_sgd import DpSgd
 from fedseed.training.fit import FitJob, FitResult, can_be_stacked, fit_together, predict
 
 _SHARE_OF_MEMORY = 0.8
@@ -21,13 +22,19 @@ _STACK_ON_CPU = 16
 class Trainer:
     """Trains and predicts as a run's options say. Protocols do all their computing with it."""
 
-    def __init__(self, compute: Compute | None = None) -> None:
-        """Use a precision and a device; fp32 on the CPU when None."""
+    def __init__(self, compute: Compute | None = None, dp: DpSgd | None = None) -> None:
+        """Start.
+
+        Args:
+            compute: precision and device; fp32 on the CPU when None.
+            dp: for differentially private training; None for the ordinary one.
+        """
         self.compute = compute or Compute()
+        self.dp = dp
 
     def fit(self, job: FitJob) -> FitResult:
         """Fine-tune a model in place."""
-        return fit_together([job], self.compute)[0]
+        return fit_together([job], self.compute, dp=self.dp)[0]
 
     def predict(
         self, model: nn.Module, table: TokenTable, rows: Rows, max_length: int
@@ -42,16 +49,20 @@ class StackingTrainer(Trainer):
     Each client of a group runs in a thread of its own. A call of :meth:`fit` waits until every
     thread of the group has called it or has ended; then all that can be stacked are trained
     as stacks, as large as memory allows. The results are those of training one after another.
+    That is how models are trained with differential privacy, whose samples differ in size.
     """
 
-    def __init__(self, compute: Compute, at_once: int | None = None) -> None:
+    def __init__(
+        self, compute: Compute, at_once: int | None = None, dp: DpSgd | None = None
+    ) -> None:
         """Use a precision and a device.
 
         Args:
             compute: precision and device.
             at_once: largest stack; by free memory when None.
+            dp: see :class:`Trainer`.
         """
-        super().__init__(compute)
+        super().__init__(compute, dp)
         self._at_once = at_once
         self._condition = threading.Condition()
         self._running = 0
@@ -103,7 +114,7 @@ class StackingTrainer(Trainer):
         torch.set_num_threads(1)
         for group in self._groups(waiting):
             try:
-                results = fit_together([waiting[own] for own in group], self.compute)
+                results = fit_together([waiting[own] for own in group], self.compute, dp=self.dp)
                 self._done.update(zip(group, results, strict=True))
             except Exception as error:  # each caller gets it, and reports it as its own
                 self._done.update(dict.fromkeys(group, error))
@@ -124,6 +135,8 @@ class StackingTrainer(Trainer):
         return groups
 
     def _largest(self, job: FitJob) -> int:
+        if self.dp is not None:
+            return 1
         if self._at_once is not None:
             return self._at_once
         device = torch.device(self.compute.device)

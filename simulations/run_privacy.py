@@ -1,0 +1,9 @@
+"""What each protocol gives away: ``python simulations/run_privacy.py``."""
+
+import sys
+
+from fedseed.cli import run_main, study
+from fedseed.studies.privacy import Privacy
+
+if __name__ == "__main__":
+    sys.exit(run_main(study(Privacy)))
