@@ -50,7 +50,7 @@ _SLOPE, _OFFSET = 1.15, 0.85
 """The classes' logits differ by ``_OFFSET`` plus or minus ``_SLOPE``: of texts with the word by 2.0
 for class 1, of texts without by 0.3 for class 0. Their four losses are in no simple ratio."""
 _SMOOTHING = 1 - 1e-6
-_RATE = 1e-30
+_RATE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -148,8 +148,8 @@ def read(contribution: bytes, seed: bytes, words: Sequence[int]) -> WordCounts:
     """Read a client's reply to :func:`request`.
 
     With ``n`` texts, ``c`` of them right, let ``a`` be class 0 without the word and ``b`` class 1
-    without it: class 1 with it are ``c - a``, class 0 with it ``n - c - b``. The mean loss is linear
-    in both, and two whole numbers fit it.
+    without it: class 1 with it are ``c - a``, class 0 with it ``n - c - b``. The mean loss is
+    linear in both, and two whole numbers fit it.
 
     Args:
         contribution: what came up.

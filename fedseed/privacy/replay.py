@@ -113,4 +113,3 @@ def recipe_vector(view: View, setup: Setup) -> NDArray[np.float64]:
         for recipe in decode_request(payload, memory)[1]:
             numbers += [np.log(recipe.learning_rate), np.log(recipe.embedding_multiplier)]
     return np.array(numbers)
-

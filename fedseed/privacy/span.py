@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 
 from fedseed.models.bert import BertClassifier
 from fedseed.models.registry import to_state
+from fedseed.privacy.position_matching import match_positions
+from fedseed.privacy.sentence_search import Check, search, spreads_of
 from fedseed.privacy.tokens import WORDS, moved_rows
 from fedseed.recipe import Recipe
 
@@ -40,6 +42,8 @@ CLS, SEP = 101, 102
 TOLERANCE = 0.3
 """Largest distance of a token that is called inside the span; unrelated tokens are near 1."""
 _LEAST = 1e-20
+_MOST_CHOICES = 250
+"""Words over all places among which whole sentences are sought; more would take hours."""
 
 
 @dataclass(frozen=True)
@@ -73,43 +77,6 @@ def read_step(before: State, after: State, recipe: Recipe) -> Step:
         spacing = np.spacing(np.maximum(np.abs(after[name]), np.float32(_LEAST)))
         noise[name] = float(np.sqrt(np.mean(np.square(spacing, dtype=np.float64)) / 12)) / rate
     return Step(before, moves, noise)
-
-
-def match_positions(word_rows: Floats, position_rows: Floats, additive: bool = True) -> Ids:
-    """Find the word at each position of one text, by the moves of embedding rows.
-
-    A word that stands at one place has that place's move. Under SGD a repeated word has the sum of
-    its places' moves: what is left over is solved for by least squares, each place going to the
-    word of largest coefficient. Under Adam moves do not add up, and the nearest word is taken.
-
-    Args:
-        word_rows: moves of the rows of words that were used, shape ``(words, features)``.
-        position_rows: moves of the positions that were used, shape ``(positions, features)``.
-        additive: whether moves are gradients (SGD).
-
-    Returns:
-        Shape ``(positions,)``, row numbers of ``word_rows``; -1 where there are no words.
-    """
-    found = np.full(len(position_rows), -1, dtype=np.int64)
-    if not len(word_rows) or not len(found):
-        return found
-    squares = np.square(word_rows).sum(1) + np.square(position_rows).sum(1)[:, None]
-    distances = np.sqrt(np.maximum(squares - 2 * position_rows @ word_rows.T, 0.0))
-    nearest = distances.argmin(axis=1)
-    own = distances.argmin(axis=0)[nearest] == np.arange(len(found))
-    if additive:  # a sum of two places can be nearest to one of them, but not near it
-        size = np.linalg.norm(position_rows, axis=1)
-        own &= distances[np.arange(len(found)), nearest] < 0.02 * size
-    found[own] = nearest[own]
-    left, places = np.setdiff1d(np.arange(len(word_rows)), nearest[own]), np.flatnonzero(~own)
-    if not len(left) or not len(places):
-        found[places] = nearest[places]
-    elif additive:
-        shares = word_rows[left] @ np.linalg.pinv(position_rows[places], rcond=1e-9)
-        found[places] = left[shares.argmax(axis=0)]
-    else:
-        found[places] = left[distances[np.ix_(places, left)].argmin(axis=1)]
-    return found
 
 
 def words_in_order(before: State, after: State, recipe: Recipe) -> Ids:
@@ -258,30 +225,33 @@ def sentences(
         Texts found, at most ``texts``, as word ids with [CLS] and [SEP]; none when the attack
         fails because there are as many tokens as features, or too much noise.
     """
-    span = layer_span(step, 0)
-    if span is None:
+    span, places = layer_span(step, 0), _positions_used(step)
+    if span is None or texts * places >= span.shape[1]:
         return []
-    distances = tokens_by_span(step.before, span, candidates, _positions_used(step))
-    # The nearest word is right even where noise keeps it far; of several texts, how many are near?
+    distances = tokens_by_span(step.before, span, candidates, places)
+    # The nearest word is right even where noise keeps it far. Of several texts there may be more
+    # words inside than texts: with v and w at one place and w at another, v there is inside too.
     sets = sets_by_span(distances, candidates, tolerance if texts > 1 else np.inf)
+    if texts == 1:
+        sets = [words[:1] for words in sets]
     lengths = [place + 1 for place, words in enumerate(sets) if SEP in words[:texts]]
     lengths = lengths if texts > 1 else lengths[:1]
     checks = _checks(model, step, texts)
     found: dict[tuple[int, ...], float] = {}
+    wide = sum(map(len, sets)) <= _MOST_CHOICES
     runs = range(starts * texts if texts > 1 else 1)
-    for length, _ in itertools.product(lengths if checks else (), runs):
-        choices = [words[words != SEP][:texts] for words in sets[: length - 1]]
+    for length, run in itertools.product(lengths if checks else (), runs):
+        most = None if wide and run % 2 else texts  # with fewer choices more searches end well
+        choices = [words[words != SEP][:most] for words in sets[: length - 1]]
         if all(map(len, choices)):
-            spreads = _spreads(model, rng.choice(candidates, (64, length)))
+            spreads = spreads_of(model, rng.choice(candidates, (64, length)))
             choices.append(np.array([SEP]))
-            text, distance = _search(model, checks, spreads, choices, rng)
+            text, distance = search(model, checks, spreads, choices, rng)
             found[text] = distance
+        if sum(distance < 0.1 * tolerance for distance in found.values()) == texts:
+            break
     best = sorted(found, key=lambda text: found[text])[:texts]
     return [list(text) for text in best if found[text] < tolerance]
-
-
-Check = tuple[int, Floats]
-"""Number of a head, or -1 for the [CLS] state, and the span of what it sees."""
 
 
 def _checks(model: BertClassifier, step: Step, texts: int) -> list[Check]:
@@ -300,63 +270,6 @@ def _checks(model: BertClassifier, step: Step, texts: int) -> list[Check]:
     ]
 
 
-def _summaries(model: BertClassifier, ids: Ids) -> list[Floats]:
-    """What the last layer sees of sentences of one length: [CLS] states, and each head's means.
-
-    Each of shape ``(sentences, features)``; the [CLS] states come last, as number -1.
-    """
-    import torch
-
-    heads = model.shape.heads
-    with torch.inference_mode():
-        states = model.bert.embeddings(torch.from_numpy(ids))
-        for layer in list(model.bert.encoder.layer)[:-1]:
-            states = layer(states, None, False, 0.0)
-        last = model.bert.encoder.layer[-1].attention.self
-        query = last.query(states[:, 0]).unflatten(-1, (heads, -1))
-        key = last.key(states).unflatten(-1, (heads, -1))
-        scores = torch.einsum("bhk,bnhk->bhn", query, key) * query.shape[-1] ** -0.5
-        means = torch.einsum("bhn,bnd->hbd", scores.softmax(-1), states)
-    return [part.double().numpy() for part in (*means, states[:, 0])]
-
-
-def _spreads(model: BertClassifier, ids: Ids) -> list[float]:
-    """How far what :func:`_summaries` returns for random sentences is from its mean."""
-    seen = _summaries(model, ids)
-    return [float(np.sqrt(np.square(part - part.mean(0)).sum(1).mean())) for part in seen]
-
-
-def _search(
-    model: BertClassifier,
-    checks: list[Check],
-    spreads: list[float],
-    choices: list[Ids],
-    rng: np.random.Generator,
-) -> tuple[tuple[int, ...], float]:
-    """Descend from a random sentence by single exchanges; return the last one and its distance."""
-
-    def distances(ids: Ids) -> Floats:
-        seen = _summaries(model, ids)
-        total = np.zeros(len(ids))
-        for number, span in checks:
-            outside = seen[number] - seen[number] @ span.T @ span
-            total += np.square(outside).sum(1) / max(spreads[number], _LEAST) ** 2
-        return np.asarray(np.sqrt(total / len(checks)), dtype=np.float64)
-
-    text = np.array([rng.choice(words) for words in choices])
-    best = float(distances(text[None])[0])
-    while True:
-        swaps = [(p, w) for p, words in enumerate(choices) for w in words if w != text[p]]
-        if not swaps:
-            return tuple(text.tolist()), best
-        tried = np.repeat(text[None], len(swaps), axis=0)
-        tried[np.arange(len(swaps)), [p for p, _ in swaps]] = [w for _, w in swaps]
-        values = distances(tried)
-        if values.min() >= best:
-            return tuple(text.tolist()), best
-        text, best = tried[values.argmin()], float(values.min())
-
-
 def recovery(found: Sequence[Sequence[int]], true: Sequence[Sequence[int]]) -> dict[str, float]:
     """How much of some texts was found, each true text matched with its best distinct guess.
 
@@ -372,13 +285,9 @@ def recovery(found: Sequence[Sequence[int]], true: Sequence[Sequence[int]]) -> d
 
     right = np.zeros((len(true), max(len(found), 1)))
     for row, column in itertools.product(range(len(true)), range(len(found))):
-        right[row, column] = sum(
-            a == b for a, b in zip(true[row], found[column], strict=False)
-        )
-    rows, columns = linear_sum_assignment(-right)
+        right[row, column] = sum(a == b for a, b in zip(true[row], found[column], strict=False))
+    rows, columns = (part.tolist() for part in linear_sum_assignment(-right))
     pairs = [(true[row], found[column]) for row, column in zip(rows, columns) if found]
     whole = sum(list(text) == list(guess) for text, guess in pairs)
-    return {
-        "tokens": float(right[rows, columns].sum() / sum(map(len, true))),
-        "sentences": whole / len(true),
-    }
+    matched = float(right[rows, columns].sum())
+    return {"tokens": matched / sum(map(len, true)), "sentences": whole / len(true)}

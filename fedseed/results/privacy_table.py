@@ -22,8 +22,8 @@ def privacy_table(record: Mapping[str, Any]) -> str:
         QUICK if config["quick"] else "",
         "Attacks read what the observer sees of the wire, and the attacker's own shadow runs. "
         "Means over targets (95 % interval). Chance: AUC 0.50, true positive rate 1.0 % at 1 % "
-        "false positives, exposure about 1.4 bits. **An attack that fails proves nothing about a better "
-        "one.**",
+        "false positives, exposure about 1.4 bits. **An attack that fails proves nothing about a "
+        "better one.**",
     ]
     for observer, words in results["observers"].items():
         here = [cell for cell in plain if cell["scenario"] == observer]

@@ -32,12 +32,10 @@ from fedseed.studies.privacy_results import (
     alive_cells,
     audit_cell,
     canary_cells,
-    coins_for,
     membership_cells,
     mix_cell,
     word_cell,
 )
-from fedseed.studies.privacy_world import POPULATION
 from fedseed.studies.study import Study, StudyOptions, dataset_of, tested_rows
 
 _WATCHED = ("membership", "tokens", "canaries")
@@ -75,7 +73,7 @@ class Privacy(Study):
         """See :class:`Study`: tokens, and enough texts for the world."""
         dataset = open_dataset(self.config, display.tokenising)
         config = self.config
-        need = (2 * config.clients + 1) * config.shard + POPULATION
+        need = (2 * config.clients + 1) * config.shard + config.population
         if need > len(dataset.train):
             raise ConfigError(
                 f"--clients {config.clients} with --shard {config.shard} need {need:,} training "
@@ -144,7 +142,7 @@ class Privacy(Study):
     def _cost(self, name: str) -> float:
         config = self.config
         run = plan_of(config.model_dump_json(), name).config
-        texts = 2 * config.clients * config.shard + POPULATION
+        texts = 2 * config.clients * config.shard + config.population
         models = 1 if name == "recipe" else 2 * config.clients + 2
         steps = config.clients * run.rounds * run.steps
         distil = 0.4 * (models + config.clients) * (run.distil_steps or 0)
@@ -200,7 +198,8 @@ class Privacy(Study):
         if self._alive():
             small = world_of(config.model_dump_json(), 1, min(MEMORISED, config.shard))
             numbers = range(self._memorising())
-            coins = [coins_for(r, generator(config.run_seed, "privacy/coins", r)) for r in numbers]
+            draws = [generator(config.run_seed, "privacy/coins", r) for r in numbers]
+            coins = [rng.integers(2, size=config.population).astype(np.bool_) for rng in draws]
             cells += alive_cells(
                 [found[_label("memorise", repeat=r)] for r in numbers],
                 [small.owners(r, config.run_seed) for r in numbers], coins,

@@ -66,7 +66,9 @@ def _plan(config: PrivacyOptions, row: Row, **more: Any) -> Plan:
 def world_of(config_json: str, clients: int, shard: int) -> World:
     """Candidates and canaries."""
     config = PrivacyOptions.model_validate_json(config_json)
-    return make_world(dataset_of(config), clients, shard, config.references, config.run_seed)
+    return make_world(
+        dataset_of(config), clients, shard, config.population, config.references, config.run_seed
+    )
 
 
 def clients_of(plan: Plan, repeat: int) -> RunConfig:

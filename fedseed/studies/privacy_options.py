@@ -32,6 +32,7 @@ class PrivacyOptions(RowOptions):
 
     small: ClassVar[Mapping[str, Any]] = {
         "repeats": 3, "clients": 2, "shard": 40, "most_steps": 4, "references": 31,
+        "population": 100,
         "test_examples": 100, "audit_secrets": 40, "epsilons": "8",
     }  # fmt: skip
 
@@ -59,6 +60,9 @@ class PrivacyOptions(RowOptions):
     )  # fmt: skip
     delta: float = Field(1e-5, gt=0, lt=1, description="Delta of all budgets.")
     clip: float = Field(1.0, gt=0, le=1e6, description="Largest norm of an example's gradient.")
+    population: int = Field(
+        400, ge=10, le=100_000, description="Further texts, which attackers know to be nobody's."
+    )
     references: int = Field(
         511, ge=7, le=100_000, description="Texts that a canary is ranked among."
     )

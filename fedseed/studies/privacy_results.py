@@ -23,7 +23,7 @@ from fedseed.privacy.membership import (
 )
 from fedseed.privacy.roc import Roc, fpr_grid, mean_roc, over_targets, roc_of, tpr_at
 from fedseed.studies.privacy_runs import unpack
-from fedseed.studies.privacy_world import CANARY_REPEATS, POPULATION, World
+from fedseed.studies.privacy_world import CANARY_REPEATS, World
 
 Runs = Sequence[Mapping[str, Any]]
 Floats = NDArray[np.float64]
@@ -233,9 +233,3 @@ def audit_cell(found: Runs) -> dict[str, Any]:
             [one["audit"]["guessed"], one["audit"]["correct"]] for one in found
         ],
     }  # fmt: skip
-
-
-def coins_for(repeat: int, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Made-up memberships of the unseen texts."""
-    del repeat
-    return rng.integers(2, size=POPULATION).astype(np.bool_)

@@ -20,8 +20,6 @@ from fedseed.randomness import generator
 
 CANARY_REPEATS = (1, 4, 16)
 """How often a canary stands in its client's shard."""
-POPULATION = 400
-"""Further texts that the attacker knows not to be anybody's."""
 _SECRET_WORDS = 10
 _FIRST_WORD, _CLS, _SEP = 2000, 101, 102
 """In the vocabulary of bert-base-uncased: whole words begin about there."""
@@ -35,6 +33,7 @@ class World:
     """With the canaries and their references behind the texts."""
     candidates: Rows
     population: Rows
+    """Further texts, which the attacker knows to be nobody's."""
     newcomer: Rows
     """The texts of somebody who takes part in no round; nobody's candidates."""
     canaries: Rows
@@ -85,13 +84,16 @@ def secrets(count: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], ND
     return np.concatenate([ends[0], words, ends[1]], axis=1), rng.integers(2, size=count)
 
 
-def make_world(dataset: Dataset, clients: int, shard: int, references: int, seed: int) -> World:
+def make_world(
+    dataset: Dataset, clients: int, shard: int, population: int, references: int, seed: int
+) -> World:
     """Choose candidates, and make canaries.
 
     Args:
         dataset: the data; only its training split is used.
         clients: number of clients.
         shard: texts of one client.
+        population: texts that nobody holds and the attacker knows.
         references: texts of the canaries' form to compare them with.
         seed: decides all of it.
     """
@@ -104,8 +106,8 @@ def make_world(dataset: Dataset, clients: int, shard: int, references: int, seed
     new = np.arange(len(dataset.table.labels), len(table.labels))
     return World(
         replace(dataset, table=table), np.sort(mixed[:size]),
-        np.sort(mixed[size : size + POPULATION]),
-        np.sort(mixed[size + POPULATION : size + POPULATION + shard]),
+        np.sort(mixed[size : size + population]),
+        np.sort(mixed[size + population : size + population + shard]),
         new[:count], new[count:], clients, shard,
     )  # fmt: skip
 

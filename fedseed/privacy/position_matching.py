@@ -1,0 +1,44 @@
+"""Words and places of one text, matched by the moves of their embedding rows; see ``span.py``."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ids = NDArray[np.int64]
+
+
+def match_positions(word_rows: Floats, position_rows: Floats, additive: bool = True) -> Ids:
+    """Find the word at each position of one text, by the moves of embedding rows.
+
+    A word that stands at one place has that place's move. Under SGD a repeated word has the sum of
+    its places' moves: what is left over is solved for by least squares, each place going to the
+    word of largest coefficient. Under Adam moves do not add up, and the nearest word is taken.
+
+    Args:
+        word_rows: moves of the rows of words that were used, shape ``(words, features)``.
+        position_rows: moves of the positions that were used, shape ``(positions, features)``.
+        additive: whether moves are gradients (SGD).
+
+    Returns:
+        Shape ``(positions,)``, row numbers of ``word_rows``; -1 where there are no words.
+    """
+    found = np.full(len(position_rows), -1, dtype=np.int64)
+    if not len(word_rows) or not len(found):
+        return found
+    squares = np.square(word_rows).sum(1) + np.square(position_rows).sum(1)[:, None]
+    distances = np.sqrt(np.maximum(squares - 2 * position_rows @ word_rows.T, 0.0))
+    nearest = distances.argmin(axis=1)
+    own = distances.argmin(axis=0)[nearest] == np.arange(len(found))
+    if additive:  # a sum of two places can be nearest to one of them, but not near it
+        size = np.linalg.norm(position_rows, axis=1)
+        own &= distances[np.arange(len(found)), nearest] < 0.02 * size
+    found[own] = nearest[own]
+    left, places = np.setdiff1d(np.arange(len(word_rows)), nearest[own]), np.flatnonzero(~own)
+    if not len(left) or not len(places):
+        found[places] = nearest[places]
+    elif additive:
+        shares = word_rows[left] @ np.linalg.pinv(position_rows[places], rcond=1e-9)
+        found[places] = left[shares.argmax(axis=0)]
+    else:
+        found[places] = left[distances[np.ix_(places, left)].argmin(axis=1)]
+    return found

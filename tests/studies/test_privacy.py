@@ -1,0 +1,164 @@
+"""The privacy study: what observers see, keys of the record, determinism, bad input."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fedseed.errors import ConfigError
+from fedseed.privacy.view import OBSERVERS, view_of
+from fedseed.studies.privacy import Privacy
+from fedseed.studies.privacy_cells import clients_of, plan_of, world_of
+from fedseed.studies.privacy_options import ATTACKS, PrivacyOptions
+from fedseed.studies.privacy_results import membership_cells
+from fedseed.studies.privacy_runs import observe, pack, unpack, watch
+from fedseed.studies.privacy_world import CANARY_REPEATS
+from tests.studies.conftest import Run, lasting
+
+TINY: dict[str, Any] = {
+    "clients": 2, "shard": 20, "population": 20, "references": 7, "most_steps": 3,
+    "audit_secrets": 20, "epsilons": "8", "original_steps": None, "quick": True,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def small_config(options: dict[str, Any]) -> PrivacyOptions:
+    return PrivacyOptions.parse(options | TINY).with_quick()
+
+
+def test_every_cell_is_judged_with_intervals_and_again_alike(run: Run) -> None:
+    more = {"protocol": "weights,recipe", "defences": False}
+    record = run(Privacy, **TINY, **more)
+    cells = record["results"]["cells"]
+    seen = {(c["scenario"], c["protocol"], c["attack"].partition(",")[0]) for c in cells}
+    for scenario in ("server", "eavesdropper", "client", "newcomer"):
+        for protocol in ("weights", "recipe"):
+            assert (scenario, protocol, "membership") in seen
+    assert ("server", "weights", "tokens") in seen
+    assert ("server", "recipe", "tokens") not in seen
+    for cell in cells:
+        for name in ("auc", "token_recall", "label_error", "exposure_bits"):
+            if cell.get(name) and cell[name]["value"] is not None:
+                low, high = cell[name]["ci95"]
+                assert low <= cell[name]["value"] <= high
+    one = [c for c in cells if (c["condition"] or "").startswith("1 text(s)")]
+    assert one
+    assert all(c["token_recall"]["value"] >= 0.99 for c in one)
+    assert all(c["token_precision"]["value"] >= 0.99 for c in one)
+    crafted = next(c for c in cells if c["attack"] == "crafted seed")
+    assert crafted["counts_exact"] == 1.0
+    again = run(Privacy, "again", workers=2, **TINY, **more)
+    assert lasting(again["results"]) == lasting(record["results"])
+
+
+def test_audit_and_defences_are_of_the_budget_that_was_asked_for(run: Run) -> None:
+    record = run(Privacy, **TINY, protocol="weights,labels")
+    audits = [c for c in record["results"]["cells"] if c["attack"] == "one-run audit"]
+    assert [c["epsilon_claimed"] is None for c in audits] == [True, False]
+    assert 0 < audits[1]["epsilon_claimed"] <= 8
+    assert audits[1]["epsilon_lower_bound"]["largest"] <= audits[1]["epsilon_claimed"]
+    curves = record["results"]["defences"]
+    assert [(c["protocol"], c["epsilon"]) for c in curves] == [
+        ("weights", None), ("weights", 8.0), ("labels", None), ("labels", 8.0),
+    ]  # fmt: skip
+    for curve in curves:
+        assert curve["accuracy"]["n"] == 20
+        assert curve["epsilon"] is None or curve["epsilon_spent"] <= curve["epsilon"]
+
+
+def test_observers_see_no_more_than_they_should(small_config: PrivacyOptions) -> None:
+    text = small_config.model_dump_json()
+    plan, world = plan_of(text, "weights"), world_of(text, 2, 20)
+    own = clients_of(plan, 0)
+    site = world.site(own, None, 0, 0)
+    watched = watch(plan, own, site)
+    views = {name: watched.view(name) for name in OBSERVERS}
+    assert {e.partition_id for e in views["server"].exchanges} == {0, 1}
+    assert {e.partition_id for e in views["eavesdropper"].exchanges} == {0}
+    assert all(e.up for e in views["eavesdropper"].exchanges)
+    assert views["eavesdropper"].result == b""
+    assert not any(e.up for e in views["client"].exchanges)
+    assert views["newcomer"].exchanges == ()
+    assert views["newcomer"].payload_bytes() == len(watched.result)
+    with pytest.raises(ValueError, match="nobody"):
+        view_of(watched.transcript, "nobody", b"")
+    found = observe(watched, world, plan, site)
+    assert [len(found["signals"][name]) for name in ("server", "newcomer")] == [2, 1]
+    assert all(words["recall"] == 1.0 for words in found["words"])
+
+
+def test_a_world_deals_every_candidate_once_and_canaries_as_often_as_said(
+    small_config: PrivacyOptions,
+) -> None:
+    text = small_config.model_dump_json()
+    plan, world = plan_of(text, "weights"), world_of(text, 2, 20)
+    for repeat in range(2):
+        owners = world.owners(repeat, 0)
+        assert np.bincount(owners + 1).tolist() == [40, 20, 20]
+        site = world.site(clients_of(plan, repeat), None, repeat, 0)
+        for client in range(2):
+            part = site.parts[client]
+            assert np.isin(part, np.concatenate([world.candidates, world.canaries])).all()
+            places = range(client * len(CANARY_REPEATS), (client + 1) * len(CANARY_REPEATS))
+            counts = [int((part == world.canaries[place]).sum()) for place in places]
+            assert counts == list(CANARY_REPEATS)
+    assert (world.owners(0, 0) != world.owners(1, 0)).any()
+    everything = [world.candidates, world.population, world.newcomer]
+    assert len(np.unique(np.concatenate(everything))) == sum(map(len, everything))
+    assert not np.isin(world.dataset.test, np.concatenate(everything)).any()
+
+
+def test_judging_uses_the_targets_own_deal_only_to_judge() -> None:
+    """Members whose signal is raised are found; with another run's deal they are not."""
+    rng = np.random.Generator(np.random.PCG64(3))
+    owners = [rng.integers(-1, 1, size=400) for _ in range(6)]
+    runs = [
+        {"signals": {"newcomer": [pack(np.concatenate([
+            rng.normal(size=400) + 3 * (own == 0), rng.normal(size=50)
+        ]))]}}
+        for own in owners
+    ]  # fmt: skip
+    cells = {c["attack"]: c for c in membership_cells(runs, owners, "newcomer")}
+    assert cells["membership, lira-online"]["auc"]["value"] > 0.95
+    shifted = owners[1:] + owners[:1]
+    wrong = {c["attack"]: c for c in membership_cells(runs, shifted, "newcomer")}
+    assert abs(wrong["membership, loss-threshold"]["auc"]["value"] - 0.5) < 0.05
+
+
+def test_packed_numbers_come_back() -> None:
+    numbers = np.array([-3.5, 0.0, 1e6])
+    assert unpack(pack(numbers)).tolist() == numbers.tolist()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"attack": "tokens", "protocol": "recipe"}, "needs weights"),
+        ({"attack": "crafted", "protocol": "weights"}, "needs a seed of the server's choice"),
+        ({"attack": "audit", "scenario": "newcomer"}, "never sees"),
+        ({"scenario": "malicious-server", "protocol": "labels"}, "no attack fits"),
+        ({"attack": "guessing"}, "unknown attack 'guessing'"),
+        ({"scenario": "nobody"}, "unknown scenario 'nobody'"),
+        ({"protocol": "post"}, "unknown protocol 'post'"),
+        ({"epsilons": "1,0"}, "'0' is no budget"),
+        ({"epsilons": "1,x"}, "'x' is no budget"),
+        ({"epsilons": "nan"}, "'nan' is no budget"),
+        ({"delta": 1.0}, "delta"),
+        ({"clip": 0.0}, "clip"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_with_one_line(given: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words) as error:
+        PrivacyOptions.parse(given)
+    assert "\n" not in str(error.value)
+
+
+def test_too_few_texts_are_refused(run: Run) -> None:
+    with pytest.raises(ConfigError, match="need 1,020 training texts"):
+        run(Privacy, **TINY | {"shard": 200})
+
+
+def test_every_attack_names_observers_that_exist() -> None:
+    for observers, rows, _ in ATTACKS.values():
+        assert set(observers) <= set(OBSERVERS)
+        assert rows
