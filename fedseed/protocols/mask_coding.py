@@ -50,7 +50,7 @@ def decode_mask(data: bytes, sizes: Sequence[int]) -> Bits:
     """Read a mask of these tensors.
 
     Raises:
-        WireError: malformed bytes.
+        WireError: malformed bytes, or not those that :func:`encode_mask` writes.
     """
     start = 2 * len(sizes)
     if len(data) < start:
@@ -64,7 +64,10 @@ def decode_mask(data: bytes, sizes: Sequence[int]) -> Bits:
         for share, size in zip(shares, sizes, strict=True)
     ]
     refuse_rest(coder)
-    return np.concatenate(parts).astype(np.bool_)
+    mask = np.concatenate(parts).astype(np.bool_)
+    if encode_mask(mask, sizes) != data:
+        raise WireError("the mask is not written as masks are")
+    return mask
 
 
 def encode_counts(counts: Counts, masks: int, sizes: Sequence[int]) -> bytes:
