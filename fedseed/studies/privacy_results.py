@@ -60,14 +60,13 @@ def _members(owner: NDArray[np.int64], place: int, many: bool) -> NDArray[np.boo
 
 
 def _targets(
-    seen: Sequence[Sequence[Floats]], owners: Sequence[NDArray[np.int64]], alone: bool
+    seen: Sequence[Sequence[Floats]], owners: Sequence[NDArray[np.int64]]
 ) -> list[tuple[Floats, NDArray[np.bool_], NDArray[np.bool_], Floats, NDArray[np.bool_]]]:
     """Observed, its members, its candidates, and the shadows' values and members, by target.
 
     Args:
         seen: one value (or vector) a target and run.
         owners: who held what.
-        alone: whether only the first of a run's targets is attacked (the eavesdropper's link).
     """
     found = []
     for number, own in enumerate(seen):
@@ -78,7 +77,7 @@ def _targets(
             _members(owners[other], place, many)
             for other in others for place in range(len(seen[other]))
         ])  # fmt: skip
-        for place in range(1 if alone else len(own)):
+        for place in range(len(own)):
             inside = _members(owners[number], place, many)
             judged = inside | (owners[number] < 0)
             found.append((own[place], inside, judged, values, members))
@@ -90,7 +89,7 @@ def _model_scores(
 ) -> dict[str, Pairs]:
     scores: dict[str, Pairs] = {name: [] for name in MODEL_ATTACKS}
     count = len(owners[0])
-    for observed, inside, judged, values, members in _targets(signals, owners, False):
+    for observed, inside, judged, values, members in _targets(signals, owners):
         shadows = Shadows(values[:, :count], members)
         sure = Shadows(_sigmoid(values[:, :count]), members)
         own = observed[:count]
@@ -111,7 +110,7 @@ def _vector_scores(
     vectors: Sequence[Sequence[Floats]], owners: Sequence[NDArray[np.int64]]
 ) -> Pairs:
     scores = []
-    for observed, inside, judged, values, members in _targets(vectors, owners, False):
+    for observed, inside, judged, values, members in _targets(vectors, owners):
         one = vector_lira(observed, values, members)
         scores.append((one[inside], one[judged & ~inside]))
     return scores

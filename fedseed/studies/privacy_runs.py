@@ -27,7 +27,7 @@ from fedseed.privacy.replay import (
 from fedseed.privacy.tokens import moved_rows, vocabulary_recovery
 from fedseed.privacy.view import View, view_of
 from fedseed.protocols import find_protocol
-from fedseed.protocols.base import ProtocolServer, Setup
+from fedseed.protocols.base import Setup
 from fedseed.randomness import generator
 from fedseed.results.display import Quiet
 from fedseed.studies.plan import Plan
@@ -46,7 +46,6 @@ class Watched:
     transcript: Transcript
     result: bytes
     setup: Setup
-    server: ProtocolServer
 
     def view(self, observer: str) -> View:
         """What an observer sees; links and other clients are client 0."""
@@ -62,18 +61,17 @@ def watch(plan: Plan, client_config: RunConfig, site: Site) -> Watched:
         site: the shards.
     """
     config, transcript = plan.config, Transcript(keep_all=True)
-    servers: list[ProtocolServer] = []
+    results: list[bytes] = []
 
     def serve(grid: Grid, _run_config: object = None) -> None:
         server = plan.server()
         nodes = discover(grid, len(site.parts))
         wire = Wire(grid, nodes, transcript, Quiet(), server.glance)
         run_rounds(wire, server, config, _nothing)
-        servers.append(server)
+        results.append(server.products()["aggregated"])
 
     run_local(client_config, serve, None, site)
-    server = servers[0]
-    return Watched(transcript, server.products()["aggregated"], plan.setup(), server)
+    return Watched(transcript, results[0], plan.setup())
 
 
 def _nothing(_: RoundResult) -> None:
