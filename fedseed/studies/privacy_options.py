@@ -31,7 +31,7 @@ class PrivacyOptions(RowOptions):
     """Options of the privacy study."""
 
     small: ClassVar[Mapping[str, Any]] = {
-        "repeats": 3, "clients": 2, "shard": 40, "most_steps": 4, "references": 31,
+        "repeats": 2, "clients": 2, "shard": 40, "most_steps": 4, "references": 31,
         "population": 100,
         "test_examples": 100, "audit_secrets": 40, "epsilons": "8",
     }  # fmt: skip
