@@ -117,7 +117,9 @@ def _vector_scores(
 
 
 def _sigmoid(logits: Floats) -> Floats:
-    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -500, 500))), dtype=np.float64)
+    from scipy.special import expit
+
+    return np.asarray(expit(logits), dtype=np.float64)
 
 
 def _judged(pairs: Pairs) -> dict[str, Any]:
@@ -152,14 +154,14 @@ def alive_cells(
     signals = [unpack(run["signals"]) for run in runs]
     count = len(owners[0])
     seen = _model_scores([[one] for one in signals], owners)
-    unseen = [np.concatenate([one[count:], one[:1]]) for one in signals]  # a population of one
+    unseen = [np.concatenate([one[count:], one[:count]]) for one in signals]
     made_up = [np.where(coin, 0, -1) for coin in coins]
     nothing = _model_scores([[one] for one in unseen], made_up)
     return [
         {"scenario": "server", "protocol": "weights", "condition": condition,
          "attack": f"membership, {name}", **_judged(scores[name])}
         for condition, scores in (("memorising model", seen), ("texts never seen", nothing))
-        for name in ("lira-online", "lira-offline", "loss-threshold")
+        for name in MODEL_ATTACKS
     ]  # fmt: skip
 
 
