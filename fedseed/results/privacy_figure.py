@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from fedseed.results.comparison_figure import KINDS
 from fedseed.results.figure import save_figure
-from fedseed.results.privacy_table import BEST
+from fedseed.results.privacy_table import strongest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,12 +45,12 @@ def _style(row: str) -> tuple[str, str]:
 
 def _rocs(axes: "Axes", cells: Cells) -> None:
     """True against false positive rates, both logarithmic."""
-    for cell in cells:
-        if cell["attack"] in (BEST, "membership, vector-lira"):
-            colour, _ = _style(cell["protocol"])
-            label = f"{cell['protocol']}, AUC {cell['auc']['value']:.2f}"
-            line = "--" if "int8" in cell["protocol"] else "-"
-            axes.plot(cell["roc"]["fpr"], cell["roc"]["tpr"], line, color=colour, label=label)
+    for cell in strongest(cells):
+        colour, _ = _style(cell["protocol"])
+        attack = cell["attack"].rpartition(" ")[2]
+        label = f"{cell['protocol']}, AUC {cell['auc']['value']:.2f} ({attack})"
+        line = "--" if "int8" in cell["protocol"] else "-"
+        axes.plot(cell["roc"]["fpr"], cell["roc"]["tpr"], line, color=colour, label=label)
     axes.plot([1e-4, 1], [1e-4, 1], ":", color="grey", label="guessing")
     axes.set(xscale="log", yscale="log", xlim=(1e-3, 1), ylim=(1e-3, 1.05))
     axes.set_xlabel("false positive rate (log)")
