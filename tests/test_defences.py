@@ -188,6 +188,9 @@ def test_more_than_the_budget_covers_is_refused(small: dict[str, Any]) -> None:
     plan = plan_of(small, protocol="weights")
     with pytest.raises(WireError, match="3 steps are more"):
         answer(plan, Defence("client", clip=1.0, most_steps=2))
+    batch = plan.given.batch_size
+    with pytest.raises(WireError, match=f"batches of {batch} are more"):
+        answer(plan, Defence("example", clip=1.0, most_steps=3, most_batch=batch - 1))
     with pytest.raises(WireError, match="fp32 or fp16"):
         answer(plan_of(small, protocol="weights", codec="int8"), Defence("client", 1.0, 1.0, 0, 3))
     options = {"protocol": "labels", "public": "reviews:80", "label_bits": 4, "distil_steps": 2}
@@ -319,6 +322,15 @@ def test_no_noise_is_said_to_protect_nothing(command: Command, tmp_path: Path) -
     assert record["provenance"]["privacy"]["epsilon"] is None
 
 
+@pytest.fixture
+def identity() -> None:
+    """What Flower asks for before it makes a message."""
+    from flwr.supercore.task_identity import TaskIdentity
+
+    TaskIdentity.run_id = TaskIdentity.node_id = TaskIdentity.task_id = 1
+
+
+@pytest.mark.usefixtures("identity")
 def test_a_client_answers_no_round_beyond_its_budget(small: dict[str, Any]) -> None:
     from flwr.app import Context, Message, RecordDict
 
@@ -331,3 +343,20 @@ def test_a_client_answers_no_round_beyond_its_budget(small: dict[str, Any]) -> N
     app(Message(content(payload), 1, "train", group_id="2"), context)
     with pytest.raises(WireError, match="round 3 is not in the privacy budget"):
         app(Message(content(payload), 1, "train", group_id="3"), context)
+
+
+@pytest.mark.usefixtures("identity")
+def test_a_deployed_client_takes_no_larger_batch_than_its_own_recipe_has(
+    small: dict[str, Any],
+) -> None:
+    from flwr.app import Context, Message, RecordDict
+
+    from fedseed.federation.wire import content
+
+    config = RunConfig.parse(small | EXAMPLE | {"epsilon": 8.0, "clip": 1.0})
+    plan = make_plan(config, given=config.given_recipe().replace(batch_size=33))
+    app: Callable[..., Message] = client_app(site=plan.site)
+    payload = plan.server().configure(1, [0])[0]
+    context = Context(1, 1, {"partition-id": 0}, RecordDict(), config.to_run_config())
+    with pytest.raises(WireError, match="batches of 33 are more"):
+        app(Message(content(payload), 1, "train", group_id="1"), context)

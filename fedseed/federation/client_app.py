@@ -3,6 +3,7 @@
 import secrets
 import struct
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from flwr.app import Context, Message, MetricRecord, RecordDict
@@ -84,6 +85,9 @@ def client_app(
         client = find_protocol(own.protocol).client
         best = trainer or Trainer(compute_of(own))
         defence = defence_of(own, site_of(own)) if defended else None
+        if defence is not None and config is None:
+            # A deployment, whose server may ask for more than its options say.
+            defence = replace(defence, most_batch=own.given_recipe().batch_size)
         if defence is not None and defence.unit == "example":
             best = Trainer(best.compute, dp=defence.dp_sgd)
         return client(best, site_of(own).public, defence)

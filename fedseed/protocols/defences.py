@@ -44,6 +44,8 @@ class Defence:
     """Decimals to which losses and accuracies are rounded."""
     metric_threshold: int | None = None
     """Validation examples below which a client answers nothing usable."""
+    most_batch: int | None = None
+    """Examples of one step that are accounted for; None when the server is this process."""
 
     @property
     def by_client(self) -> bool:

@@ -22,6 +22,7 @@ from fedseed.errors import WireError
 from fedseed.growing import grow
 from fedseed.models.registry import to_state
 from fedseed.protocols.base import Memory, ProtocolClient, ProtocolServer, Report, Setup
+from fedseed.protocols.defences import Defence
 from fedseed.protocols.recipe import decode_request, encode_request
 from fedseed.recipe import Recipe
 from fedseed.seeds.base import digest
@@ -244,8 +245,8 @@ class SharedModelClient(ProtocolClient):
         """See :class:`ProtocolClient`. All examples are trained on: nothing is validated."""
         start = decode_download(payload, memory)
         steps = start[1].steps
-        if self._is_private and self.defence and steps > self.defence.most_steps:
-            raise WireError(f"{steps} steps are more than the privacy budget covers")
+        if self._is_private and self.defence:
+            _refuse_costly(start[1], self.defence)
         result, body = self.work(start, shard, memory, rng)
         if self._is_private:
             # How many examples there are and how well they were learned is theirs: all clients
@@ -272,3 +273,11 @@ class SharedModelClient(ProtocolClient):
         model = grow(seed)  # what was given: a seed and a recipe, to train alone
         self.trainer.fit(FitJob(model, table, rows, recipe, rng))
         return model, recipe.max_length
+
+
+def _refuse_costly(recipe: Recipe, defence: Defence) -> None:
+    """Refuse what the privacy budget does not cover."""
+    if recipe.steps > defence.most_steps:
+        raise WireError(f"{recipe.steps} steps are more than the privacy budget covers")
+    if defence.most_batch is not None and recipe.batch_size > defence.most_batch:
+        raise WireError(f"batches of {recipe.batch_size} are more than the privacy budget covers")
