@@ -99,7 +99,7 @@ def test_what_readme_links_to_exists() -> None:
             assert (ROOT / target).exists(), target
 
 
-@pytest.mark.parametrize("kind", ["ablation", "zero_shot", "budget", "comparison"])
+@pytest.mark.parametrize("kind", ["ablation", "zero_shot", "budget", "comparison", "privacy"])
 def test_a_study_table_is_that_of_its_record(kind: str) -> None:
     from fedseed.results.study_tables import STUDY_TABLES
 
@@ -187,3 +187,29 @@ def test_the_comparison_in_readme_is_that_of_its_record() -> None:
         if cell["condition"]:
             undisturbed = plain[cell["protocol"], "iid"]["accuracy"]["value"]
             assert abs(cell["accuracy"]["value"] - undisturbed) < 0.01
+
+
+def test_what_readme_and_pages_say_of_privacy_is_in_its_record() -> None:
+    from fedseed.results.privacy_table import crafted_line, defence_grid, main_grid
+
+    results = read_record(OFFICIAL / "privacy" / "record.json")["results"]
+    cells = results["cells"]
+    pages = {
+        "server": "server", "eavesdropper": "eavesdropper", "client": "another-client",
+        "newcomer": "newcomer",
+    }  # fmt: skip
+    for observer, page in pages.items():
+        here = [c for c in cells if c["scenario"] == observer and c["condition"] is None]
+        text = (ROOT / "docs" / "privacy" / f"{page}.md").read_text(encoding="utf-8")
+        assert main_grid(here) in text
+        if observer == "server":
+            assert main_grid(here) in README
+    malicious = ROOT / "docs" / "privacy" / "malicious-server.md"
+    assert crafted_line(cells) in malicious.read_text(encoding="utf-8")
+    assert defence_grid(results["defences"]) in README
+    audits = {c["condition"]: c["epsilon_lower_bound"] for c in cells if "epsilon_claimed" in c}
+    assert f"at least {audits.pop('no differential privacy')['value']:.1f}" in README
+    assert {bound["largest"] for bound in audits.values()} == {0.0}
+    for cell in cells:
+        if cell["condition"] == "texts never seen":
+            assert abs(cell["auc"]["value"] - 0.5) <= 0.03

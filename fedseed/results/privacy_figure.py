@@ -79,7 +79,9 @@ def _secrets(axes: "Axes", cells: Cells) -> None:
         axes.axhline(cells[0]["most_bits"], color="grey", ls=":", label="most that can be shown")
         axes.axhline(1.44, color="black", ls=":", label="a secret never trained on")
         axes.set_xscale("log", base=2)
-        axes.legend(fontsize=8)
+        times = sorted({c["repeated"] for c in cells})
+        axes.set_xticks(times, [str(one) for one in times])
+        axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1))
     axes.set(title="Planted secrets", xlabel="times that the secret stood in a client's texts",
              ylabel="exposure (bits)")  # fmt: skip
     axes.grid(alpha=0.3)
@@ -107,7 +109,7 @@ def _curves(axes: "Axes", curves: Cells) -> None:
         axes.axhline(chance, color="black", ls=":", label="majority class")
         names = [f"{value:g}" for value in budgets]
         axes.set_xticks(range(len(names) + 1), [*names, "no privacy"])
-        axes.legend(fontsize=9)
+        axes.legend(fontsize=9, loc="lower left", bbox_to_anchor=(0.0, 0.1))
     axes.set(title="What a defence costs", xlabel="epsilon of a whole run, for each client",
              ylabel="test accuracy (%)")  # fmt: skip
     axes.grid(alpha=0.3)

@@ -29,7 +29,7 @@ def privacy_table(record: Mapping[str, Any]) -> str:
         here = [cell for cell in plain if cell["scenario"] == observer]
         if here:
             blocks += [f"**{words}**", main_grid(here)]
-    blocks += [_crafted(cells), _alive(cells), _steps(cells), _audit(cells)]
+    blocks += [crafted_line(cells), _alive(cells), _steps(cells), _audit(cells)]
     blocks += [_defences(record), DETAILS]
     blocks += ["Every attack on membership, and every planted secret:", _every(plain)]
     return "\n\n".join(block for block in blocks if block) + "\n"
@@ -123,7 +123,8 @@ def _steps(cells: Cells) -> str:
     return "**Words from an update of a few texts**\n\n" + grid(head, rows)
 
 
-def _crafted(cells: Cells) -> str:
+def crafted_line(cells: Cells) -> str:
+    """What seeds of the server's choice tell; empty without them."""
     found = [cell for cell in cells if cell["attack"] == "crafted seed"]
     if not found:
         return ""
@@ -153,20 +154,24 @@ def _audit(cells: Cells) -> str:
     return "**One-run audit of DP-SGD**\n\n" + grid(head, rows)
 
 
-def _defences(record: Mapping[str, Any]) -> str:
-    curves = record["results"]["defences"]
-    if not curves:
-        return ""
+def defence_grid(curves: Cells) -> str:
+    """Accuracy by protocol and budget."""
     rows = [
         [curve["protocol"], f"one {curve['protects']}",
          "none" if curve["epsilon"] is None else f"{curve['epsilon']:g}",
          with_interval(curve["accuracy"]), f"{100 * curve['accuracy']['majority_baseline']:.1f} %"]
         for curve in curves
     ]  # fmt: skip
-    head = ("protocol", "protects", "epsilon", "test accuracy", "majority")
+    return grid(("protocol", "protects", "epsilon", "test accuracy", "majority"), rows)
+
+
+def _defences(record: Mapping[str, Any]) -> str:
+    curves = record["results"]["defences"]
+    if not curves:
+        return ""
     classes = record["provenance"]["dataset"]["classes"]
     line = f"delta {curves[0]['delta']:g}. {test_line(curves[0]['accuracy'], classes)}."
-    return f"**What a defence costs**\n\n{grid(head, rows)}\n\n{line}"
+    return f"**What a defence costs**\n\n{defence_grid(curves)}\n\n{line}"
 
 
 def _every(cells: Cells) -> str:
