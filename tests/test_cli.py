@@ -120,6 +120,20 @@ def test_bad_seeds(command: Command, tmp_path: Path, damage: str) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("asked", ["bert-tiny", "minilm"])
+def test_a_seed_of_another_architecture(command: Command, tmp_path: Path, asked: str) -> None:
+    from fedseed.seeds.codec import encode
+    from fedseed.seeds.random import random_seed
+
+    path = tmp_path / "mini.fseed"
+    path.write_bytes(encode(random_seed("bert-mini", 2, 1, "scaled")))
+    refused(
+        command(seed_file=path, model=asked, out=tmp_path / "out"),
+        f"the seed is for bert-mini, not {asked}: leave out --model",
+    )
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_folder_that_cannot_be_written(command: Command, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     refused(command(out=tmp_path / "file" / "out"), "cannot write --out")

@@ -81,6 +81,7 @@ def make_plan(
     Raises:
         InputError: data, model, seed or recipe cannot be used, or do not fit together.
     """
+    asked = config.model if "model" in config.model_fields_set else None
     config = config.with_quick()
     if config.protocol == "recipe":
         import scipy.stats  # noqa: F401  # slow to import: now, while the workers start
@@ -96,8 +97,8 @@ def make_plan(
             "raise the option or lower the recipe's"
         )
     model = stored.model if stored else config.model
-    if stored and config.model not in (model, RunConfig.model_fields["model"].default):
-        raise SeedError(f"the seed is for {model}, not {config.model}: leave out --model")
+    if asked not in (None, model):
+        raise SeedError(f"the seed is for {model}, not {asked}: leave out --model")
     config = config.parse(
         config.model_dump() | {"max_length": length, "model": model} | config.protocol_options()
     )
