@@ -23,7 +23,7 @@ def over_repeats(models: Sequence[ClassCounts], one_class: bool = False) -> dict
     """
     whole = accuracy(models, one_class=one_class)
     values = [model.accuracy for model in models]
-    spread = t_half_width(values)
+    spread = _t_half_width(values) or 0.0
     low = whole.value - math.hypot(spread, whole.value - whole.ci95[0])
     high = whole.value + math.hypot(spread, whole.ci95[1] - whole.value)
     record = whole.to_record() | {"ci95": [max(0.0, low), min(1.0, high)]}
@@ -31,10 +31,20 @@ def over_repeats(models: Sequence[ClassCounts], one_class: bool = False) -> dict
     return record | {"repeats": [round(value, 6) for value in values]}
 
 
-def t_half_width(values: Sequence[float]) -> float:
-    """Half the 95 % interval of a mean over repeats (Student's t); 0 for a single one."""
+def mean_interval(values: Sequence[float]) -> list[float] | None:
+    """The 95 % interval of a mean (Student's t), low and high; None for a single value.
+
+    Args:
+        values: independent, at least one.
+    """
+    half, mean = _t_half_width(values), float(np.mean(values))
+    return None if half is None else [mean - half, mean + half]
+
+
+def _t_half_width(values: Sequence[float]) -> float | None:
+    """Half that interval."""
     if len(values) < 2:
-        return 0.0
+        return None
     from scipy.stats import t
 
     error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
@@ -49,19 +59,19 @@ def paired(first: Sequence[float], second: Sequence[float]) -> dict[str, Any]:
         second: the other procedure's, in the same order.
 
     Returns:
-        ``difference`` (mean of first - second), its ``ci95``, ``p_value`` and ``repeats``. When
-        all differences are the same, their spread says nothing: ``p_value`` is 1 for no
-        difference, else None.
+        ``difference`` (mean of first - second), its ``ci95`` (None for a single repeat),
+        ``p_value`` and ``repeats``. When all differences are the same, their spread says nothing:
+        ``p_value`` is 1 for no difference, else None.
     """
     gaps = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
-    mean, half = float(gaps.mean()), t_half_width(gaps.tolist())
+    mean = float(gaps.mean())
     p_value: float | None = None if mean else 1.0
     if len(gaps) > 1 and np.ptp(gaps) > 0:
         from scipy.stats import ttest_1samp
 
         p_value = float(ttest_1samp(gaps, 0.0).pvalue)
     return {
-        "difference": mean, "ci95": [mean - half, mean + half], "p_value": p_value,
+        "difference": mean, "ci95": mean_interval(gaps.tolist()), "p_value": p_value,
         "repeats": len(gaps),
     }  # fmt: skip
 

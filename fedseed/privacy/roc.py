@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fedseed.evaluation.repeats import t_half_width
+from fedseed.evaluation.repeats import mean_interval
 
 _ROUNDING = 1e-9
 """Slack, in counts of non-members, for rates such as 0.001 that binary numbers cannot hold."""
@@ -94,8 +94,8 @@ def over_targets(values: Sequence[float], rates: bool = True) -> dict[str, Any]:
 
     Returns:
         ``value`` and ``ci95`` (``[low, high]``), in record.json's form. Both are None if a value
-        is nan: a mean over the targets that happen to have one would speak of others. The
-        interval of a single target is its value: nothing is known of the spread.
+        is nan: a mean over the targets that happen to have one would speak of others. A single
+        target has no interval: nothing is known of the spread.
 
     Raises:
         ValueError: there are no values.
@@ -104,9 +104,10 @@ def over_targets(values: Sequence[float], rates: bool = True) -> dict[str, Any]:
         raise ValueError("a mean needs at least one target")
     if np.isnan(values).any():
         return {"value": None, "ci95": None}
-    mean, half = float(np.mean(values)), t_half_width(values)
-    low, high = mean - half, mean + half
-    return {"value": mean, "ci95": [max(0.0, low), min(1.0, high)] if rates else [low, high]}
+    interval = mean_interval(values)
+    if interval and rates:
+        interval = [max(0.0, interval[0]), min(1.0, interval[1])]
+    return {"value": float(np.mean(values)), "ci95": interval}
 
 
 def fpr_grid(non_members: int, points: int = 100) -> NDArray[np.float64]:

@@ -8,6 +8,7 @@ from fedseed.results.markdown import (
     QUICK,
     floor_rows,
     grid,
+    interval_in_points,
     p_value,
     points,
     span,
@@ -141,7 +142,7 @@ def _comparisons(comparisons: list[dict[str, Any]]) -> str:
     rows = [
         [
             found["seed"], found["against"], found["recipe"], points(found["difference"]),
-            f"{points(found['ci95'][0])} to {points(found['ci95'][1])}",
+            interval_in_points(found["ci95"]),
             p_value(found["p_value_holm"]),
         ]
         for found in comparisons

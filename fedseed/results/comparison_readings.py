@@ -15,7 +15,7 @@ from fedseed.evaluation.frontier import (
     within_budget,
 )
 from fedseed.results.budget_table import speed
-from fedseed.results.markdown import grid, with_interval
+from fedseed.results.markdown import grid, interval_in_points, with_interval
 from fedseed.results.markdown import points as in_points
 from fedseed.results.table import percent
 
@@ -121,10 +121,10 @@ def personal_grid(cells: Cells) -> str:
         )
         largest = sum(client["after"]["majority_baseline"] for client in own["clients"]) / count
         gains = sorted(client["gain"] for client in own["clients"])
-        low, high = own["mean_gain"]["ci95"]
         rows.append([
             cell["protocol"], cell["partition"], percent(before), percent(after), percent(largest),
-            f"{in_points(own['mean_gain']['value'])} ({in_points(low)} to {in_points(high)})",
+            f"{in_points(own['mean_gain']['value'])} "
+            f"({interval_in_points(own['mean_gain']['ci95'])})",
             f"{in_points(gains[0])} to {in_points(gains[-1])}", percent(own["clients_that_gain"]),
         ])  # fmt: skip
     head = ("row", "partition", "before", "after", "own largest class", "gain, points",

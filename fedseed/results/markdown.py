@@ -7,6 +7,8 @@ from fedseed.results.table import percent
 
 DETAILS = "## In detail"
 """What stands below it is in table.md alone, not on the screen."""
+ONE = "one run"
+"""Stands for an interval where nothing is known of the spread."""
 QUICK = "**This was a `--quick` run: its numbers mean little.**"
 
 
@@ -20,7 +22,9 @@ def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def with_interval(found: Mapping[str, Any]) -> str:
-    """An accuracy with its 95 % interval."""
+    """A share with its 95 % interval; a single value of several that there might be has none."""
+    if found["ci95"] is None:
+        return f"{percent(found['value'])} ({ONE})"
     low, high = found["ci95"]
     return f"{percent(found['value'])} ({100 * low:.1f} - {100 * high:.1f})"
 
@@ -34,6 +38,11 @@ def span(values: Sequence[float]) -> str:
 def points(value: float) -> str:
     """A difference of two shares, in percentage points, with its sign."""
     return f"{100 * value:+.1f}"
+
+
+def interval_in_points(ends: Sequence[float] | None) -> str:
+    """The interval of such a difference."""
+    return f"{points(ends[0])} to {points(ends[1])}" if ends else ONE
 
 
 def p_value(value: float | None) -> str:

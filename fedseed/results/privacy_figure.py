@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from fedseed.results.comparison_figure import KINDS
 from fedseed.results.figure import save_figure
 from fedseed.results.privacy_table import strongest
@@ -68,8 +70,8 @@ def _secrets(axes: "Axes", cells: Cells) -> None:
                 continue
             colour, marker = _style(row)
             values = [c["exposure_bits"]["value"] for c in own]
-            errors = [[max(0.0, abs(c["exposure_bits"]["ci95"][at] - c["exposure_bits"]["value"]))
-                       for c in own] for at in (0, 1)]  # fmt: skip
+            ends = [c["exposure_bits"]["ci95"] or (v, v) for c, v in zip(own, values, strict=True)]
+            errors = np.abs(np.array(ends) - np.array(values)[:, None]).T
             axes.errorbar(
                 [c["repeated"] for c in own], values, errors, color=colour, marker=marker,
                 mfc=colour if filled else "white", ls="-" if filled else "--", capsize=3,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fedseed.results.comparison_readings import size
-from fedseed.results.markdown import DETAILS, QUICK, grid, test_line, with_interval
+from fedseed.results.markdown import DETAILS, ONE, QUICK, grid, test_line, with_interval
 
 Cells = Sequence[Mapping[str, Any]]
 _MEMBERSHIP = "membership, "
@@ -84,6 +84,8 @@ def _mix(cell: Mapping[str, Any]) -> str:
 def _plain(found: Mapping[str, Any] | None, digits: int = 2) -> str:
     if not found or found["value"] is None:
         return "-"
+    if found["ci95"] is None:
+        return f"{found['value']:.{digits}f} ({ONE})"
     low, high = found["ci95"]
     return f"{found['value']:.{digits}f} ({low:.{digits}f} - {high:.{digits}f})"
 

@@ -10,7 +10,7 @@ from fedseed.config import RunConfig
 from fedseed.data.site import open_dataset
 from fedseed.evaluation.frontier import pareto, points
 from fedseed.evaluation.metrics import ClassCounts, reweighted
-from fedseed.evaluation.repeats import over_repeats, t_half_width
+from fedseed.evaluation.repeats import mean_interval, over_repeats
 from fedseed.models.registry import find_model
 from fedseed.results.comparison_figure import comparison_figure
 from fedseed.results.comparison_table import comparison_table
@@ -217,10 +217,9 @@ def _personal(repeats: Sequence[Any]) -> dict[str, Any] | None:
         float(np.mean([c["gain"] for c in clients if c["repeat"] == repeat]))
         for repeat in range(len(repeats))
     ]
-    half = t_half_width(gains)
-    mean = float(np.mean(gains))
     return {
-        "clients": clients, "mean_gain": {"value": mean, "ci95": [mean - half, mean + half]},
+        "clients": clients,
+        "mean_gain": {"value": float(np.mean(gains)), "ci95": mean_interval(gains)},
         "clients_that_gain": sum(c["gain"] > 0 for c in clients) / len(clients),
     }  # fmt: skip
 

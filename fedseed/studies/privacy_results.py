@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fedseed.evaluation.repeats import t_half_width
+from fedseed.evaluation.repeats import mean_interval
 from fedseed.privacy.exposure import exposure, most
 from fedseed.privacy.label_share import baseline_error, fit_and_estimate, label_error
 from fedseed.privacy.membership import (
@@ -221,11 +221,12 @@ def audit_cell(found: Runs) -> dict[str, Any]:
     """The best lower bound is of no run alone: the mean over runs, and the largest."""
     bounds = [one["audit"]["epsilon"] for one in found]
     claimed = found[0]["claimed"]
-    mean, half = float(np.mean(bounds)), t_half_width(bounds)
+    interval = mean_interval(bounds)
     return {
         "attack": "one-run audit", "targets": len(bounds),
         "epsilon_lower_bound": {
-            "value": mean, "ci95": [max(0.0, mean - half), mean + half], "largest": max(bounds),
+            "value": float(np.mean(bounds)),
+            "ci95": interval and [max(0.0, interval[0]), interval[1]], "largest": max(bounds),
             "each_with_confidence": found[0]["audit"]["confidence"],
         },
         "epsilon_claimed": claimed, "delta": found[0]["audit"]["delta"],

@@ -10,7 +10,7 @@ import numpy as np
 from fedseed.data.files import file_digest
 from fedseed.data.site import open_dataset
 from fedseed.errors import SeedError
-from fedseed.evaluation.repeats import over_repeats, t_half_width
+from fedseed.evaluation.repeats import mean_interval, over_repeats
 from fedseed.evaluation.retention import chance_corrected, plain
 from fedseed.models.architecture import REGISTRY, State
 from fedseed.models.causal import CAUSAL, SMALL_GPT2, is_causal
@@ -213,13 +213,12 @@ class ZeroShot(Study):
             losses = [one["loss_nats"] for one in own]
             known = None not in losses
             loss = float(np.mean(losses)) if known else None
-            half = t_half_width(losses) if known else 0.0
             first = own[0]
             cells.append({
                 "part": "language", "seed_kind": row, "recipe": None, "protocol": "sliding window",
                 "bytes": first.get("bytes"), "error": _mean(own, "error"),
                 "loss_nats": loss, "loss_repeats": losses,
-                "loss_ci95": [loss - half, loss + half] if loss is not None and known else None,
+                "loss_ci95": mean_interval(losses) if known else None,
                 "perplexity": _exp(loss), "infinite": _exp(loss) is None,
                 "perplexity_per_word": _exp(loss, first["tokens"] / first["words"]),
                 "context": first["context"], "stride": first["stride"],

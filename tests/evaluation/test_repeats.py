@@ -8,7 +8,7 @@ from scipy import stats
 
 from fedseed.errors import DataError
 from fedseed.evaluation.metrics import ClassCounts, wilson
-from fedseed.evaluation.repeats import holm, over_repeats, paired, t_half_width
+from fedseed.evaluation.repeats import holm, mean_interval, over_repeats, paired
 
 
 def counts(*shares: float, n: int = 1000) -> list[ClassCounts]:
@@ -23,13 +23,12 @@ def test_one_repeat_has_wilsons_interval() -> None:
 
 def test_the_interval_covers_examples_and_repeats() -> None:
     found = over_repeats(counts(0.6, 0.7, 0.8))
-    half = t_half_width([0.6, 0.7, 0.8])
+    half = float(stats.t.ppf(0.975, 2)) * 0.1 / math.sqrt(3)
     low, high = wilson(700, 1000)
     assert found["value"] == pytest.approx(0.7)
     assert found["ci95"] == pytest.approx(
         [0.7 - math.hypot(half, 0.7 - low), min(1.0, 0.7 + math.hypot(half, high - 0.7))]
     )
-    assert half == pytest.approx(stats.t.ppf(0.975, 2) * 0.1 / math.sqrt(3))
 
 
 def test_one_class_only_by_name() -> None:
@@ -55,6 +54,17 @@ def test_pairs_without_spread() -> None:
     assert paired([0.5, 0.5], [0.5, 0.5])["p_value"] == 1.0
     assert paired([0.75, 0.75], [0.5, 0.5])["p_value"] is None
     assert paired([0.6], [0.5])["p_value"] is None
+
+
+def test_the_interval_of_a_mean_equals_scipys() -> None:
+    values = [0.5, 0.61, 0.7, 0.72]
+    wanted = stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
+    assert mean_interval(values) == pytest.approx([wanted.low, wanted.high])
+
+
+def test_a_single_value_has_no_interval() -> None:
+    assert mean_interval([0.7]) is None
+    assert paired([0.6], [0.5])["ci95"] is None
 
 
 def test_holm() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm, rankdata
 
-from fedseed.evaluation.repeats import t_half_width
+from fedseed.evaluation.repeats import mean_interval
 from fedseed.privacy.roc import fpr_grid, mean_roc, over_targets, roc_of, tpr_at
 from fedseed.randomness import generator
 
@@ -84,13 +84,12 @@ def test_what_is_refused() -> None:
 
 def test_over_targets() -> None:
     values = [0.5, 0.6, 0.7]
-    half = t_half_width(values)
     found = over_targets(values)
     assert found["value"] == pytest.approx(0.6)
-    assert found["ci95"] == pytest.approx([0.6 - half, 0.6 + half])
+    assert found["ci95"] == mean_interval(values)
     assert over_targets([0.0, 1.0])["ci95"] == [0.0, 1.0]
     assert over_targets([0.0, 1.0], rates=False)["ci95"][1] > 1.0
-    assert over_targets([0.3]) == {"value": 0.3, "ci95": [0.3, 0.3]}
+    assert over_targets([0.3]) == {"value": 0.3, "ci95": None}
     assert over_targets([0.3, float("nan")]) == {"value": None, "ci95": None}
 
 
