@@ -25,7 +25,7 @@ from fedseed.protocols.defences import (
     unbiased_shares,
     worst_loss,
 )
-from fedseed.protocols.recipe import SCORE_BYTES, RecipeScore, why_absurd
+from fedseed.protocols.recipe_messages import SCORE_BYTES, RecipeScore, why_absurd
 from fedseed.protocols.shared_model import HEAD_BYTES, flat_weights
 from fedseed.protocols.soft_labels import decode_labels
 from fedseed.randomness import generator

@@ -19,7 +19,7 @@ class Trial:
     partition_id: int
     recipe: Recipe
     loss: float
-    """Validation loss in nats, finite; believed already (see protocols/recipe.py)."""
+    """Validation loss in nats, finite; believed already (protocols/recipe_messages.py)."""
     weight: float
     """Validation examples behind the loss, above 0."""
 

@@ -3,7 +3,7 @@
 import secrets
 import struct
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from flwr.app import Context, Message, MetricRecord, RecordDict
@@ -17,6 +17,7 @@ from fedseed.federation.wire import ContextMemory, content, payload_of
 from fedseed.privacy.budget import defence_of
 from fedseed.protocols import find_protocol
 from fedseed.protocols.base import ProtocolClient
+from fedseed.protocols.defences import Defence
 from fedseed.randomness import generator
 from fedseed.training import Compute, Trainer, choose
 
@@ -60,6 +61,58 @@ def compute_of(config: RunConfig) -> Compute:
     return choose(config.precision, config.device, config.compile)
 
 
+@dataclass(frozen=True)
+class _Parts:
+    """What clients are made of; what is None is found by Flower's ``run_config``."""
+
+    config: RunConfig | None
+    trainer: Trainer | None
+    site: Site | None
+
+    @property
+    def deployed(self) -> bool:
+        """Whether options come from outside: then a client trusts its own alone."""
+        return self.config is None
+
+    def options(self, context: Context) -> tuple[RunConfig, int]:
+        """The run's options, and the client's number."""
+        # One thread, always: results must not depend on how many workers share the machine.
+        torch.set_num_threads(1)
+        own = self.config or RunConfig.from_run_config(context.run_config).with_quick()
+        return own, int(context.node_config["partition-id"])
+
+    def site_of(self, own: RunConfig) -> Site:
+        """All shards."""
+        return self.site or open_site(own)
+
+    def defence_of(self, own: RunConfig) -> Defence | None:
+        """What a client does to what it sends."""
+        defence = defence_of(own, self.site_of(own))
+        if defence is not None and self.deployed:  # the server may ask for more than they say
+            defence = replace(defence, most_batch=own.given_recipe().batch_size)
+        return defence
+
+    def client(self, own: RunConfig, defence: Defence | None = None) -> ProtocolClient:
+        """A client of the run's protocol."""
+        trainer = self.trainer or Trainer(compute_of(own))
+        if defence is not None and defence.unit == "example":
+            trainer = Trainer(trainer.compute, dp=defence.dp_sgd)
+        return find_protocol(own.protocol).client(trainer, self.site_of(own).public, defence)
+
+    def seed(self, own: RunConfig, round_number: int) -> int:
+        """What a round's random choices begin with.
+
+        Raises:
+            WireError: the privacy budget does not cover the round.
+        """
+        if own.privacy is not None:
+            if round_number > own.rounds:
+                raise WireError(f"round {round_number} is not in the privacy budget")
+            if self.deployed:  # noise that whoever knows the options can draw again hides nothing
+                return secrets.randbits(63)
+        return own.run_seed
+
+
 def client_app(
     config: RunConfig | None = None, trainer: Trainer | None = None, site: Site | None = None
 ) -> ClientApp:
@@ -70,57 +123,30 @@ def client_app(
         trainer: trains the clients' models; None to make one by the configuration.
         site: the clients' shards; None to deal them out by the configuration.
     """
-    app = ClientApp()
-
-    def site_of(own: RunConfig) -> Site:
-        return site or open_site(own)
-
-    def configured(context: Context) -> tuple[RunConfig, int]:
-        # One thread, always: results must not depend on how many workers share the machine.
-        torch.set_num_threads(1)
-        own = config or RunConfig.from_run_config(context.run_config).with_quick()
-        return own, int(context.node_config["partition-id"])
-
-    def client_of(own: RunConfig, defended: bool = False) -> ProtocolClient:
-        client = find_protocol(own.protocol).client
-        best = trainer or Trainer(compute_of(own))
-        defence = defence_of(own, site_of(own)) if defended else None
-        if defence is not None and config is None:
-            # A deployment, whose server may ask for more than its options say.
-            defence = replace(defence, most_batch=own.given_recipe().batch_size)
-        if defence is not None and defence.unit == "example":
-            best = Trainer(best.compute, dp=defence.dp_sgd)
-        return client(best, site_of(own).public, defence)
+    app, parts = ClientApp(), _Parts(config, trainer, site)
 
     @app.query()
     def introduce(message: Message, context: Context) -> Message:
-        _, pid = configured(context)
+        _, pid = parts.options(context)
         return Message(RecordDict({PARTITION: MetricRecord({PARTITION: pid})}), reply_to=message)
 
     @app.train()
     def train(message: Message, context: Context) -> Message:
-        own, pid = configured(context)
-        shard = site_of(own).shard(pid)
-        number, seed = int(message.metadata.group_id), own.run_seed
-        if own.privacy is not None:
-            if number > own.rounds:
-                raise WireError(f"round {number} is not in the privacy budget")
-            if config is None:
-                # A deployment: noise that whoever knows the options can draw again hides nothing.
-                seed = secrets.randbits(63)
-        rng = generator(seed, "train", number, pid)
-        client = client_of(own, defended=True)
+        own, pid = parts.options(context)
+        number = int(message.metadata.group_id)
+        rng = generator(parts.seed(own, number), "train", number, pid)
+        client, shard = parts.client(own, parts.defence_of(own)), parts.site_of(own).shard(pid)
         up = client.contribute(payload_of(message), shard, ContextMemory(context), rng)
         return Message(content(up), reply_to=message)
 
     @app.evaluate()
     def evaluate(message: Message, context: Context) -> Message:
-        own, pid = configured(context)
-        here = site_of(own)
+        own, pid = parts.options(context)
+        here = parts.site_of(own)
         table, shard = here.dataset.table, here.shard(pid)
         rng = generator(own.run_seed, "evaluate", 0, pid)
         # What is grown stays here, and its test is the study's: neither is noised.
-        client = client_of(own)
+        client = parts.client(own)
         model, length = client.grow(
             payload_of(message), shard.table, shard.whole(), ContextMemory(context), rng
         )

@@ -102,14 +102,7 @@ def randomised_response_spent(epsilon_each: float, answers: int, delta: float) -
     basic = epsilon_each * answers
     if basic == 0 or _response_delta(epsilon_each, answers, 0.0) <= delta:
         return 0.0
-    low, high = 0.0, basic
-    while high - low > 1e-6 * high:
-        middle = (low + high) / 2
-        if _response_delta(epsilon_each, answers, middle) <= delta:
-            high = middle
-        else:
-            low = middle
-    return high
+    return _edge(lambda e: _response_delta(epsilon_each, answers, e) <= delta, basic, 0.0, 1e-6)
 
 
 @functools.lru_cache(maxsize=256)
@@ -128,13 +121,7 @@ def calibrate_randomised_response(epsilon: float, delta: float, answers: int) ->
     # A single answer with more than epsilon could still be within (epsilon, delta).
     while _response_delta(high, answers, epsilon) <= delta:
         low, high = high, 2 * high
-    while high - low > 1e-4 * low:
-        middle = (low + high) / 2
-        if _response_delta(middle, answers, epsilon) <= delta:
-            low = middle
-        else:
-            high = middle
-    return low
+    return _edge(lambda e: _response_delta(e, answers, epsilon) <= delta, low, high, 1e-4)
 
 
 def gaussian_delta(noise: float, epsilon: float) -> float:
@@ -158,13 +145,20 @@ def _gaussian_spent(noise: float, delta: float) -> float:
         return 0.0
     while gaussian_delta(noise, high) > delta:
         low, high = high, 2 * high
-    while high - low > 1e-9 * high:
-        middle = (low + high) / 2
-        if gaussian_delta(noise, middle) <= delta:
-            high = middle
+    return _edge(lambda e: gaussian_delta(noise, e) <= delta, high, low, 1e-9)
+
+
+def _edge(
+    within: Callable[[float], bool], inside: float, outside: float, precision: float
+) -> float:
+    """The last number within a bound, from inside, to a share of it; by halving."""
+    while abs(outside - inside) > precision * inside:
+        middle = (inside + outside) / 2
+        if within(middle):
+            inside = middle
         else:
-            low = middle
-    return high
+            outside = middle
+    return inside
 
 
 def _renyi(noise: float, rate: float, steps: int, delta: float) -> float:

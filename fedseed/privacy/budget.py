@@ -4,6 +4,7 @@ The one place where that is decided. What a budget covers, from whom, and what i
 in ``docs/decisions/differential-privacy.md``.
 """
 
+import bisect
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -177,19 +178,14 @@ def _epsilon_each(config: RunConfig, site: Site) -> float:
 def _affordable(mechanism: Mechanism, config: RunConfig, noise: float, delta: float) -> int:
     """The most rounds within the budget."""
     assert config.epsilon is not None
-    if mechanism.cost(noise, config.rounds, delta) <= config.epsilon:
-        return config.rounds
-    one = mechanism.cost(noise, 1, delta)
+    one, whole = (mechanism.cost(noise, rounds, delta) for rounds in (1, config.rounds))
     if one > config.epsilon:
         raise ConfigError(
             f"one round costs epsilon = {one:.4g} at --noise {noise:g}, more than --epsilon "
             f"{config.epsilon:g}: raise one of them"
         )
-    low, high = 1, config.rounds
-    while high - low > 1:
-        middle = (low + high) // 2
-        if mechanism.cost(noise, middle, delta) <= config.epsilon:
-            low = middle
-        else:
-            high = middle
-    return low
+    if whole <= config.epsilon:
+        return config.rounds
+    return bisect.bisect_right(
+        range(1, config.rounds), config.epsilon, key=lambda n: mechanism.cost(noise, n, delta)
+    )

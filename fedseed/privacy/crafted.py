@@ -33,7 +33,7 @@ from fedseed.errors import WireError
 from fedseed.growing import grow
 from fedseed.models.architecture import Architecture, State
 from fedseed.privacy.tokens import SPECIAL
-from fedseed.protocols.recipe import SCORE_BYTES, RecipeScore, encode_request
+from fedseed.protocols.recipe_messages import SCORE_BYTES, RecipeScore, encode_request
 from fedseed.recipe import Recipe
 from fedseed.seeds.base import digest
 from fedseed.seeds.codec import encode

@@ -14,7 +14,7 @@ from fedseed.growing import grow
 from fedseed.privacy.view import View
 from fedseed.protocols import find_protocol
 from fedseed.protocols.base import ProtocolServer, Setup
-from fedseed.protocols.recipe import SCORE_BYTES, RecipeScore, decode_request
+from fedseed.protocols.recipe_messages import SCORE_BYTES, RecipeScore, decode_request
 
 MODEL_PROTOCOLS = ("weights", "adapters", "labels", "scalars", "mask")
 """Protocols whose contributions stand for a model."""

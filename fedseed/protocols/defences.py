@@ -151,8 +151,8 @@ def noisy_loss(loss: float, classes: int, noise: float, rng: np.random.Generator
 def coarse_metrics(loss: float, correct: int, examples: int, digits: int) -> tuple[float, int]:
     """A loss and an accuracy rounded to some decimals, still believable together.
 
-    An error costs at least ln 2 (:func:`fedseed.protocols.recipe.why_absurd`); where rounding would
-    break that, the loss is the next larger decimal that does not.
+    An error costs at least ln 2 (:func:`fedseed.protocols.recipe_messages.why_absurd`); where
+    rounding would break that, the loss is the next larger decimal that does not.
 
     Args:
         loss: validation loss, nats.

@@ -23,7 +23,7 @@ from fedseed.growing import grow
 from fedseed.models.registry import to_state
 from fedseed.protocols.base import Memory, ProtocolClient, ProtocolServer, Report, Setup
 from fedseed.protocols.defences import Defence
-from fedseed.protocols.recipe import decode_request, encode_request
+from fedseed.protocols.recipe_messages import decode_request, encode_request
 from fedseed.recipe import Recipe
 from fedseed.seeds.base import digest
 from fedseed.training import FitJob, FitResult
@@ -36,7 +36,7 @@ _MOST_EXAMPLES = 10_000_000
 
 
 def encode_download(seed: bytes | None, seed_digest: bytes, recipe: Recipe, body: bytes) -> bytes:
-    """Bytes that go down; see :func:`fedseed.protocols.recipe.encode_request`."""
+    """Bytes that go down; see :func:`fedseed.protocols.recipe_messages.encode_request`."""
     request = encode_request(seed, seed_digest, [recipe])
     return struct.pack(_LENGTH, len(request)) + request + body
 

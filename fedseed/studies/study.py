@@ -182,19 +182,7 @@ def run_study(
     study.prepare(display)
     workers = count_cores(config.workers)
     past = {} if before is None else before["provenance"]
-    decides = study.provenance()
-    record = RunRecord(
-        kind=study.kind,
-        config=config.for_record(),
-        provenance={
-            **code(), "packages": packages(), "machine": machine("local", workers),
-            **decides,
-            "started": past.get("started", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())),
-        },
-    )  # fmt: skip
-    record.provenance["machine"]["precision"] = choose(config.precision).precision
-    if before is not None:
-        _refuse_changes(past, record.provenance, set(decides))
+    record = _begun(study, workers, past)
     record.write(folder / RECORD)
     display.phase(f"{workers} worker(s), writing to {folder}")
     cells, began = study.cells(), time.monotonic()
@@ -226,6 +214,24 @@ def run_study(
     record.write(folder / RECORD)  # last: a completed record has everything beside it
     (folder / CELLS).unlink(missing_ok=True)
     return finished
+
+
+def _begun(study: Study, workers: int, past: Mapping[str, Any]) -> RunRecord:
+    """The record before its results; ``past`` is the provenance of a run that is resumed."""
+    decides = study.provenance()
+    record = RunRecord(
+        kind=study.kind,
+        config=study.config.for_record(),
+        provenance={
+            **code(), "packages": packages(), "machine": machine("local", workers),
+            **decides,
+            "started": past.get("started", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())),
+        },
+    )  # fmt: skip
+    record.provenance["machine"]["precision"] = choose(study.config.precision).precision
+    if past:
+        _refuse_changes(past, record.provenance, set(decides))
+    return record
 
 
 def _refuse_changes(past: Mapping[str, Any], now: Mapping[str, Any], decides: set[str]) -> None:

@@ -144,27 +144,10 @@ class _DpLastLayer(_LastLayer):
         super().__init__(stack, prefix, heads)
         self._record = stack.record
 
-    def backward(self, gradient: Tensor) -> Tensor:
-        texts, first, query, asking, weights, mixed, scale = self.kept
-        gradient, residual = self.rest.backward(gradient)
-        self._record.plain(gradient, self.value.bias_gradient)
-        values = self._split(gradient)
-        self._outer(values, mixed, self.value)
-        inner = self._rows(values @ self._by_head(self.value))
-        scores = torch.bmm(inner, texts.mT)
-        scores -= (scores * weights).sum(-1, keepdim=True)
-        scores *= weights * scale
-        out = torch.bmm(weights.mT, inner)
-        out.baddbmm_(scores.mT, asking)
-        asked = torch.bmm(scores, texts).view(*first.shape[:-1], self.heads, -1).transpose(-3, -2)
-        self._outer(query, asked, self.key)
-        inner = (asked @ self._by_head(self.key).mT).transpose(-3, -2).flatten(-2)
-        self.query.backward(inner, first)
-        out[:, 0] += self.query.inputs_gradient(inner, residual)
-        return out.view(-1, out.shape[-1])
+    def _add_bias(self, linear: Linear, gradient: Tensor) -> None:
+        self._record.plain(gradient, linear.bias_gradient)
 
-    def _outer(self, left: Tensor, right: Tensor, linear: Linear) -> None:
-        """Record ``left.mT @ right`` by head; shapes ``(heads, texts, size)`` and ``hidden``."""
+    def _add_by_head(self, linear: Linear, left: Tensor, right: Tensor) -> None:
         norms = left.square().sum(-1) * right.square().sum(-1)
         self._record.squares += norms.sum(0)
         total = _by_head(linear.weight_gradient, self.heads)

@@ -120,9 +120,9 @@ class _LastLayer:
     def backward(self, gradient: Tensor) -> Tensor:
         texts, first, query, asking, weights, mixed, scale = self.kept
         gradient, residual = self.rest.backward(gradient)
-        self.value.bias_gradient.add_(gradient.sum(-2, keepdim=True, dtype=torch.float32))
+        self._add_bias(self.value, gradient)
         values = self._split(gradient)
-        accumulate(self._gradient(self.value), values.mT, mixed)
+        self._add_by_head(self.value, values, mixed)
         inner = self._rows(values @ self._by_head(self.value))
         scores = torch.bmm(inner, texts.mT)
         scores -= (scores * weights).sum(-1, keepdim=True)
@@ -130,15 +130,26 @@ class _LastLayer:
         out = torch.bmm(weights.mT, inner)
         out.baddbmm_(scores.mT, asking)
         asked = torch.bmm(scores, texts).view(*first.shape[:-1], self.heads, -1).transpose(-3, -2)
-        accumulate(self._gradient(self.key), query.mT, asked)
+        self._add_by_head(self.key, query, asked)
         # The key's bias moves all scores of a query alike: its gradient is zero.
         inner = (asked @ self._by_head(self.key).mT).transpose(-3, -2).flatten(-2)
         self.query.backward(inner, first)
         out[:, 0] += self.query.inputs_gradient(inner, residual).reshape(-1, out.shape[-1])
         return out.view(*first.shape[:-2], -1, out.shape[-1])
 
-    def _gradient(self, linear: Linear) -> Tensor:
-        return _by_head(linear.weight_gradient, self.heads)
+    def _add_bias(self, linear: Linear, gradient: Tensor) -> None:
+        """Add to a bias's gradient that of the projection."""
+        linear.bias_gradient.add_(gradient.sum(-2, keepdim=True, dtype=torch.float32))
+
+    def _add_by_head(self, linear: Linear, left: Tensor, right: Tensor) -> None:
+        """Add ``left.mT @ right`` to a weight's gradient, head by head.
+
+        Args:
+            linear: whose outputs are the heads side by side.
+            left: of the outputs, shape ``(..., heads, texts, size)``.
+            right: of the inputs, shape ``(..., heads, texts, hidden)``.
+        """
+        accumulate(_by_head(linear.weight_gradient, self.heads), left.mT, right)
 
 
 class LeanBert:

@@ -16,11 +16,10 @@ from fedseed.config import RunConfig
 from fedseed.data.site import open_site
 from fedseed.errors import WireError
 from fedseed.protocols.base import ProtocolServer
-from fedseed.protocols.recipe import (
+from fedseed.protocols.recipe import RecipeClient, RecipeServer
+from fedseed.protocols.recipe_messages import (
     SCORE_BYTES,
-    RecipeClient,
     RecipeScore,
-    RecipeServer,
     decode_request,
     encode_request,
 )

@@ -9,7 +9,8 @@ from fedseed.data.site import open_dataset
 from fedseed.errors import WireError
 from fedseed.models.architecture import architecture
 from fedseed.privacy.crafted import craft, losses, read, request
-from fedseed.protocols.recipe import RecipeClient, RecipeScore, why_absurd
+from fedseed.protocols.recipe import RecipeClient
+from fedseed.protocols.recipe_messages import RecipeScore, why_absurd
 from fedseed.randomness import generator
 from fedseed.recipe import Recipe
 from fedseed.seeds.codec import decode
