@@ -16,6 +16,8 @@ Floats = NDArray[np.float64]
 
 ENOUGH_SHADOWS = 64
 """Shadow models of a kind from which LiRA estimates a variance for each candidate."""
+FEWEST_SHADOWS = 3
+"""Shadow vectors without which a vector says nothing."""
 _LOWEST_LOG = -745.0
 """Logarithm of the smallest positive double: stands for the logarithm of 0."""
 _LEAST_DEVIATION = 1e-6
@@ -217,7 +219,7 @@ def vector_lira(observed: Floats, shadow_vectors: Floats, members: NDArray[np.bo
         raise ValueError("observed, shadow_vectors and members do not fit together")
     judged = (count > 0) & (count < shadows)
     scores = np.zeros(members.shape[1])
-    if shadows < 3 or not judged.any():
+    if shadows < FEWEST_SHADOWS or not judged.any():
         return scores
     alive = np.ptp(shadow_vectors, axis=0) > _CONSTANT * np.abs(shadow_vectors).max(axis=0)
     if not alive.any():

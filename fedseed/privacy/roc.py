@@ -66,7 +66,8 @@ def tpr_at(scores_in: ArrayLike, scores_out: ArrayLike, fpr: float) -> float:
 
     Nothing is interpolated between thresholds, and with fewer than ``1 / fpr`` non-members the
     answer is nan: so few cannot show a false positive rate of ``fpr`` (Carlini et al. 2022,
-    sec. III, on why low rates are what matters).
+    sec. III, on why low rates are what matters). It is nan too where the highest score is shared by
+    more non-members than are allowed: such scores are too coarse to find anybody.
 
     Args:
         scores_in: scores of members, shape ``(members,)``.
@@ -82,7 +83,10 @@ def tpr_at(scores_in: ArrayLike, scores_out: ArrayLike, fpr: float) -> float:
     allowed = fpr * roc.non_members + _ROUNDING
     if allowed < 1.0:
         return float("nan")
-    return float(roc.true_positive_rates[roc.false_positive_rates * roc.non_members <= allowed][-1])
+    within = roc.false_positive_rates * roc.non_members <= allowed
+    if not roc.true_positive_rates[within].any() and not roc.false_positive_rates[within].any():
+        return float("nan")
+    return float(roc.true_positive_rates[within][-1])
 
 
 def over_targets(values: Sequence[float], rates: bool = True) -> dict[str, Any]:

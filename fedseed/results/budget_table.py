@@ -142,10 +142,10 @@ def _verdict(cells: list[dict[str, Any]]) -> str:
     for start in dict.fromkeys(cell["start"] for cell in cells):
         own = [cell for cell in cells if cell["start"] == start]
         best = max(own, key=lambda cell: cell["after"]["value"])
-        quick = max(
-            (cell for cell in own if cell["steps"] <= 100),
-            key=lambda cell: cell["after"]["value"],
-        )
+        few = [cell for cell in own if cell["steps"] <= 100]
+        if not few:
+            continue
+        quick = max(few, key=lambda cell: cell["after"]["value"])
         answer = "Yes" if best["after"]["value"] - quick["after"]["value"] < 0.01 else "No"
         lines.append(
             f"Up to 100 steps to converge (within 1 point of the start's best) from {start}: "

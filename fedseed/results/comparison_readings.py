@@ -14,6 +14,7 @@ from fedseed.evaluation.frontier import (
     quickest,
     within_budget,
 )
+from fedseed.evaluation.repeats import paired
 from fedseed.results.budget_table import speed
 from fedseed.results.markdown import grid, interval_in_points, with_interval
 from fedseed.results.markdown import points as in_points
@@ -93,7 +94,7 @@ def verdicts(cells: Cells) -> str:
 
 
 def robustness_grid(cells: Cells, partition: str) -> str:
-    """Accuracy without and with each condition."""
+    """Accuracy without and with each condition; paired, for repeats share their shards."""
     here = [cell for cell in cells if cell["partition"] == partition]
     conditions = list(dict.fromkeys(c["condition"] for c in here if c["condition"]))
     rows = []
@@ -102,9 +103,15 @@ def robustness_grid(cells: Cells, partition: str) -> str:
         plain = own[None]["accuracy"]
         line = [name, with_interval(plain)]
         for condition in conditions:
+            if condition not in own:
+                line.append("-")
+                continue
             found = own[condition]["accuracy"]
-            change = in_points(found["value"] - plain["value"])
-            line.append(f"{with_interval(found)}, {change} points")
+            change = paired(found["repeats"], plain["repeats"])
+            line.append(
+                f"{with_interval(found)}, {in_points(change['difference'])} points "
+                f"({interval_in_points(change['ci95'])})"
+            )
         rows.append(line)
     return grid(("row", "undisturbed", *conditions), rows)
 

@@ -34,7 +34,9 @@ def comparison_table(record: Mapping[str, Any]) -> str:
         "Bytes are payloads of one client as they were serialised: down in all rounds and once "
         "more the result at the end, and up; the weights in fp32 are "
         f"{results['fp32_model_bytes']:,} bytes. Steps and seconds are one client's, on one "
-        "thread. \\* nothing with fewer bytes is as accurate.",
+        "thread; steps are those of the rounds, seconds include making the model at the end. "
+        "\\* by its mean, nothing that sends fewer bytes is as accurate (the bounds, which send "
+        "nothing, are left out).",
     ]
     for partition in partitions:
         here = [cell for cell in plain if cell["partition"] == partition]

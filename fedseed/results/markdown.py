@@ -9,6 +9,8 @@ DETAILS = "## In detail"
 """What stands below it is in table.md alone, not on the screen."""
 ONE = "one run"
 """Stands for an interval where nothing is known of the spread."""
+ALIKE = "all alike"
+"""Stands for an interval where several values are the same."""
 QUICK = "**This was a `--quick` run: its numbers mean little.**"
 
 
@@ -23,10 +25,19 @@ def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def with_interval(found: Mapping[str, Any]) -> str:
     """A share with its 95 % interval; a single value of several that there might be has none."""
+    low, high = found["ci95"] or (0.0, 0.0)
+    words = without_spread(found) or f"{100 * low:.1f} - {100 * high:.1f}"
+    return f"{percent(found['value'])} ({words})"
+
+
+def without_spread(found: Mapping[str, Any]) -> str | None:
+    """What stands for the interval of a mean whose values have no spread; None when they have one.
+
+    Values that are all alike bound nothing: an interval of no width would claim certainty.
+    """
     if found["ci95"] is None:
-        return f"{percent(found['value'])} ({ONE})"
-    low, high = found["ci95"]
-    return f"{percent(found['value'])} ({100 * low:.1f} - {100 * high:.1f})"
+        return ONE
+    return ALIKE if found["ci95"][0] == found["ci95"][1] else None
 
 
 def span(values: Sequence[float]) -> str:
@@ -42,7 +53,9 @@ def points(value: float) -> str:
 
 def interval_in_points(ends: Sequence[float] | None) -> str:
     """The interval of such a difference."""
-    return f"{points(ends[0])} to {points(ends[1])}" if ends else ONE
+    if ends is None:
+        return ONE
+    return ALIKE if ends[0] == ends[1] else f"{points(ends[0])} to {points(ends[1])}"
 
 
 def p_value(value: float | None) -> str:

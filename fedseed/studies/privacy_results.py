@@ -4,6 +4,7 @@ Attack functions are handed arrays of what the observer sees and of the shadow r
 attacker made itself. The target's own deal is used here alone, to judge the guesses.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from fedseed.evaluation.repeats import mean_interval
 from fedseed.privacy.exposure import exposure, most
 from fedseed.privacy.label_share import baseline_error, fit_and_estimate, label_error
 from fedseed.privacy.membership import (
+    FEWEST_SHADOWS,
     Shadows,
     lira_offline,
     lira_online,
@@ -42,13 +44,17 @@ def membership_cells(
         observer: who looks. Of the server and the eavesdropper a target is one client, whose
             members are told from texts that nobody held; of the others it is the whole run.
     """
+    tried = True
     signals = [[unpack(one) for one in run["signals"].get(observer, [])] for run in runs]
     if signals[0]:
         scores = _model_scores(signals, owners)
     else:
         vectors = [[np.array(one) for one in run["vectors"].get(observer, [])] for run in runs]
-        scores = {"vector-lira": _vector_scores(vectors, owners)}
-    return [{"attack": f"membership, {name}", **_judged(own)} for name, own in scores.items()]
+        found, tried = _vector_scores(vectors, owners)
+        scores = {"vector-lira": found}
+    return [
+        {"attack": f"membership, {name}", **_judged(own, tried)} for name, own in scores.items()
+    ]
 
 
 Pairs = list[tuple[Floats, Floats]]
@@ -108,12 +114,14 @@ def _model_scores(
 
 def _vector_scores(
     vectors: Sequence[Sequence[Floats]], owners: Sequence[NDArray[np.int64]]
-) -> Pairs:
-    scores = []
+) -> tuple[Pairs, bool]:
+    """Scores, and whether there were shadows enough for any: else the attack was not made."""
+    scores, tried = [], True
     for observed, inside, judged, values, members in _targets(vectors, owners):
         one = vector_lira(observed, values, members)
         scores.append((one[inside], one[judged & ~inside]))
-    return scores
+        tried = tried and len(values) >= FEWEST_SHADOWS
+    return scores, tried
 
 
 def _sigmoid(logits: Floats) -> Floats:
@@ -122,8 +130,8 @@ def _sigmoid(logits: Floats) -> Floats:
     return np.asarray(expit(logits), dtype=np.float64)
 
 
-def _judged(pairs: Pairs) -> dict[str, Any]:
-    """AUC and true positive rates over targets, and the mean ROC."""
+def _judged(pairs: Pairs, tried: bool = True) -> dict[str, Any]:
+    """AUC and true positive rates over targets, and the mean ROC; no AUC if none was tried."""
     rocs: list[Roc] = [roc_of(inside, outside) for inside, outside in pairs]
     grid = fpr_grid(min(len(outside) for _, outside in pairs), 40)
     rates = {
@@ -132,7 +140,7 @@ def _judged(pairs: Pairs) -> dict[str, Any]:
     }
     return {
         "targets": len(pairs), "members": len(pairs[0][0]), "non_members": len(pairs[0][1]),
-        "auc": over_targets([roc.auc for roc in rocs]), **rates,
+        "auc": over_targets([roc.auc if tried else math.nan for roc in rocs]), **rates,
         "roc": {"fpr": _short(grid), "tpr": _short(mean_roc(rocs, grid))},
     }  # fmt: skip
 
@@ -167,11 +175,13 @@ def alive_cells(
 
 def word_cell(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Precision and recall of the words that were named, over clients."""
-    precisions = [one["precision"] for one in found if one["precision"] is not None]
+    shares = {
+        name: [one[name] for one in found if one[name] is not None]
+        for name in ("precision", "recall")
+    }
     return {
         "attack": "tokens", "targets": len(found),
-        "token_precision": over_targets(precisions) if precisions else None,
-        "token_recall": over_targets([one["recall"] or 0.0 for one in found]),
+        **{f"token_{name}": over_targets(own) if own else None for name, own in shares.items()},
     }  # fmt: skip
 
 

@@ -66,7 +66,10 @@ def test_no_interpolation_and_no_false_resolution() -> None:
     assert tpr_at(inside, outside, 0.02) == 1.0
     assert math.isnan(tpr_at(inside, outside, 0.0099))
     # The tied scores of all non-members can only be accepted together.
-    assert tpr_at([1.0] * 5, [1.0] * 100, 0.1) == 0.0
+    assert math.isnan(tpr_at([1.0] * 5, [1.0] * 100, 0.1))
+    assert tpr_at([1.0] * 5, [1.0] * 5 + [0.0] * 95, 0.05) == 1.0
+    # One that finds nobody, where somebody could be found.
+    assert tpr_at([0.0] * 5, np.arange(1, 101), 0.1) == 0.0
     # 1000 non-members do resolve 0.001, whatever binary numbers make of it.
     assert tpr_at([2.0], np.arange(1000) / 1000, 0.001) == 1.0
 
