@@ -27,9 +27,18 @@ from fedseed.federation.wire import (
 from fedseed.files import write_bytes
 
 
+_AFTER_ALL = 1 << 32
+
+
 def _number(name: str) -> int:
     """A 63-bit number from a name: as long on the wire as Flower's random ones."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little") >> 1
+
+
+def _place(message: Message) -> int:
+    """Where a message stands in a run's order: its round; tests come after all rounds."""
+    group = message.metadata.group_id
+    return int(group) if message.metadata.message_type == "train" else _AFTER_ALL
 
 
 class LocalGrid(Grid):
@@ -37,7 +46,8 @@ class LocalGrid(Grid):
 
     Node ids are derived from partition ids, so that messages have the same length in every
     run. A client's context lives here between its messages, and on disk when ``state_folder``
-    is given, so that a resumed run finds it again.
+    is given, so that a resumed run finds it again: as it was after each of the last two rounds
+    in which it changed, because a run may be taken up before the last one.
     """
 
     def __init__(
@@ -105,7 +115,7 @@ class LocalGrid(Grid):
             message.metadata.__dict__["_message_id"] = str(uuid.UUID(bytes=digest))
             node = message.metadata.dst_node_id
             timed = message.metadata.message_type != "query"
-            task = Task(message, self._context(node), timed)
+            task = Task(message, self._context(node, _place(message)), timed)
             self._executor.submit(message.metadata.message_id, task)
             ids.append(message.metadata.message_id)
         return ids
@@ -125,7 +135,7 @@ class LocalGrid(Grid):
         if result.error is not None or result.reply is None:
             return error_reply(message, result.error or RunError("it sent no reply"))
         if result.context != result.task.context:
-            self._keep(message.metadata.dst_node_id, result.context)
+            self._keep(message.metadata.dst_node_id, _place(message), result.context)
         return result.reply
 
     def send_and_receive(
@@ -141,7 +151,8 @@ class LocalGrid(Grid):
                 replies.append(reply)
         return replies
 
-    def _context(self, node: int) -> bytes:
+    def _context(self, node: int, place: int) -> bytes:
+        """A client's context before its work at a place in the run's order."""
         if node not in self._contexts:
             pid = self._nodes[node]
             context = Context(
@@ -151,8 +162,9 @@ class LocalGrid(Grid):
                 state=RecordDict(),
                 run_config=dict(self._run_config),
             )
-            kept = self._state_file(node)
-            if kept is not None and kept.exists():
+            earlier = [at for at in self._kept(node) if at < place]
+            if earlier:
+                kept = self._state_file(node, max(earlier))
                 try:
                     context.state = context_from_bytes(kept.read_bytes()).state
                 except DecodeError as error:
@@ -160,13 +172,23 @@ class LocalGrid(Grid):
             return context_to_bytes(context)
         return self._contexts[node]
 
-    def _keep(self, node: int, context: bytes) -> None:
-        kept = self._state_file(node)
-        if kept is None:
+    def _keep(self, node: int, place: int, context: bytes) -> None:
+        if self._state_folder is None:
             self._contexts[node] = context
-        else:
-            kept.parent.mkdir(exist_ok=True)
-            write_bytes(kept, context)
+            return
+        self._state_file(node, place).parent.mkdir(parents=True, exist_ok=True)
+        earlier = sorted(at for at in self._kept(node) if at != place)
+        write_bytes(self._state_file(node, place), context)
+        for at in earlier:
+            if at > place or at != earlier[-1]:
+                self._state_file(node, at).unlink()
 
-    def _state_file(self, node: int) -> Path | None:
-        return self._state_folder and self._state_folder / f"client-{self._nodes[node]}.bin"
+    def _kept(self, node: int) -> list[int]:
+        """Places after which a client's context is on disk."""
+        if self._state_folder is None:
+            return []
+        return [int(path.stem) for path in self._state_file(node, 0).parent.glob("*.bin")]
+
+    def _state_file(self, node: int, place: int) -> Path:
+        assert self._state_folder is not None
+        return self._state_folder / str(self._nodes[node]) / f"{place}.bin"

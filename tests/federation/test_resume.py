@@ -40,6 +40,22 @@ def test_a_resumed_run_ends_with_the_same_bits(
     assert "complete" in again.stderr
 
 
+@pytest.mark.parametrize("exchanges", [1, 5])
+def test_error_feedback_is_not_applied_twice(
+    small: dict[str, Any], run: Run, tmp_path: Path, exchanges: int
+) -> None:
+    options = {"protocol": "weights", "codec": "topk", "keep": 0.02, "rounds": 3, "steps": 3}
+    whole = run(**options)
+    out = tmp_path / "killed"
+    words = command_line(small, out, **options)
+    killed(words, out, exchanges=exchanges)
+    resumed = subprocess.run(
+        [*words[:2], "--resume", str(out), "--workers", "1"], capture_output=True, text=True
+    )
+    assert resumed.returncode == 0, resumed.stderr
+    assert lasting(json.loads((out / "record.json").read_text())) == lasting(whole)
+
+
 def test_ctrl_c(small: dict[str, Any], tmp_path: Path) -> None:
     out = tmp_path / "stopped"
     words = command_line(small, out, rounds=50, workers=2)
