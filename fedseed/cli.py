@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from fedseed.config import RunConfig
-from fedseed.errors import FedseedError, InputError, OutputError
+from fedseed.errors import ConfigError, FedseedError, InputError, OutputError
 from fedseed.federation.workers import start_early
 from fedseed.options import Options
 
@@ -145,11 +145,16 @@ def federated(
         files = [name for name, value in (("config", config), ("out", out)) if value]
         _refuse_beside_resume([*sorted(set(given) - {"workers"}), *files])
     else:
-        own = {"out": out, "quiet": quiet, "dry_run": dry_run}
-        given = (RunConfig.from_toml(Path(config), also=own) if config else {}) | given
-        out = out or given.pop("out", None)
-        quiet = bool(given.pop("quiet", False)) or quiet
-        dry_run = bool(given.pop("dry_run", False)) or dry_run
+        kinds = {"out": str, "quiet": bool, "dry_run": bool}
+        read = RunConfig.from_toml(Path(config), also=kinds) if config else {}
+        own = {name: read.pop(name) for name in kinds if name in read}
+        for name, value in own.items():
+            if not isinstance(value, kinds[name]):
+                wanted = "true or false" if kinds[name] is bool else "a folder, in quotes"
+                raise ConfigError(f"--config {config}: {name.replace('_', '-')}: write {wanted}")
+        given = read | given
+        out = out or own.get("out")
+        quiet, dry_run = own.get("quiet") or quiet, own.get("dry_run") or dry_run
     if not dry_run and (resume is not None or _has_workers(given)):
         start_early()
     from fedseed.studies.command import run_command

@@ -191,6 +191,8 @@ class RunConfig(Options):
             raise ValueError("--label-bits: give 1, 2, 4 or 8")
         if self.min_clients > self.cohort_size:
             raise ValueError("--min-clients is larger than --clients or --cohort: lower it")
+        if self.poisoned_clients > self.clients:
+            raise ValueError("--poisoned-clients is larger than --clients: lower it")
         if self.cohort_size > self.clients:
             raise ValueError("--cohort is larger than --clients: lower it")
         if self.steps < self.recipes_per_client:

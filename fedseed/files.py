@@ -27,7 +27,7 @@ def read_toml(path: Path, what: str, refuse: type[InputError]) -> dict[str, Any]
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise refuse(f"cannot read {what} {path}: {error.strerror}") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise refuse(f"{what} {path} is not TOML: {error}") from error
 
 

@@ -88,6 +88,8 @@ class Options(BaseModel):
         """
         values = read_toml(path, "--config", ConfigError)
         named = {name.replace("-", "_"): value for name, value in values.items()}
+        if len(named) < len(values):
+            raise ConfigError(f"--config {path}: an option stands there twice, with - and _")
         for name in named:
             if name not in cls.model_fields and name not in also:
                 raise ConfigError(f"--config {path}: unknown option '{name}': see --help")
@@ -111,3 +113,8 @@ def refuse_no_path(value: str | None) -> str | None:
     if value is not None and (not value or "\0" in value):
         raise ValueError("no name or path")
     return value
+
+
+def is_whole(word: str) -> bool:
+    """Whether a word is a whole number in the digits 0 to 9."""
+    return word.isascii() and word.isdigit()

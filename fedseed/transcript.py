@@ -126,7 +126,7 @@ class Transcript:
         whole = [line for line in lines if line.endswith("\n")]
         try:
             self._exchanges = [Exchange.from_line(line) for line in whole]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise OutputError(f"{path} is damaged: start the run again with a new --out") from error
         if len(whole) < len(lines):
             self._rewrite()

@@ -29,6 +29,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"aggregator": "median"}, "choose from log-mean"),
     ({"protocol": "pigeons"}, "choose from recipe, weights"),
     ({"cohort": 4}, "--cohort is larger"),
+    ({"poisoned_clients": 4}, "--poisoned-clients is larger"),
     ({"cohort": 0}, "cohort = 0"),
     ({"precision": "fp8"}, "precision"),
     ({"device": "cuda:9"}, "use --device cpu"),
@@ -155,6 +156,30 @@ def test_resume_needs_a_run(command: Command, tmp_path: Path) -> None:
     ):
         (tmp_path / "record.json").write_text(text)
         refused(command(defaults=False, resume=tmp_path), says)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("out = 5", "out: write a folder, in quotes"),
+        ('dry-run = "false"', "dry-run: write true or false"),
+        ("quiet = 1", "quiet: write true or false"),
+        ("max-length = 64\nmax_length = 32", "twice, with - and _"),
+        ("x = " + "[" * 5000, "is not TOML"),
+    ],
+)
+def test_bad_config_files(command: Command, tmp_path: Path, content: str, says: str) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text(content)
+    refused(command(config=path), says)
+
+
+def test_the_command_line_wins_over_a_files_folder(command: Command, tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text(f'out = "{tmp_path / "theirs"}"\nrounds = 1\n')
+    assert command(config=path, out=tmp_path / "ours")[0] == 0
+    assert (tmp_path / "ours" / "record.json").exists()
+    assert not (tmp_path / "theirs").exists()
 
 
 def test_a_config_file_gives_the_same_options(command: Command, tmp_path: Path) -> None:

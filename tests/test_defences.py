@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import pytest
 
 from fedseed.config import RunConfig
 from fedseed.errors import ConfigError, WireError
-from fedseed.federation.client_app import client_app
 from fedseed.privacy.accounting import randomised_response_spent, spent
 from fedseed.privacy.budget import defence_of
 from fedseed.protocols import find_protocol
@@ -320,43 +318,3 @@ def test_no_noise_is_said_to_protect_nothing(command: Command, tmp_path: Path) -
     assert command(out=out, **RECIPE, noise=0)[0] == 0
     record = json.loads((out / "record.json").read_text())
     assert record["provenance"]["privacy"]["epsilon"] is None
-
-
-@pytest.fixture
-def identity() -> None:
-    """What Flower asks for before it makes a message."""
-    from flwr.supercore.task_identity import TaskIdentity
-
-    TaskIdentity.run_id = TaskIdentity.node_id = TaskIdentity.task_id = 1
-
-
-@pytest.mark.usefixtures("identity")
-def test_a_client_answers_no_round_beyond_its_budget(small: dict[str, Any]) -> None:
-    from flwr.app import Context, Message, RecordDict
-
-    from fedseed.federation.wire import content
-
-    plan = plan_of(small, **RECIPE, noise=1.0)
-    app: Callable[..., Message] = client_app(plan.config, site=plan.site)
-    payload = plan.server().configure(1, [0])[0]
-    context = Context(1, 1, {"partition-id": 0}, RecordDict(), {})
-    app(Message(content(payload), 1, "train", group_id="2"), context)
-    with pytest.raises(WireError, match="round 3 is not in the privacy budget"):
-        app(Message(content(payload), 1, "train", group_id="3"), context)
-
-
-@pytest.mark.usefixtures("identity")
-def test_a_deployed_client_takes_no_larger_batch_than_its_own_recipe_has(
-    small: dict[str, Any],
-) -> None:
-    from flwr.app import Context, Message, RecordDict
-
-    from fedseed.federation.wire import content
-
-    config = RunConfig.parse(small | EXAMPLE | {"epsilon": 8.0, "clip": 1.0})
-    plan = make_plan(config, given=config.given_recipe().replace(batch_size=33))
-    app: Callable[..., Message] = client_app(site=plan.site)
-    payload = plan.server().configure(1, [0])[0]
-    context = Context(1, 1, {"partition-id": 0}, RecordDict(), config.to_run_config())
-    with pytest.raises(WireError, match="batches of 33 are more"):
-        app(Message(content(payload), 1, "train", group_id="1"), context)

@@ -29,6 +29,14 @@ class PublicTexts:
     """Its labels are all 0: nobody knows them."""
     rows: Rows
 
+    @property
+    def sha256(self) -> str:
+        """Of all tokens of the table, and of the rows."""
+        whole = hashlib.sha256()
+        for part in (self.table.offsets, self.table.tokens, self.rows):
+            whole.update(np.ascontiguousarray(part).data)
+        return whole.hexdigest()
+
     def labelled(self, targets: NDArray[np.float32]) -> TokenTable:
         """The table with soft labels for its public rows.
 

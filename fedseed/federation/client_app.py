@@ -14,14 +14,17 @@ from fedseed.data.site import Site, open_site
 from fedseed.errors import WireError
 from fedseed.evaluation.metrics import ClassCounts, count_correct
 from fedseed.federation.wire import ContextMemory, content, payload_of
-from fedseed.privacy.budget import defence_of
+from fedseed.privacy.budget import defence_of, within_budget
 from fedseed.protocols import find_protocol
-from fedseed.protocols.base import ProtocolClient
+from fedseed.protocols.base import Memory, ProtocolClient
 from fedseed.protocols.defences import Defence
 from fedseed.randomness import generator
 from fedseed.training import Compute, Trainer, choose
 
 PARTITION = "partition_id"
+_ANSWERED, _TESTED = "answered", "tested"
+_MOST_TESTS = 2
+"""What was given and what was aggregated."""
 
 
 def encode_counts(counts: ClassCounts) -> bytes:
@@ -79,6 +82,8 @@ class _Parts:
         # One thread, always: results must not depend on how many workers share the machine.
         torch.set_num_threads(1)
         own = self.config or RunConfig.from_run_config(context.run_config).with_quick()
+        if self.deployed and own.privacy is not None:  # the rounds that epsilon allows, not more
+            own, _ = within_budget(own, own.given_recipe(), self.site_of(own))
         return own, int(context.node_config["partition-id"])
 
     def site_of(self, own: RunConfig) -> Site:
@@ -94,23 +99,47 @@ class _Parts:
 
     def client(self, own: RunConfig, defence: Defence | None = None) -> ProtocolClient:
         """A client of the run's protocol."""
-        trainer = self.trainer or Trainer(compute_of(own))
+        site, trainer = self.site_of(own), self.trainer or Trainer(compute_of(own))
         if defence is not None and defence.unit == "example":
             trainer = Trainer(trainer.compute, dp=defence.dp_sgd)
-        return find_protocol(own.protocol).client(trainer, self.site_of(own).public, defence)
+        client = find_protocol(own.protocol).client(trainer, site.public, defence)
+        if self.deployed:
+            client.architecture = own.model, site.dataset.labels
+        return client
 
-    def seed(self, own: RunConfig, round_number: int) -> int:
+    def seed(self, own: RunConfig, round_number: int, memory: Memory) -> int:
         """What a round's random choices begin with.
 
         Raises:
-            WireError: the privacy budget does not cover the round.
+            WireError: the privacy budget does not cover the round, or not once more.
         """
-        if own.privacy is not None:
-            if round_number > own.rounds:
-                raise WireError(f"round {round_number} is not in the privacy budget")
-            if self.deployed:  # noise that whoever knows the options can draw again hides nothing
-                return secrets.randbits(63)
-        return own.run_seed
+        if own.privacy is None:
+            return own.run_seed
+        if round_number > own.rounds:
+            raise WireError(f"round {round_number} is not in the privacy budget")
+        if not self.deployed:
+            return own.run_seed
+        if round_number <= _number(memory, _ANSWERED):  # noise is gone from a mean of many answers
+            raise WireError(f"round {round_number} is past: the privacy budget covers it once")
+        memory[_ANSWERED] = round_number.to_bytes(8, "little")
+        # Noise that whoever knows the options can draw again hides nothing.
+        return secrets.randbits(63)
+
+    def note_test(self, own: RunConfig, memory: Memory) -> None:
+        """Count a test of a deployed client under a privacy budget.
+
+        Raises:
+            WireError: it was asked for more tests than a run has.
+        """
+        if self.deployed and own.privacy is not None:
+            tests = _number(memory, _TESTED) + 1
+            if tests > _MOST_TESTS:
+                raise WireError(f"more than {_MOST_TESTS} tests are not in the privacy budget")
+            memory[_TESTED] = tests.to_bytes(8, "little")
+
+
+def _number(memory: Memory, name: str) -> int:
+    return int.from_bytes(memory.get(name, b""), "little")
 
 
 def client_app(
@@ -133,10 +162,10 @@ def client_app(
     @app.train()
     def train(message: Message, context: Context) -> Message:
         own, pid = parts.options(context)
-        number = int(message.metadata.group_id)
-        rng = generator(parts.seed(own, number), "train", number, pid)
+        number, memory = int(message.metadata.group_id), ContextMemory(context)
+        rng = generator(parts.seed(own, number, memory), "train", number, pid)
         client, shard = parts.client(own, parts.defence_of(own)), parts.site_of(own).shard(pid)
-        up = client.contribute(payload_of(message), shard, ContextMemory(context), rng)
+        up = client.contribute(payload_of(message), shard, memory, rng)
         return Message(content(up), reply_to=message)
 
     @app.evaluate()
@@ -146,10 +175,9 @@ def client_app(
         table, shard = here.dataset.table, here.shard(pid)
         rng = generator(own.run_seed, "evaluate", 0, pid)
         # What is grown stays here, and its test is the study's: neither is noised.
-        client = parts.client(own)
-        model, length = client.grow(
-            payload_of(message), shard.table, shard.whole(), ContextMemory(context), rng
-        )
+        client, memory = parts.client(own), ContextMemory(context)
+        parts.note_test(own, memory)
+        model, length = client.grow(payload_of(message), shard.table, shard.whole(), memory, rng)
         rows = here.test_rows(pid)
         counts = count_correct(
             client.trainer.predict(model, table, rows, length), table.labels[rows]

@@ -26,7 +26,6 @@ from fedseed.federation.wire import (
 )
 from fedseed.files import write_bytes
 
-
 _AFTER_ALL = 1 << 32
 
 

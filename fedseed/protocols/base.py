@@ -138,6 +138,9 @@ class ProtocolServer(ABC):
 class ProtocolClient(ABC):
     """The client side of one protocol."""
 
+    architecture: tuple[str, int] | None = None
+    """Name and classes of the only model whose seeds the client takes; of any when None."""
+
     def __init__(
         self,
         trainer: Trainer | None = None,

@@ -130,7 +130,7 @@ class Int8(Codec):
             found = coder.decode(categorical(counts), int(active.sum()) * _BLOCK)
             whole[active] = (found - _LEVELS).reshape(-1, _BLOCK)
         refuse_rest(coder)
-        return whole.reshape(-1)[: sum(sizes)] * np.repeat(steps, sizes)
+        return believable(whole.reshape(-1)[: sum(sizes)] * np.repeat(steps, sizes))
 
     def estimate(self, parameters: int) -> int:
         """See :class:`Codec`."""

@@ -182,7 +182,7 @@ class RecipeClient(ProtocolClient):
         self, payload: bytes, shard: Shard, memory: Memory, rng: np.random.Generator
     ) -> bytes:
         """See :class:`ProtocolClient`."""
-        seed, recipes = decode_request(payload, memory)
+        seed, recipes = decode_request(payload, memory, self.architecture)
         defence = self.defence or Defence()
         if defence.by_client:
             if len(recipes) > defence.most_recipes:
@@ -225,7 +225,7 @@ class RecipeClient(ProtocolClient):
         rng: np.random.Generator,
     ) -> tuple[nn.Module, int]:
         """See :class:`ProtocolClient`."""
-        seed, recipes = decode_request(payload, memory)
+        seed, recipes = decode_request(payload, memory, self.architecture)
         model = grow(seed)
         self.trainer.fit(FitJob(model, table, rows, recipes[0], rng))
         return model, recipes[0].max_length

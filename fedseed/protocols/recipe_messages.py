@@ -10,6 +10,7 @@ from fedseed.protocols.base import Memory
 from fedseed.protocols.defences import coarse_metrics
 from fedseed.recipe import RECIPE_BYTES, Recipe
 from fedseed.seeds.base import digest
+from fedseed.seeds.codec import decode
 
 _DIGEST, _SEED = 0, 1
 _SCORE = "<BIIIIdf"
@@ -52,18 +53,27 @@ def encode_request(seed: bytes | None, seed_digest: bytes, recipes: Sequence[Rec
     return head + bytes([len(recipes)]) + b"".join(recipe.encode() for recipe in recipes)
 
 
-def decode_request(payload: bytes, memory: Memory) -> tuple[bytes, list[Recipe]]:
+def decode_request(
+    payload: bytes, memory: Memory, architecture: tuple[str, int] | None = None
+) -> tuple[bytes, list[Recipe]]:
     """Read what came down, and keep or look up the seed.
+
+    Args:
+        payload: what came down.
+        memory: the client's.
+        architecture: name and classes of the only model whose seed is taken.
 
     Returns:
         The encoded seed and the recipes.
 
     Raises:
-        WireError: malformed bytes, or the digest of a seed that was never sent.
+        WireError: malformed bytes, the digest of a seed that was never sent, or a seed of another
+            architecture.
     """
     if payload[:1] == bytes([_SEED]):
         end = 5 + int.from_bytes(payload[1:5], "little")
         seed, rest = payload[5:end], payload[end:]
+        _refuse_other(seed, architecture)
         memory[_MEMORY_KEY] = seed
     elif payload[:1] == bytes([_DIGEST]):
         wanted, rest = payload[1:33], payload[33:]
@@ -77,6 +87,18 @@ def decode_request(payload: bytes, memory: Memory) -> tuple[bytes, list[Recipe]]
         raise WireError("the request's recipes are truncated or missing")
     parts = range(0, len(body), RECIPE_BYTES)
     return seed, [Recipe.decode(body[at : at + RECIPE_BYTES]) for at in parts]
+
+
+def _refuse_other(seed: bytes, architecture: tuple[str, int] | None) -> None:
+    """Refuse a seed that would have the client fetch and build another model than its own."""
+    if architecture is None:
+        return
+    found, (model, labels) = decode(seed), architecture
+    if (found.model, found.labels) != architecture:
+        raise WireError(
+            f"the server's seed is for {found.model} with {found.labels} classes, this client's "
+            f"options are for {model} with {labels}"
+        )
 
 
 def why_absurd(score: RecipeScore, recipe: Recipe, classes: int) -> str | None:

@@ -41,11 +41,16 @@ def encode_download(seed: bytes | None, seed_digest: bytes, recipe: Recipe, body
     return struct.pack(_LENGTH, len(request)) + request + body
 
 
-def decode_download(payload: bytes, memory: Memory) -> tuple[bytes, Recipe, bytes]:
+def decode_download(
+    payload: bytes, memory: Memory, architecture: tuple[str, int] | None = None
+) -> tuple[bytes, Recipe, bytes]:
     """Read what came down: the encoded seed, the recipe and the protocol's body.
 
+    See :func:`fedseed.protocols.recipe_messages.decode_request` for the arguments.
+
     Raises:
-        WireError: malformed bytes, or the digest of a seed that was never sent.
+        WireError: malformed bytes, the digest of a seed that was never sent, or a seed of another
+            architecture.
     """
     start = struct.calcsize(_LENGTH)
     if len(payload) < start:
@@ -53,7 +58,7 @@ def decode_download(payload: bytes, memory: Memory) -> tuple[bytes, Recipe, byte
     end = start + struct.unpack_from(_LENGTH, payload)[0]
     if end > len(payload):
         raise WireError("the download is truncated")
-    seed, recipes = decode_request(payload[start:end], memory)
+    seed, recipes = decode_request(payload[start:end], memory, architecture)
     if len(recipes) != 1:
         raise WireError(f"the download holds {len(recipes)} recipes, not one")
     return seed, recipes[0], payload[end:]
@@ -140,6 +145,8 @@ class SharedModelServer(ProtocolServer):
         examples, steps, loss = struct.unpack_from(_HEAD, payload)
         if not 0 < examples <= _MOST_EXAMPLES or steps > self.setup.recipe.steps:
             raise WireError(f"not believable: {examples} examples, {steps} steps")
+        if self._hides_loss and examples != 1:
+            raise WireError(f"{examples} examples, where under privacy every client counts as 1")
         self.take(examples, payload[HEAD_BYTES:])
         kept = round(loss, 6) if math.isfinite(loss) and not self._hides_loss else None
         return Report("ok", examples, {"steps": steps, "train_loss": kept})
@@ -243,7 +250,7 @@ class SharedModelClient(ProtocolClient):
         self, payload: bytes, shard: Shard, memory: Memory, rng: np.random.Generator
     ) -> bytes:
         """See :class:`ProtocolClient`. All examples are trained on: nothing is validated."""
-        start = decode_download(payload, memory)
+        start = decode_download(payload, memory, self.architecture)
         steps = start[1].steps
         if self._is_private and self.defence:
             _refuse_costly(start[1], self.defence)
@@ -267,7 +274,7 @@ class SharedModelClient(ProtocolClient):
         rng: np.random.Generator,
     ) -> tuple[nn.Module, int]:
         """See :class:`ProtocolClient`."""
-        seed, recipe, body = decode_download(payload, memory)
+        seed, recipe, body = decode_download(payload, memory, self.architecture)
         if body:
             return self.build(seed, recipe, body), recipe.max_length
         model = grow(seed)  # what was given: a seed and a recipe, to train alone

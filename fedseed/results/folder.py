@@ -3,9 +3,9 @@
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from fedseed.errors import OutputError
 from fedseed.results.record import read_record
@@ -45,12 +45,23 @@ def interrupted_run(path: Path, kind: str = "federated") -> dict[str, Any]:
     if not os.path.isfile(path / RECORD):
         raise OutputError(f"--resume {path}: there is no {RECORD}: give the --out of a run")
     record = read_record(path / RECORD)
-    whole = {"status", "config", "provenance"} <= record.keys()
-    if not whole or record.get("kind") != kind or "machine" not in record["provenance"]:
+    if not _is_whole(record) or record.get("kind") != kind:
         raise OutputError(f"--resume {path}: its {RECORD} is not that of a run of kind {kind}")
     if record["status"] == "completed":
         raise OutputError(f"--resume {path}: that run is complete; nothing is left to do")
     return record
+
+
+def _is_whole(record: Mapping[str, Any]) -> bool:
+    """Whether a record has what taking a run up needs."""
+    if not all(isinstance(record.get(name), dict) for name in ("config", "provenance")):
+        return False
+    machine = record["provenance"].get("machine")
+    return (
+        "status" in record
+        and isinstance(machine, dict)
+        and {"engine", "precision", "device"} <= machine.keys()
+    )
 
 
 @contextlib.contextmanager
@@ -70,7 +81,17 @@ def locked(path: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise OutputError(f"another run is writing {path}: wait for it") from error
+        if not _is_the_file(lock, path / _LOCK):  # the run that held it has just removed it
+            raise OutputError(f"another run was writing {path} until now: try again")
         try:
             yield
         finally:
             (path / _LOCK).unlink(missing_ok=True)
+
+
+def _is_the_file(opened: IO[str], path: Path) -> bool:
+    """Whether an open file is still the one at a path."""
+    try:
+        return os.path.samestat(os.fstat(opened.fileno()), path.stat())
+    except FileNotFoundError:
+        return False

@@ -37,7 +37,11 @@ def without_spread(found: Mapping[str, Any]) -> str | None:
     """
     if found["ci95"] is None:
         return ONE
-    return ALIKE if found["ci95"][0] == found["ci95"][1] else None
+    return ALIKE if _is_point(found["ci95"]) else None
+
+
+def _is_point(ends: Sequence[float]) -> bool:
+    return ends[1] - ends[0] < 1e-9
 
 
 def span(values: Sequence[float]) -> str:
@@ -55,7 +59,7 @@ def interval_in_points(ends: Sequence[float] | None) -> str:
     """The interval of such a difference."""
     if ends is None:
         return ONE
-    return ALIKE if ends[0] == ends[1] else f"{points(ends[0])} to {points(ends[1])}"
+    return ALIKE if _is_point(ends) else f"{points(ends[0])} to {points(ends[1])}"
 
 
 def p_value(value: float | None) -> str:

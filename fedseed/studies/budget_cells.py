@@ -11,6 +11,7 @@ from torch import nn
 from fedseed.data.splits import Rows
 from fedseed.evaluation.metrics import count_correct
 from fedseed.growing import grow
+from fedseed.options import is_whole
 from fedseed.randomness import generator, random_key
 from fedseed.recipe import Recipe
 from fedseed.seeds.codec import encode
@@ -70,7 +71,7 @@ class BudgetOptions(StudyOptions):
         words = [word.strip() for word in value.split(",")]
         if info.field_name == "samples":
             words = [word for word in words if word != "all"]
-        if not all(word.isdigit() and int(word) > 0 for word in words):
+        if not all(is_whole(word) and int(word) > 0 for word in words):
             raise ValueError("write positive whole numbers separated by commas")
         return value
 

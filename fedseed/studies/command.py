@@ -12,6 +12,7 @@ from fedseed.errors import OutputError
 from fedseed.federation.engines import count_workers
 from fedseed.results.display import Workload, make_display
 from fedseed.results.folder import default_folder, interrupted_run, locked, make_folder
+from fedseed.results.provenance import packages
 from fedseed.results.table import plan_table, summary
 from fedseed.seeds.codec import describe
 from fedseed.studies.plan import Plan, make_plan
@@ -59,7 +60,7 @@ def run_command(
         display.phase(
             f"{compute.precision} on {compute.device}, {workers} worker(s), writing to {folder}"
         )
-        record = run_plan(plan, folder, display)
+        record = run_plan(plan, folder, display, resume is not None)
     except KeyboardInterrupt:
         if begun:
             print(f"interrupted: go on with --resume {folder}", file=sys.stderr)
@@ -71,7 +72,7 @@ def run_command(
     console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def run_plan(plan: Plan, folder: Path, display: Any) -> dict[str, Any]:
+def run_plan(plan: Plan, folder: Path, display: Any, resumed: bool = False) -> dict[str, Any]:
     """Run a plan in a folder that exists; returns the record.
 
     Raises:
@@ -81,6 +82,8 @@ def run_plan(plan: Plan, folder: Path, display: Any) -> dict[str, Any]:
     from fedseed.studies.federated import FederatedStudy
 
     with locked(folder):
+        if resumed:  # another run may have finished it meanwhile
+            interrupted_run(folder)
         study = FederatedStudy(plan, folder, display, plan.config.engine)
         workload = make_workload(plan)
         workload.resume(list(study.transcript))
@@ -101,6 +104,8 @@ def make_workload(plan: Plan) -> Workload:
 
 
 def _resumed(record: Mapping[str, Any], options: Mapping[str, Any], progress: Any) -> Plan:
+    from fedseed.studies.federated import describe_public
+
     values = {name: value for name, value in record["config"].items() if name != "given_recipe"}
     if record["provenance"]["machine"]["engine"] != "local":
         raise OutputError(
@@ -120,6 +125,11 @@ def _resumed(record: Mapping[str, Any], options: Mapping[str, Any], progress: An
         raise OutputError("--resume: the seed file has changed since the run began: restore it")
     if plan.site.dataset.sha256 != record["provenance"]["dataset"]["sha256"]:
         raise OutputError("--resume: the data have changed since the run began: restore them")
+    public = describe_public(plan.site).get("public_texts")
+    if public != record["provenance"].get("public_texts"):
+        raise OutputError("--resume: the public texts changed since the run began: restore them")
+    if packages() != record["provenance"].get("packages"):
+        raise OutputError("--resume: the packages changed since the run began: start it again")
     return plan
 
 

@@ -3,10 +3,10 @@
 import copy
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from torch import nn
 
 from fedseed.config import RunConfig
@@ -80,6 +80,14 @@ class ComparisonOptions(RowOptions):
     def _known_rows(cls, value: str) -> str:
         _known([] if value in ("all", "main") else value.split(","), ROWS)
         return value
+
+    @model_validator(mode="after")
+    def _somebody_adapts(self) -> Self:
+        names = [] if self.protocols in ("all", "main") else self.protocols.split(",")
+        if self.personalize and names and not any(ROWS[name].personal for name in names):
+            able = " and ".join(name for name, row in ROWS.items() if row.personal)
+            raise ValueError(f"--personalize works with {able}: add one of them to --protocols")
+        return self
 
     @field_validator("conditions")
     @classmethod

@@ -59,6 +59,7 @@ class FederatedStudy:
                     engine, count_workers(config), plan.compute.device, plan.compute.precision
                 ),
                 "seed": describe(plan.seed), **describe_shards(plan.site),
+                **describe_public(plan.site),
                 **({} if budget is None else {"privacy": budget.to_record()}),
                 "started": self._before.get("provenance", {}).get(
                     "started", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -168,6 +169,15 @@ class FederatedStudy:
             "peak_memory_bytes": max(self._memory.bytes, before.get("peak_memory_bytes", 0)),
         }
         self.record.write(self.out / RECORD)
+
+
+def describe_public(site: Site) -> dict[str, Any]:
+    """Which texts server and clients share; nothing without any."""
+    public = site.public
+    if public is None:
+        return {}
+    own = {"name": public.name, "texts": len(public.rows), "sha256": public.sha256}
+    return {"public_texts": own}
 
 
 def describe_shards(site: Site) -> dict[str, Any]:

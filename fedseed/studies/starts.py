@@ -6,6 +6,7 @@ from pathlib import Path
 from fedseed.errors import ConfigError
 from fedseed.models.architecture import State
 from fedseed.models.registry import find_model
+from fedseed.options import is_whole
 from fedseed.seeds.base import Seed
 from fedseed.seeds.minimal import minimal_seed
 from fedseed.seeds.pca import PcaOptions, pca_seed
@@ -81,7 +82,9 @@ def budgets(words: Mapping[str, int] | str) -> dict[str, int]:
     found: dict[str, int] = {}
     for part in filter(None, words.split(",")):
         pattern, _, number = part.rpartition("=")
-        if not pattern or not number.isdigit():
+        if not pattern or not is_whole(number):
             raise ConfigError(f"budgets '{words}': write PATTERN=K, such as *word_embeddings*=4")
         found[pattern] = int(number)
+    if words and not found:
+        raise ConfigError(f"budgets '{words}': write PATTERN=K, such as *word_embeddings*=4")
     return found

@@ -143,6 +143,8 @@ def study_command(
         if before is None:
             make_folder(folder)
         with locked(folder):
+            if before is not None:  # another run may have finished it meanwhile
+                before = interrupted_run(folder, kind.kind)
             begun = True
             record = run_study(study, folder, display, before)
     except KeyboardInterrupt:

@@ -23,7 +23,7 @@ from fedseed.evaluation.reconstruction import total_error
 from fedseed.models.architecture import State
 from fedseed.models.causal import CAUSAL, SMALL_GPT2
 from fedseed.models.registry import build, find_model
-from fedseed.options import refuse_no_path
+from fedseed.options import is_whole, refuse_no_path
 from fedseed.randomness import random_key
 from fedseed.results.display import Display
 from fedseed.seeds.base import Seed
@@ -105,8 +105,14 @@ class ZeroShotOptions(StudyOptions):
     @field_validator("k")
     @classmethod
     def _is_a_list(cls, value: str) -> str:
-        if not value or not all(word.strip().isdigit() for word in value.split(",")):
+        if not value or not all(is_whole(word.strip()) for word in value.split(",")):
             raise ValueError("write whole numbers separated by commas, such as 2,10,32")
+        return value
+
+    @field_validator("budget")
+    @classmethod
+    def _is_a_budget(cls, value: str) -> str:
+        budgets(value)
         return value
 
     @property

@@ -110,6 +110,14 @@ class TestInt8(TestWeights):
         }
 
 
+def test_int8_changes_are_bounded_as_a_whole() -> None:
+    """A step that alone can be believed, times what it is multiplied by, need not be."""
+    codec = make_codec("int8", 1.0)
+    vector = np.full(600, 127.0 * 9_000, dtype=np.float32)
+    with pytest.raises(WireError):
+        codec.decode(codec.encode(vector, [600]), [600])
+
+
 class TestTopK(TestInt8):
     options: ClassVar[Mapping[str, Any]] = {"codec": "topk", "keep": 0.001}
 

@@ -56,6 +56,19 @@ def test_error_feedback_is_not_applied_twice(
     assert lasting(json.loads((out / "record.json").read_text())) == lasting(whole)
 
 
+def test_resume_refuses_other_public_texts(run: Run, tmp_path: Path) -> None:
+    from fedseed.errors import OutputError
+    from fedseed.studies.command import run_command
+
+    texts = tmp_path / "public.txt"
+    texts.write_text("\n".join(f"a fine film of {n} minutes" for n in range(40)))
+    with pytest.raises(RunError):
+        run(protocol="labels", public=str(texts), distil_steps=2, drop_rate=1.0)
+    texts.write_text(texts.read_text().replace("of 7 minutes", "of 8 minutes"))
+    with pytest.raises(OutputError, match="public texts changed"):
+        run_command({}, None, str(tmp_path / "run0"), False, True, Console(file=io.StringIO()))
+
+
 def test_ctrl_c(small: dict[str, Any], tmp_path: Path) -> None:
     out = tmp_path / "stopped"
     words = command_line(small, out, rounds=50, workers=2)

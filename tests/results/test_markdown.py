@@ -1,5 +1,9 @@
-"""What tables show where there is no interval."""
+"""What tables show where there is no interval, and where cells are missing."""
 
+from typing import Any
+
+from fedseed.results.budget_table import _verdict
+from fedseed.results.comparison_readings import robustness_grid
 from fedseed.results.markdown import interval_in_points, with_interval
 
 
@@ -11,3 +15,34 @@ def test_a_share_with_and_without_an_interval() -> None:
 def test_a_difference_of_a_single_run_has_no_interval() -> None:
     assert interval_in_points([-0.01, 0.02]) == "-1.0 to +2.0"
     assert interval_in_points(None) == "one run"
+
+
+def test_values_that_are_all_alike_bound_nothing() -> None:
+    assert with_interval({"value": 1.0, "ci95": [1.0, 1.0]}) == "100.0 % (all alike)"
+    assert interval_in_points([0.0, 0.0]) == "all alike"
+
+
+def cell(name: str, condition: str | None, *repeats: float) -> dict[str, Any]:
+    value = sum(repeats) / len(repeats)
+    found = {"value": value, "ci95": [value - 0.01, value + 0.01], "repeats": repeats}
+    return {"protocol": name, "partition": "iid", "condition": condition, "accuracy": found}
+
+
+def test_changes_under_a_condition_are_paired_and_may_be_missing() -> None:
+    cells = [
+        cell("labels", None, 0.70, 0.80), cell("labels", "dropout", 0.69, 0.79),
+        cell("labels", "poison", 0.60, 0.80), cell("median", None, 0.7, 0.8),
+        cell("median", "poison", 0.7, 0.8),
+    ]  # fmt: skip
+    labels, median = robustness_grid(cells, "iid").splitlines()[2:]
+    # Where all repeats move alike, the shards' spread of ten points is no doubt about the change.
+    assert "74.0 % (73.0 - 75.0), -1.0 points (all alike)" in labels
+    assert "-5.0 points (-68.5 to +58.5)" in labels
+    assert median.split(" | ")[2] == "-"
+
+
+def test_a_budget_without_few_steps_is_not_judged_by_them() -> None:
+    found = {"value": 0.8, "ci95": [0.7, 0.9]}
+    words = _verdict([{"start": "pca", "samples": 500, "steps": 300, "after": found}])
+    assert "Up to 100 steps" not in words
+    assert "Up to 100 examples" not in words

@@ -174,6 +174,7 @@ def test_partitions() -> None:
         ({"partitions": "iid-3"}, "unknown 'iid-3'"),
         ({"conditions": "rain"}, "unknown 'rain': choose from dropout, poison"),
         ({"clients": 0}, "clients = 0"),
+        ({"protocols": "mask,weights-topk", "personalize": 3}, "works with labels and weights"),
     ],
 )
 def test_bad_input(run: Run, changes: dict[str, Any], words: str) -> None:

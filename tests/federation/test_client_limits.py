@@ -1,0 +1,119 @@
+"""What clients refuse: more than the privacy budget covers, and other models than their own."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from flwr.app import Context, Message, RecordDict
+
+from fedseed.config import RunConfig
+from fedseed.errors import WireError
+from fedseed.federation.client_app import client_app
+from fedseed.federation.wire import content
+from fedseed.protocols.recipe_messages import encode_request
+from fedseed.protocols.shared_model import encode_download
+from fedseed.seeds.base import digest
+from fedseed.seeds.codec import encode
+from fedseed.studies.plan import Plan, make_plan
+
+pytestmark = pytest.mark.usefixtures("identity")
+EXAMPLE = {"protocol": "weights", "privacy": "example", "clip": 1.0}
+RECIPE = {"protocol": "recipe", "privacy": "client"}
+
+
+@pytest.fixture
+def identity() -> None:
+    """What Flower asks for before it makes a message."""
+    from flwr.supercore.task_identity import TaskIdentity
+
+    TaskIdentity.run_id = TaskIdentity.node_id = TaskIdentity.task_id = 1
+
+
+class Deployed:
+    """A client that reads its options from Flower's run_config."""
+
+    def __init__(self, config: RunConfig, plan: Plan) -> None:
+        self.plan = plan
+        self.app: Callable[..., Message] = client_app(site=plan.site)
+        self.context = Context(
+            1, 1, {"partition-id": 0}, RecordDict(), config.to_run_config()
+        )  # fmt: skip
+
+    def train(self, number: int, payload: bytes | None = None) -> Message:
+        payload = payload or self.plan.server().configure(1, [0])[0]
+        return self.app(Message(content(payload), 1, "train", group_id=str(number)), self.context)
+
+    def test(self, payload: bytes) -> Message:
+        return self.app(
+            Message(content(payload), 1, "evaluate", group_id="aggregated"), self.context
+        )
+
+
+def deployed(small: dict[str, Any], **options: Any) -> Deployed:
+    config = RunConfig.parse(small | options)
+    return Deployed(config, make_plan(config))
+
+
+def test_a_client_answers_no_round_beyond_its_budget(small: dict[str, Any]) -> None:
+    plan = make_plan(RunConfig.parse(small | RECIPE | {"noise": 1.0}))
+    app: Callable[..., Message] = client_app(plan.config, site=plan.site)
+    payload = plan.server().configure(1, [0])[0]
+    context = Context(1, 1, {"partition-id": 0}, RecordDict(), {})
+    app(Message(content(payload), 1, "train", group_id="2"), context)
+    with pytest.raises(WireError, match="round 3 is not in the privacy budget"):
+        app(Message(content(payload), 1, "train", group_id="3"), context)
+
+
+def test_a_deployed_client_takes_no_larger_batch_than_its_own_recipe_has(
+    small: dict[str, Any],
+) -> None:
+    config = RunConfig.parse(small | EXAMPLE | {"epsilon": 8.0})
+    plan = make_plan(config, given=config.given_recipe().replace(batch_size=33))
+    with pytest.raises(WireError, match="batches of 33 are more"):
+        Deployed(config, plan).train(1)
+
+
+def test_a_deployed_client_counts_the_rounds_that_its_epsilon_allows(
+    small: dict[str, Any],
+) -> None:
+    client = deployed(small, **RECIPE, noise=2.0, epsilon=3.5, rounds=50)
+    affordable = client.plan.config.rounds
+    assert 0 < affordable < 50
+    client.train(affordable)
+    with pytest.raises(WireError, match="is not in the privacy budget"):
+        client.train(affordable + 1)
+
+
+@pytest.mark.parametrize("number", [1, 0, -1])
+def test_a_deployed_client_answers_a_round_once(small: dict[str, Any], number: int) -> None:
+    client = deployed(small, **RECIPE, noise=2.0)
+    client.train(1)
+    with pytest.raises(WireError, match="the privacy budget covers it once"):
+        client.train(number)
+    client.train(2)
+
+
+def test_a_deployed_client_is_tested_twice_under_a_budget(small: dict[str, Any]) -> None:
+    client = deployed(small, **RECIPE, noise=2.0)
+    product = client.plan.server().products()["given"]
+    client.test(product)
+    client.test(product)
+    with pytest.raises(WireError, match="more than 2 tests"):
+        client.test(product)
+
+
+@pytest.mark.parametrize("protocol", ["recipe", "weights"])
+def test_a_deployed_client_builds_no_model_but_its_own(
+    small: dict[str, Any], protocol: str
+) -> None:
+    client = deployed(small, protocol=protocol)
+    plan = client.plan
+    for changes in ({"model": "someone/elses"}, {"model": "bert-mini"}, {"labels": 3}):
+        other = encode(replace(plan.seed, **changes))
+        payload = encode_request(other, digest(other), [plan.given])
+        if protocol == "weights":
+            payload = encode_download(other, digest(other), plan.given, b"")
+        for ask in (lambda p=payload: client.train(1, p), lambda p=payload: client.test(p)):
+            with pytest.raises(WireError, match="this client's options are for bert-tiny with 2"):
+                ask()
