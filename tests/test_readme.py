@@ -2,7 +2,9 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -156,6 +158,36 @@ def test_labels_of_reviews_in_readme() -> None:
         assert speed is not None
         assert f"{speed / 1e6:.1f} Mbit/s" == words
         assert words in README
+
+
+def test_personalisation_in_readme_is_that_of_its_record() -> None:
+    from fedseed.results.comparison_table import comparison_table
+    from fedseed.results.markdown import interval_in_points, points
+
+    folder = OFFICIAL / "comparison-personal"
+    record = read_record(folder / "record.json")
+    assert (folder / "table.md").read_text(encoding="utf-8") == comparison_table(record)
+    text = " ".join(README.split())
+    found = {(c["protocol"], c["partition"]): c["personalization"]
+             for c in record["results"]["cells"]}  # fmt: skip
+    for own in found.values():
+        assert {client["before"]["n"] for client in own["clients"]} == {1000}
+
+    def mean(own: dict[str, Any], name: str, what: str = "value") -> str:
+        return f"{100 * float(np.mean([client[name][what] for client in own['clients']])):.1f}"
+
+    for row, place in (("labels", "labels +"), ("weights", "weights +")):
+        gain = found[row, "iid"]["mean_gain"]
+        words = f"{place[:-1]}{points(gain['value'])} "
+        words += "points " if row == "labels" else ""
+        assert f"{words}({interval_in_points(gain['ci95'])})" in text
+        some = found[row, "dirichlet-0.5"]
+        assert f"from {mean(some, 'before')} to {mean(some, 'after')} %" in text
+        assert f"({interval_in_points(some['mean_gain']['ci95'])}" in text
+        assert f"largest class has {mean(some, 'after', 'majority_baseline')} %" in text
+        much = found[row, "dirichlet-0.1"]
+        assert mean(much, "after") in text.split("with 0.1 they reach")[1][:30]
+        assert f"alone has {mean(much, 'after', 'majority_baseline')} %" in text
 
 
 def test_the_comparison_in_readme_is_that_of_its_record() -> None:

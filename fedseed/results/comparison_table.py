@@ -63,8 +63,9 @@ def comparison_table(record: Mapping[str, Any]) -> str:
     if personal:
         blocks += [
             "**Personalisation** (every client adapts the final model to its own texts for "
-            f"{config['personalize']} steps; accuracy by the client's own class mix, mean over "
-            "clients and repeats, beside always answering the client's largest class):",
+            f"{config['personalize']} steps; accuracy by the client's own class mix on "
+            f"{personal[0]['personalization']['clients'][0]['before']['n']:,} test texts, mean "
+            "over clients and repeats, beside always answering the client's largest class):",
             personal_grid(personal),
         ]
     blocks += [
