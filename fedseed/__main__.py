@@ -71,7 +71,9 @@ def extract(
         str | None, typer.Option(help="Architecture of a .safetensors file, such as bert-tiny.")
     ] = None,
     key: Annotated[int, typer.Option(help="Key of everything drawn.", min=0)] = 0,
-    k: Annotated[int, typer.Option(help="pca: components of each matrix.")] = 10,
+    k: Annotated[
+        int | None, typer.Option(help="pca: components of each matrix; without it 10.")
+    ] = None,
     step: Annotated[
         float | None, typer.Option(help="pca: quantiser's step, as a share of a tensor's norm.")
     ] = None,
@@ -99,9 +101,13 @@ def extract(
         raise ConfigError(f"the key {key} is not in 0 to 2**64 - 1")
     if Path(out).exists():
         raise OutputError(f"{out} is there already: choose another --out")
+    own = {"k": k, "step": step, "max-bytes": max_bytes, "budget": budget, "fill": fill}
+    surplus = [f"--{option}" for option, value in own.items() if value not in (None, "", False)]
+    if kind != "pca" and surplus:
+        raise ConfigError(f"{', '.join(surplus)}: for --kind pca only: leave it out")
     name, labels, weights = open_weights(source, model, key)
     size = PcaOptions.step if step is None else step
-    options = PcaOptions(k, size, max_bytes, budgets(budget), fill)
+    options = PcaOptions(10 if k is None else k, size, max_bytes, budgets(budget), fill)
     seed = make_seed(kind, name, labels, key, weights, options)
     write_seed(Path(out), seed)
     Console().print(seed_tables(seed, weights), highlight=False)

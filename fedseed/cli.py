@@ -15,6 +15,7 @@ from fedseed.config import RunConfig
 from fedseed.errors import ConfigError, FedseedError, InputError, OutputError
 from fedseed.federation.workers import start_early
 from fedseed.options import Options
+from fedseed.without_effect import refuse_without_effect
 
 if TYPE_CHECKING:
     from fedseed.studies.study import Study
@@ -155,6 +156,7 @@ def federated(
         given = read | given
         out = out or own.get("out")
         quiet, dry_run = own.get("quiet") or quiet, own.get("dry_run") or dry_run
+        refuse_without_effect(given)
     if not dry_run and (resume is not None or _has_workers(given)):
         start_early()
     from fedseed.studies.command import run_command

@@ -50,6 +50,12 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"run_seed": -1}, "run-seed"),
     ({"config": "nowhere.toml"}, "cannot read --config"),
     ({"resume": "nowhere"}, "leave out"),
+    ({"alpha": 0.1}, "--alpha works with --partition dirichlet or quantity only"),
+    ({"shards_per_client": 3}, "--shards-per-client works with --partition shards only"),
+    ({"protocol": "weights", "keep": 0.5}, "--keep works with --codec topk only"),
+    ({"protocol": "weights", "aggregator": "fedex"}, "--aggregator works with --protocol recipe"),
+    ({"test_every": 1}, "--test-every works with a --protocol whose server has a model"),
+    ({"scheme": "bert", "seed_file": "a.fseed"}, "--scheme works with a new seed"),
 ]
 
 

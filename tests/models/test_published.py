@@ -1,5 +1,6 @@
 """Published models: the bundled MiniLM, and any Hugging Face folder."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,25 @@ def test_damaged_folders(tmp_path: Path, config: str, says: str) -> None:
     (tmp_path / "config.json").write_text(config)
     with pytest.raises(ConfigError, match=says):
         find_model(str(tmp_path), 2).shapes()
+
+
+@pytest.mark.parametrize("value", ["null", '"128"', "0", "-1", "1e3", "9000000000"])
+@pytest.mark.parametrize("entry", ["hidden_size", "max_position_embeddings"])
+def test_absurd_sizes_are_refused_before_anything_is_made(
+    tmp_path: Path, entry: str, value: str
+) -> None:
+    sizes = {
+        "num_hidden_layers": 2, "hidden_size": 32, "num_attention_heads": 2,
+        "intermediate_size": 64, "vocab_size": 90, "max_position_embeddings": 16,
+        "type_vocab_size": 2,
+    }  # fmt: skip
+    config = json.dumps(sizes | {"model_type": "bert", entry: "HERE"}).replace('"HERE"', value)
+    (tmp_path / "config.json").write_text(config)
+    with pytest.raises(ConfigError, match=f"{entry} is no whole number"):
+        find_model(str(tmp_path), 2).shapes()
+    if entry == "max_position_embeddings":
+        with pytest.raises(ConfigError, match=f"{entry} is no whole number"):
+            max_tokens(str(tmp_path))
 
 
 def test_dropout_is_the_recipes_not_the_folders(tmp_path: Path) -> None:

@@ -57,7 +57,8 @@ def test_extract_and_inspect(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 @pytest.mark.parametrize("kind", ["minimal", "stats", "pca"])
 def test_extract_from_a_folder(kind: str, tmp_path: Path) -> None:
     out = tmp_path / "a.fseed"
-    assert run_app(app, ["extract", "minilm", "--kind", kind, "--k", "1", "--out", str(out)]) == 0
+    size = ["--k", "1"] if kind == "pca" else []
+    assert run_app(app, ["extract", "minilm", "--kind", kind, *size, "--out", str(out)]) == 0
     assert read_seed(out).kind == kind
     assert read_seed(out).model == "minilm"
 
@@ -71,6 +72,7 @@ def test_extract_from_a_folder(kind: str, tmp_path: Path) -> None:
         (["--model", "bert-tiny", "--budget", "words"], "PATTERN=K"),
         (["--model", "bert-tiny", "--step", "0"], "step"),
         (["--model", "bert-tiny", "--max-bytes", "10"], "give more"),
+        (["--model", "bert-tiny", "--kind", "stats", "--max-bytes", "99"], "for --kind pca only"),
         ([], "--model is missing"),
     ],
 )
