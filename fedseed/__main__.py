@@ -102,7 +102,10 @@ def extract(
     if Path(out).exists():
         raise OutputError(f"{out} is there already: choose another --out")
     own = {"k": k, "step": step, "max-bytes": max_bytes, "budget": budget, "fill": fill}
-    surplus = [f"--{option}" for option, value in own.items() if value not in (None, "", False)]
+    surplus = [
+        f"--{option}" for option, value in own.items()
+        if value is not None and value is not False and value != ""
+    ]  # fmt: skip
     if kind != "pca" and surplus:
         raise ConfigError(f"{', '.join(surplus)}: for --kind pca only: leave it out")
     name, labels, weights = open_weights(source, model, key)

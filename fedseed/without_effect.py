@@ -26,13 +26,14 @@ def refuse_without_effect(given: Mapping[str, Any]) -> None:
     """Refuse options that were given and would change nothing.
 
     Args:
-        given: values of :class:`RunConfig` that somebody asked for, by name.
+        given: values of :class:`RunConfig` that somebody asked for, by name; defaults do no harm.
 
     Raises:
         ConfigError: an option has no effect beside the others, or the values are impossible.
     """
     config = RunConfig.parse(given)
     for name, (has_effect, what) in _NEEDS.items():
-        if given.get(name) is not None and not has_effect(config):
+        default = RunConfig.model_fields[name].default
+        if getattr(config, name) != default and not has_effect(config):
             flag = "--" + name.replace("_", "-")
             raise ConfigError(f"{flag} works with {what} only: leave it out")

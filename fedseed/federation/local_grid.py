@@ -161,7 +161,11 @@ class LocalGrid(Grid):
                 state=RecordDict(),
                 run_config=dict(self._run_config),
             )
-            earlier = [at for at in self._kept(node) if at < place]
+            known = self._kept(node)
+            for at in known:
+                if at >= place:  # of an attempt that a resumed run makes anew
+                    self._state_file(node, at).unlink()
+            earlier = [at for at in known if at < place]
             if earlier:
                 kept = self._state_file(node, max(earlier))
                 try:
@@ -176,11 +180,10 @@ class LocalGrid(Grid):
             self._contexts[node] = context
             return
         self._state_file(node, place).parent.mkdir(parents=True, exist_ok=True)
-        earlier = sorted(at for at in self._kept(node) if at != place)
+        earlier = sorted(at for at in self._kept(node) if at < place)
         write_bytes(self._state_file(node, place), context)
-        for at in earlier:
-            if at > place or at != earlier[-1]:
-                self._state_file(node, at).unlink()
+        for at in earlier[:-1]:
+            self._state_file(node, at).unlink()
 
     def _kept(self, node: int) -> list[int]:
         """Places after which a client's context is on disk."""

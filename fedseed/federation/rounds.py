@@ -192,9 +192,11 @@ def discover(grid: Grid, partitions: int) -> dict[int, int]:
             waiting.discard(reply.metadata.reply_to_message_id)
             if reply.has_content() and PARTITION in reply.content.metric_records:
                 pid = reply.content.metric_records[PARTITION][PARTITION]
-                # Nobody can claim what there is not, or what another node has said first.
-                if isinstance(pid, int) and pid in range(partitions):
-                    found.setdefault(pid, reply.metadata.src_node_id)
+                # Nobody can claim what there is not, or what another living node has said first.
+                if not isinstance(pid, int) or pid not in range(partitions):
+                    continue
+                if pid not in found or found[pid] not in grid.get_node_ids():
+                    found[pid] = reply.metadata.src_node_id
             elif reply.has_error():
                 why = f"one says: {reply.error.reason}"
         time.sleep(_PAUSE)

@@ -66,8 +66,8 @@ def tpr_at(scores_in: ArrayLike, scores_out: ArrayLike, fpr: float) -> float:
 
     Nothing is interpolated between thresholds, and with fewer than ``1 / fpr`` non-members the
     answer is nan: so few cannot show a false positive rate of ``fpr`` (Carlini et al. 2022,
-    sec. III, on why low rates are what matters). It is nan too where the highest score is shared by
-    more non-members than are allowed: such scores are too coarse to find anybody.
+    sec. III, on why low rates are what matters). It is nan too where members share the highest
+    score with more non-members than are allowed: such scores are too coarse to find anybody.
 
     Args:
         scores_in: scores of members, shape ``(members,)``.
@@ -84,9 +84,9 @@ def tpr_at(scores_in: ArrayLike, scores_out: ArrayLike, fpr: float) -> float:
     if allowed < 1.0:
         return float("nan")
     within = roc.false_positive_rates * roc.non_members <= allowed
-    if not roc.true_positive_rates[within].any() and not roc.false_positive_rates[within].any():
-        return float("nan")
-    return float(roc.true_positive_rates[within][-1])
+    best = float(roc.true_positive_rates[within][-1])
+    nobody = not roc.false_positive_rates[within].any() and best == 0.0
+    return float("nan") if nobody and roc.true_positive_rates[~within][0] > 0.0 else best
 
 
 def over_targets(values: Sequence[float], rates: bool = True) -> dict[str, Any]:

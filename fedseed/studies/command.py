@@ -11,7 +11,7 @@ from fedseed.config import RunConfig
 from fedseed.errors import OutputError
 from fedseed.federation.engines import count_workers
 from fedseed.results.display import Workload, make_display
-from fedseed.results.folder import default_folder, interrupted_run, locked, make_folder
+from fedseed.results.folder import STATE, default_folder, interrupted_run, locked, make_folder
 from fedseed.results.provenance import packages
 from fedseed.results.table import plan_table, summary
 from fedseed.seeds.codec import describe
@@ -47,7 +47,7 @@ def run_command(
     begun = False
     try:
         if resume is not None:
-            plan = _resumed(interrupted_run(folder), options, display.tokenising)
+            plan = _resumed(folder, interrupted_run(folder), options, display.tokenising)
         else:
             plan = make_plan(RunConfig.parse(options), display.tokenising)
         if dry_run:
@@ -103,7 +103,9 @@ def make_workload(plan: Plan) -> Workload:
     return Workload(config.steps, config.rounds, config.cohort_size, people, work)
 
 
-def _resumed(record: Mapping[str, Any], options: Mapping[str, Any], progress: Any) -> Plan:
+def _resumed(
+    folder: Path, record: Mapping[str, Any], options: Mapping[str, Any], progress: Any
+) -> Plan:
     from fedseed.studies.federated import describe_public
 
     values = {name: value for name, value in record["config"].items() if name != "given_recipe"}
@@ -125,6 +127,8 @@ def _resumed(record: Mapping[str, Any], options: Mapping[str, Any], progress: An
         raise OutputError("--resume: the seed file has changed since the run began: restore it")
     if plan.site.dataset.sha256 != record["provenance"]["dataset"]["sha256"]:
         raise OutputError("--resume: the data have changed since the run began: restore them")
+    if list((folder / STATE).glob("*.bin")):
+        raise OutputError("--resume: an older version of fedseed began the run: start it again")
     public = describe_public(plan.site).get("public_texts")
     if public != record["provenance"].get("public_texts"):
         raise OutputError("--resume: the public texts changed since the run began: restore them")

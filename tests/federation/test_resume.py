@@ -56,6 +56,34 @@ def test_error_feedback_is_not_applied_twice(
     assert lasting(json.loads((out / "record.json").read_text())) == lasting(whole)
 
 
+def test_what_an_attempt_left_is_gone_when_its_round_is_run_again(tmp_path: Path) -> None:
+    from flwr.app import ConfigRecord
+
+    from fedseed.federation.executors import InProcess
+    from fedseed.federation.local_grid import LocalGrid
+    from fedseed.federation.wire import context_from_bytes, context_to_bytes
+
+    grid = LocalGrid(InProcess(lambda *_: None), 1, {}, tmp_path / "clients")
+    (node,) = grid.get_node_ids()
+
+    def kept(place: int) -> dict[str, Any]:
+        records = context_from_bytes(grid._context(node, place)).state.config_records
+        return {name: dict(record)["round"] for name, record in records.items()}
+
+    def work(place: int) -> None:
+        context = context_from_bytes(grid._context(node, place))
+        context.state["memory"] = ConfigRecord({"round": place})
+        grid._keep(node, place, context_to_bytes(context))
+
+    assert kept(1) == {}
+    for place in (1, 2, 3):
+        work(place)
+    assert kept(4) == {"memory": 3}
+    assert kept(3) == {"memory": 2}  # round 3 is run again, and does not end this time
+    assert kept(4) == {"memory": 2}
+    assert len(list((tmp_path / "clients" / "0").iterdir())) == 1
+
+
 def test_resume_refuses_other_public_texts(run: Run, tmp_path: Path) -> None:
     from fedseed.errors import OutputError
     from fedseed.studies.command import run_command

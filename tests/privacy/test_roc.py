@@ -68,6 +68,7 @@ def test_no_interpolation_and_no_false_resolution() -> None:
     # The tied scores of all non-members can only be accepted together.
     assert math.isnan(tpr_at([1.0] * 5, [1.0] * 100, 0.1))
     assert tpr_at([1.0] * 5, [1.0] * 5 + [0.0] * 95, 0.05) == 1.0
+    assert tpr_at([0.5] * 10, [0.9] * 2 + [0.0] * 98, 0.01) == 0.0  # no member is among those
     # One that finds nobody, where somebody could be found.
     assert tpr_at([0.0] * 5, np.arange(1, 101), 0.1) == 0.0
     # 1000 non-members do resolve 0.001, whatever binary numbers make of it.
