@@ -40,8 +40,8 @@ class Options(BaseModel):
     )
     run_seed: int = Field(0, ge=0, lt=2**63, description="Seed of every random choice.")
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="Precision of training and testing: auto takes bf16 where the "
-        "processor multiplies bf16 matrices in units of their own (AMX, CUDA), else fp32."
+        "auto", description="Precision of training and testing: auto takes bf16 where "
+        "it is faster (CUDA, AMX, AVX-512 bf16 of an AMD processor), else fp32."
     )  # fmt: skip
     quick: bool = Field(
         False, description="A small run to see that everything works, with fewer and smaller "

@@ -38,7 +38,8 @@ from fedseed.recipe import Recipe
 from fedseed.seeds.base import digest
 from fedseed.seeds.codec import encode
 from fedseed.seeds.pca import PcaOptions, pca_seed
-from fedseed.training import predict
+from fedseed.training import Compute, predict
+from fedseed.training.compute import PRECISIONS, Precision
 
 Floats = NDArray[np.float64]
 
@@ -51,6 +52,8 @@ _SLOPE, _OFFSET = 1.15, 0.85
 for class 1, of texts without by 0.3 for class 0. Their four losses are in no simple ratio."""
 _SMOOTHING = 1 - 1e-6
 _RATE = 1e-12
+_NOT_CRAFTED = "the score is not one of the crafted model"
+_Table = tuple[tuple[int, int], tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -132,8 +135,8 @@ def request(seed: bytes, max_length: int, train_examples: int | None = None) -> 
     return encode_request(seed, digest(seed), [recipe])
 
 
-def losses(seed: bytes, words: Sequence[int]) -> Floats:
-    """Losses of texts without and with the word, as clients will compute them.
+def losses(seed: bytes, words: Sequence[int], precision: Precision = "fp32") -> Floats:
+    """Losses of texts without and with the word, as clients of a precision will compute them.
 
     Returns:
         Nats, shape ``(2, 2)``: without or with, by class.
@@ -141,7 +144,7 @@ def losses(seed: bytes, words: Sequence[int]) -> Floats:
     plain = next(word for word in range(1, len(words) + 4) if word not in (*words, _CLS, _SEP))
     texts = np.array([_CLS, plain, _SEP, _CLS, words[0], _SEP])
     table = TokenTable(texts, np.array([0, 3, 6]), np.zeros(2, dtype=np.int64))
-    return -predict(grow(seed), table, np.arange(2), 4).astype(np.float64)
+    return -predict(grow(seed), table, np.arange(2), 4, Compute(precision)).astype(np.float64)
 
 
 def read(contribution: bytes, seed: bytes, words: Sequence[int]) -> WordCounts:
@@ -149,7 +152,8 @@ def read(contribution: bytes, seed: bytes, words: Sequence[int]) -> WordCounts:
 
     With ``n`` texts, ``c`` of them right, let ``a`` be class 0 without the word and ``b`` class 1
     without it: class 1 with it are ``c - a``, class 0 with it ``n - c - b``. The mean loss is
-    linear in both, and two whole numbers fit it.
+    linear in both, and two whole numbers fit it. The precision in which the client computed is
+    the one that they fit best.
 
     Args:
         contribution: what came up.
@@ -162,27 +166,30 @@ def read(contribution: bytes, seed: bytes, words: Sequence[int]) -> WordCounts:
     if len(contribution) != SCORE_BYTES:
         raise WireError(f"{len(contribution)} bytes are not one score")
     score = RecipeScore.decode(contribution)
-    own = losses(seed, words)
+    possible = score.validation_correct <= score.validation_examples
+    if not possible or not math.isfinite(score.validation_loss):
+        raise WireError(_NOT_CRAFTED)
+    fits = [(*_table(score, own), own) for own in (losses(seed, words, p) for p in PRECISIONS)]
+    misfit, table, own = min(fits, key=lambda fit: fit[0])
+    if misfit > 1e-4:
+        raise WireError(_NOT_CRAFTED)
     training = None
     if score.steps:
         without, having = own.mean(axis=1)  # smoothed labels weigh both classes alike
         share = (score.train_loss - without) / (having - without)
         training = min(max(round(share * score.train_examples), 0), score.train_examples)
-    return WordCounts(_table(score, own), training)
+    return WordCounts(table, training)
 
 
-def _table(score: RecipeScore, own: Floats) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Validation texts by class and word, the table of the nearest mean loss."""
+def _table(score: RecipeScore, own: Floats) -> tuple[float, _Table]:
+    """Validation texts by class and word, the table of the nearest mean loss, and how far it is."""
     total, right = score.validation_examples, score.validation_correct
-    if right > total or not math.isfinite(score.validation_loss):
-        raise WireError("the score is not one of the crafted model")
     wrong = total - right
     rest = total * score.validation_loss - right * own[1, 1] - wrong * own[1, 0]
     b = np.arange(wrong + 1)
     exact = (rest - b * (own[0, 1] - own[1, 0])) / (own[0, 0] - own[1, 1])
     a = np.clip(np.rint(exact), 0, right)
-    best = int(np.abs(exact - a).argmin())
-    if abs(exact[best] - a[best]) > 1e-4:
-        raise WireError("the score is not one of the crafted model")
+    misfit = np.abs(exact - a)
+    best = int(misfit.argmin())
     zero, one = int(a[best]), int(b[best])
-    return (zero, wrong - one), (one, right - zero)
+    return float(misfit[best]), ((zero, wrong - one), (one, right - zero))

@@ -1,13 +1,14 @@
 """How training computes: precision, device and compilation."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
 from fedseed.errors import ConfigError
 
 Precision = Literal["fp32", "bf16"]
+PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,9 @@ class Compute:
 def choose(precision: str = "auto", device: str = "cpu", compile_models: bool = False) -> Compute:
     """Decide what ``auto`` means on this machine.
 
-    bf16 is taken where the hardware multiplies bf16 matrices in units of their own: AMX tiles
-    and CUDA. Processors with AVX-512 bf16 alone are left at fp32, which is faster on them
-    (docs/decisions/precision.md).
+    bf16 is taken where it is faster: on CUDA, on processors with AMX tiles, and on AMD's with
+    AVX-512 bf16. Intel's that have AVX-512 bf16 but no AMX are left at fp32, which is faster on
+    them (docs/decisions/precision.md).
 
     Raises:
         ConfigError: a CUDA device that this machine does not have.
@@ -48,6 +49,14 @@ def choose(precision: str = "auto", device: str = "cpu", compile_models: bool = 
             )
         device = f"cuda:{number}"
     if precision == "auto":
-        has_units = device != "cpu" or torch.cpu._is_amx_tile_supported()
-        return Compute("bf16" if has_units else "fp32", device, compile_models)
+        faster = device != "cpu" or _bf16_is_faster()
+        return Compute("bf16" if faster else "fp32", device, compile_models)
     return Compute("bf16" if precision == "bf16" else "fp32", device, compile_models)
+
+
+def _bf16_is_faster() -> bool:
+    """Whether this processor multiplies matrices faster in bf16, from what it says of itself."""
+    # Older versions of torch cannot tell: with them AMD's processors stay at fp32.
+    able: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    amd = str(able.get("cpu_name", "")).startswith("AMD")
+    return torch.cpu._is_amx_tile_supported() or bool(amd and able.get("avx512_bf16"))

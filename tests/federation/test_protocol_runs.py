@@ -83,7 +83,7 @@ def test_clients_trained_as_one_stack_are_those_trained_one_after_another(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What runs on a GPU, on the CPU: a device that is not called ``cpu`` is stacked."""
-    alone = run(**WEIGHTS)
+    alone = run(**WEIGHTS, precision="fp32")
     made: list[Any] = []
 
     def stacking(_: Compute) -> Any:
@@ -93,7 +93,7 @@ def test_clients_trained_as_one_stack_are_those_trained_one_after_another(
     with monkeypatch.context() as patch:
         patch.setattr(engines, "compute_of", lambda _: Compute(device="stacked"))
         patch.setattr(engines, "StackingTrainer", stacking)
-        together = run(**WEIGHTS)
+        together = run(**WEIGHTS, precision="fp32")
     assert made[0].stacks[:2] == [3, 3]
     for ours, theirs in zip(alone["rounds"], together["rounds"], strict=True):
         losses = [
@@ -103,11 +103,11 @@ def test_clients_trained_as_one_stack_are_those_trained_one_after_another(
 
 
 def test_a_stack_of_recipes(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    alone = run()
+    alone = run(precision="fp32")
     with monkeypatch.context() as patch:
         patch.setattr(engines, "compute_of", lambda _: Compute(device="stacked"))
         patch.setattr(engines, "StackingTrainer", lambda _: StackingTrainer(Compute()))
-        together = run()
+        together = run(precision="fp32")
     for ours, theirs in zip(alone["rounds"], together["rounds"], strict=True):
         for one, other in zip(ours["clients"], theirs["clients"], strict=True):
             mine, yours = one["metrics"]["recipes"][0], other["metrics"]["recipes"][0]

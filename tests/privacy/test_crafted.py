@@ -14,6 +14,8 @@ from fedseed.protocols.recipe_messages import RecipeScore, why_absurd
 from fedseed.randomness import generator
 from fedseed.recipe import Recipe
 from fedseed.seeds.codec import decode
+from fedseed.training import Compute, Trainer
+from fedseed.training.compute import PRECISIONS, Precision
 
 MAX_LENGTH = 64
 TINY = architecture("bert-tiny")
@@ -44,17 +46,20 @@ def some_words(shard: Shard, count: int) -> list[int]:
     return [int(order[place]) for place in places] + [int(order[present])]
 
 
-def answer(shard: Shard, payload: bytes) -> bytes:
-    return RecipeClient().contribute(payload, shard, {}, generator(0, "train"))
+def answer(shard: Shard, payload: bytes, precision: Precision = "fp32") -> bytes:
+    client = RecipeClient(Trainer(Compute(precision)))
+    return client.contribute(payload, shard, {}, generator(0, "train"))
 
 
-def test_counts_are_exact(shard: Shard) -> None:
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_counts_are_exact(shard: Shard, precision: Precision) -> None:
+    """In whatever precision the client computes: the server tries both."""
     labels = shard.table.labels[shard.validation]
     words = some_words(shard, 10)
     counts = []
     for word in words:
         seed = craft([word], TINY)
-        found = read(answer(shard, request(seed, MAX_LENGTH)), seed, [word])
+        found = read(answer(shard, request(seed, MAX_LENGTH), precision), seed, [word])
         own = having(shard, shard.validation, word)
         true = tuple(
             (int((~own[labels == label]).sum()), int(own[labels == label].sum()))

@@ -1,0 +1,33 @@
+"""choose: what auto means, by what the processor says of itself."""
+
+import pytest
+import torch
+
+from fedseed.training.compute import choose
+
+
+@pytest.mark.parametrize(
+    ("amx", "able", "precision"),
+    [
+        (True, {"cpu_name": "Intel Xeon", "avx512_bf16": True}, "bf16"),
+        (False, {"cpu_name": "Intel Xeon", "avx512_bf16": True}, "fp32"),
+        (False, {"cpu_name": "AMD EPYC", "avx512_bf16": True}, "bf16"),
+        (False, {"cpu_name": "AMD EPYC", "avx512_bf16": False}, "fp32"),
+        (False, {"cpu_name": "Neoverse-V2", "bf16": True}, "fp32"),
+        (False, {}, "fp32"),
+    ],
+)
+def test_auto_is_bf16_where_that_is_faster(
+    monkeypatch: pytest.MonkeyPatch, amx: bool, able: dict[str, object], precision: str
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able, raising=False)
+    assert choose("auto").precision == precision
+    assert choose("fp32").precision == "fp32"
+    assert choose("bf16").precision == "bf16"
+
+
+def test_a_torch_without_capabilities_stays_at_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert choose("auto").precision == "fp32"
