@@ -31,6 +31,7 @@ from fedseed.results.folder import make_folder
 from fedseed.results.provenance import code, machine, packages
 from fedseed.results.record import RunRecord, read_record
 from fedseed.studies.original import describe_dataset
+from fedseed.training.compute import choose
 
 _BEST = Recipe(
     optimiser="adamw", learning_rate=RATE, embedding_multiplier=10.0, schedule="linear",
@@ -56,7 +57,12 @@ QUICK = Size(Workload(clients=4, rounds=2, steps=8), 2, (2, 5), 0)
 
 
 def run_fedseed(
-    work: Workload, scheme: str, recipe: Recipe, test_every: int, run_seed: int
+    work: Workload,
+    scheme: str,
+    recipe: Recipe,
+    test_every: int,
+    run_seed: int,
+    precision: str = "auto",
 ) -> tuple[Finished, dict[str, Any]]:
     """Federated averaging as a user starts it; returns what was printed and the record."""
     with tempfile.TemporaryDirectory() as folder:
@@ -66,6 +72,7 @@ def run_fedseed(
             "protocol": "weights", "scheme": scheme, "clients": work.clients, "newcomers": 0,
             "rounds": work.rounds, "steps": work.steps, "recipe": path, "run-seed": run_seed,
             "test-every": test_every, "participants-test-examples": 2, "out": out,
+            "precision": precision,
         }  # fmt: skip
         flags = [word for name, value in options.items() for word in (f"--{name}", str(value))]
         done = run(["simulations/run_fed.py", *flags])
@@ -79,11 +86,12 @@ def measure_workload(size: Size, show: Console) -> dict[str, Any]:
     rates: dict[str, list[float]] = {}
     accuracies: dict[str, dict[str, Any]] = {}
     for number in range(size.repeats):
-        done, record = run_fedseed(work, "bert", usual, work.rounds, 0)
-        _note(seconds, "fedseed", done.first(f"round {work.rounds}:"))
-        trained = sum(result["seconds"] for result in record["rounds"])
-        _note(rates, "fedseed", work.total_steps / trained)
-        accuracies["fedseed"] = record["rounds"][-1]["test"]
+        for name, precision in _precisions().items():
+            done, record = run_fedseed(work, "bert", usual, work.rounds, 0, precision)
+            _note(seconds, name, done.first(f"round {work.rounds}:"))
+            trained = sum(result["seconds"] for result in record["rounds"])
+            _note(rates, name, work.total_steps / trained)
+            accuracies[name] = record["rounds"][-1]["test"]
         for name, module in (("plain_hf", "plain_loop"), ("flower_ray_hf", "flower_ray")):
             events = run(["-m", f"benchmarks.{module}", *work.words()]).events()
             ends = [event["seconds"] for event in events if event["event"] == "round"]
@@ -101,6 +109,12 @@ def measure_workload(size: Size, show: Console) -> dict[str, Any]:
         "steps_per_second_ratio": _ratios(rates, lambda ours, theirs: ours / theirs),
         "accuracy": accuracies,
     }
+
+
+def _precisions() -> dict[str, str]:
+    """As fedseed decides by itself; in fp32 too, the references' precision, if that differs."""
+    fp32 = {} if choose("auto").precision == "fp32" else {"fedseed_fp32": "fp32"}
+    return {"fedseed": "auto", **fp32}
 
 
 def _note(table: dict[str, list[float]], name: str, value: float) -> None:
@@ -241,11 +255,13 @@ def main(
 
 def _fresh(size: Size, quick: bool) -> RunRecord:
     """A record without results."""
+    precision = choose("auto").precision
     return RunRecord(
         "benchmark",
         {"quick": quick, "workload": vars(size.work), "repeats": size.repeats},
         {
-            **code(), "packages": packages(), "machine": machine("local", 2),
+            **code(), "packages": packages(),
+            "machine": machine("local", 2, precision=precision),
             "dataset": describe_dataset(open_shards(size.work).dataset),
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         },
