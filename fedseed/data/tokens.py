@@ -42,21 +42,34 @@ class TokenTable:
         sizes: NDArray[np.int64] = self.offsets[rows + 1] - self.offsets[rows]
         return np.minimum(sizes, max_length).astype(np.int64)
 
-    def padded(self, rows: Rows, max_length: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def padded(
+        self, rows: Rows, max_length: int, multiple: int = 1
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Token ids of some texts, padded on the right with 0, and their lengths.
 
         A longer text keeps its first ``max_length - 1`` tokens and its last one ([SEP]).
 
+        Args:
+            rows: texts.
+            max_length: tokens kept of each.
+            multiple: what the width is rounded up to a multiple of, within ``max_length``.
+
         Returns:
-            Ids of shape ``(len(rows), longest)`` and lengths of shape ``(len(rows),)``.
+            Ids of shape ``(len(rows), width)`` and lengths of shape ``(len(rows),)``.
         """
         lengths = self.lengths(rows, max_length)
-        ids = np.zeros((len(rows), int(lengths.max())), dtype=np.int64)
+        width = int(widths(lengths.max(keepdims=True), max_length, multiple)[0])
+        ids = np.zeros((len(rows), width), dtype=np.int64)
         for place, (row, length) in enumerate(zip(rows, lengths, strict=True)):
             start, end = self.offsets[row], self.offsets[row + 1]
             ids[place, :length] = self.tokens[start : start + length]
             ids[place, length - 1] = self.tokens[end - 1]
         return ids, lengths
+
+
+def widths(lengths: NDArray[np.int64], max_length: int, multiple: int) -> NDArray[np.int64]:
+    """Lengths rounded up to multiples, within ``max_length``."""
+    return np.minimum(-(-lengths // multiple) * multiple, max_length)
 
 
 @dataclass(frozen=True)

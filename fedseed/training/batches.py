@@ -39,12 +39,14 @@ def chunks(lengths: NDArray[np.int64], budget: int) -> Iterator[slice]:
 
 
 def stacked(
-    table: TokenTable, rows: Sequence[Rows], max_length: int
+    table: TokenTable, rows: Sequence[Rows], max_length: int, multiple: int = 1
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Token ids and lengths of several models' batches, all padded to the longest text.
+
+    See :meth:`TokenTable.padded`.
 
     Returns:
         Ids of shape ``(models, texts, tokens)`` and lengths of shape ``(models, texts)``.
     """
-    ids, lengths = table.padded(np.concatenate(rows), max_length)
+    ids, lengths = table.padded(np.concatenate(rows), max_length, multiple)
     return ids.reshape(len(rows), -1, ids.shape[1]), lengths.reshape(len(rows), -1)

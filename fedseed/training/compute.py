@@ -27,6 +27,14 @@ class Compute:
         """Precision as torch's type."""
         return torch.bfloat16 if self.precision == "bf16" else torch.float32
 
+    @property
+    def width_multiple(self) -> int:
+        """What widths of batches are multiples of.
+
+        For bf16 on a CPU oneDNN compiles a kernel for every shape of matrices, and keeps it.
+        """
+        return 8 if self.precision == "bf16" and self.device == "cpu" else 1
+
 
 def choose(precision: str = "auto", device: str = "cpu", compile_models: bool = False) -> Compute:
     """Decide what ``auto`` means on this machine.

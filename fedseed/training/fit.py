@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from fedseed.data.splits import Rows
-from fedseed.data.tokens import TokenTable
+from fedseed.data.tokens import TokenTable, widths
 from fedseed.recipe import Recipe
 from fedseed.training.batches import batches, chunks, longest_first
 from fedseed.training.compute import Compute
@@ -220,10 +220,11 @@ def predict(
     order = longest_first(lengths)
     logits: LeanPredictor | GenericPredictor
     logits = LeanPredictor(model, compute) if is_lean(model) else GenericPredictor(model, compute)
+    multiple = compute.width_multiple
     parts: list[NDArray[np.float32]] = []
     with torch.inference_mode():
-        for chunk in chunks(lengths[order], logits.tokens_at_once):
-            ids, sizes = table.padded(rows[order[chunk]], max_length)
+        for chunk in chunks(widths(lengths[order], max_length, multiple), logits.tokens_at_once):
+            ids, sizes = table.padded(rows[order[chunk]], max_length, multiple)
             found = logits(torch.from_numpy(ids), torch.from_numpy(sizes))
             parts.append(functional.log_softmax(found.float(), dim=-1).cpu().numpy())
     ordered = np.concatenate(parts)

@@ -11,7 +11,7 @@ from torch.nn import functional
 from torch.nn.utils.parametrize import is_parametrized
 
 from fedseed.data.splits import Rows
-from fedseed.data.tokens import TokenTable
+from fedseed.data.tokens import TokenTable, widths
 from fedseed.models.bert import BertClassifier
 from fedseed.recipe import Recipe
 from fedseed.training.adam import DenseAdam, RowAdam
@@ -68,6 +68,7 @@ class LeanTrainer:
         self._words = RowAdam(self._stack.words, len(models), rates * multipliers, decay)
         self._smoothing = np.array([recipe.label_smoothing for recipe in recipes])
         self._stacked = len(models) > 1 or self._device.type != "cpu"
+        self._multiple = compute.width_multiple
         self._budget = _TOKENS_AT_ONCE if self._device.type == "cpu" else _TOKENS_AT_ONCE_CUDA
 
     def step(self, rows: Sequence[Rows], table: TokenTable) -> list[float]:
@@ -80,7 +81,8 @@ class LeanTrainer:
         Returns:
             Every model's loss before the step, nats.
         """
-        ids, lengths = stacked(table, rows, self._recipe.max_length)
+        most, multiple = self._recipe.max_length, self._multiple
+        ids, lengths = stacked(table, rows, most, multiple)
         ids += self._shape.vocabulary * np.arange(len(rows))[:, None, None]
         distinct, inverse = np.unique(ids, return_inverse=True)
         inverse = inverse.reshape(ids.shape)
@@ -91,9 +93,10 @@ class LeanTrainer:
         self._stack.gradients.zero_()
         self._stack.refresh()
         losses = np.zeros(len(rows))
-        for chunk in chunks(lengths.max(axis=0), self._budget):
+        padded = widths(lengths.max(axis=0), most, multiple)
+        for chunk in chunks(padded, self._budget):
             sizes = lengths[:, chunk]
-            places = self._to_device(inverse[:, chunk, : int(sizes.max())])
+            places = self._to_device(inverse[:, chunk, : int(padded[chunk.start])])
             texts = words.index_select(0, places.reshape(-1)).view(*places.shape, -1)
             targets = self._targets(labels[:, chunk])
             if not self._stacked:

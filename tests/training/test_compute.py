@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fedseed.training.compute import choose
+from fedseed.training.compute import PRECISIONS, Compute, choose
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,8 @@ def test_a_torch_without_capabilities_stays_at_fp32(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
     monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
     assert choose("auto").precision == "fp32"
+
+
+def test_only_bf16_on_a_processor_rounds_widths() -> None:
+    widths = [Compute(p, d).width_multiple for p in PRECISIONS for d in ("cpu", "cuda:0")]
+    assert widths == [1, 1, 8, 1]

@@ -115,9 +115,9 @@ def test_every_epoch_visits_each_example_once(site: Site, monkeypatch: pytest.Mo
     table = site.dataset.table
     padded = type(table).padded
 
-    def spy(self: Any, rows: Any, max_length: int) -> Any:
+    def spy(self: Any, rows: Any, *how: int) -> Any:
         seen.extend(rows.tolist())
-        return padded(self, rows, max_length)
+        return padded(self, rows, *how)
 
     monkeypatch.setattr(type(table), "padded", spy)
     rows = site.dataset.train[:24]
@@ -131,6 +131,22 @@ def test_prediction_does_not_depend_on_the_order(site: Site) -> None:
     forward = predict(module, site.dataset.table, rows, 16)
     backward = predict(module, site.dataset.table, rows[::-1], 16)[::-1]
     assert np.allclose(forward, backward, atol=1e-6)
+
+
+def test_padding_to_a_multiple_changes_nothing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    table, rows = site.dataset.table, site.dataset.test
+    losses, found = [], []
+    for multiple in (1, 4):
+        monkeypatch.setattr(Compute, "width_multiple", multiple)
+        module = grow(SEED)
+        recipe = LEARNS.replace(steps=3, max_length=14)
+        losses.append(fit(module, table, rows, recipe, generator(0, "t")).train_loss)
+        found.append(predict(module, table, rows, 14))
+    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
+    assert np.allclose(*found, atol=1e-4)
+    longest = int(table.lengths(rows, 14).max())
+    assert [table.padded(rows, 14, m)[0].shape[1] for m in (1, 4)] == [longest, 12]
+    assert table.padded(rows, 9, 4)[0].shape[1] == 9  # never beyond what is kept
 
 
 def test_divergence_stops_training(site: Site) -> None:
