@@ -111,7 +111,7 @@ def lean_architecture(name: str, labels: int) -> Architecture | None:
 def _architecture(name: str, labels: int, config: dict[str, Any]) -> Architecture:
     size = functools.partial(whole_number, name, config)
     eps = config.get("layer_norm_eps", 1e-12)
-    if not isinstance(eps, float) or not 0 <= eps < 1:
+    if isinstance(eps, bool) or not isinstance(eps, int | float) or not 0 <= eps < 1:
         raise ConfigError(f"the config.json of {name}: layer_norm_eps is no number from 0 to 1")
     return Architecture(
         name, size("num_hidden_layers"), size("hidden_size"), size("num_attention_heads"),

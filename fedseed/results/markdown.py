@@ -1,6 +1,6 @@
 """Parts of the studies' tables, as Markdown."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from fedseed.results.table import percent
@@ -25,23 +25,25 @@ def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def with_interval(found: Mapping[str, Any]) -> str:
     """A share with its 95 % interval; a single value of several that there might be has none."""
-    low, high = found["ci95"] or (0.0, 0.0)
-    words = without_spread(found) or f"{100 * low:.1f} - {100 * high:.1f}"
+    words = interval(found["ci95"], lambda end: f"{100 * end:.1f}")
     return f"{percent(found['value'])} ({words})"
 
 
-def without_spread(found: Mapping[str, Any]) -> str | None:
-    """What stands for the interval of a mean whose values have no spread; None when they have one.
+def interval(
+    ends: Sequence[float] | None, write: Callable[[float], str], between: str = " - "
+) -> str:
+    """Both ends of an interval, or what stands for one.
 
     Values that are all alike bound nothing: an interval of no width would claim certainty.
+
+    Args:
+        ends: lower and upper end; None for a mean whose values have no known spread.
+        write: writes an end.
+        between: what stands between them.
     """
-    if found["ci95"] is None:
+    if ends is None:
         return ONE
-    return ALIKE if _is_point(found["ci95"]) else None
-
-
-def _is_point(ends: Sequence[float]) -> bool:
-    return ends[1] - ends[0] < 1e-9
+    return ALIKE if ends[1] - ends[0] < 1e-9 else between.join(map(write, ends))
 
 
 def span(values: Sequence[float]) -> str:
@@ -57,9 +59,7 @@ def points(value: float) -> str:
 
 def interval_in_points(ends: Sequence[float] | None) -> str:
     """The interval of such a difference."""
-    if ends is None:
-        return ONE
-    return ALIKE if _is_point(ends) else f"{points(ends[0])} to {points(ends[1])}"
+    return interval(ends, points, " to ")
 
 
 def p_value(value: float | None) -> str:

@@ -8,9 +8,9 @@ from fedseed.results.markdown import (
     DETAILS,
     QUICK,
     grid,
+    interval,
     test_line,
     with_interval,
-    without_spread,
 )
 
 Cells = Sequence[Mapping[str, Any]]
@@ -101,8 +101,7 @@ def _mix(cell: Mapping[str, Any]) -> str:
 def _plain(found: Mapping[str, Any] | None, digits: int = 2) -> str:
     if not found or found["value"] is None:
         return "-"
-    low, high = found["ci95"] or (0.0, 0.0)
-    words = without_spread(found) or f"{low:.{digits}f} - {high:.{digits}f}"
+    words = interval(found["ci95"], lambda end: f"{end:.{digits}f}")
     return f"{found['value']:.{digits}f} ({words})"
 
 

@@ -79,12 +79,9 @@ def budgets(words: Mapping[str, int] | str) -> dict[str, int]:
     """
     if not isinstance(words, str):
         return dict(words)
-    found: dict[str, int] = {}
-    for part in filter(None, words.split(",")):
-        pattern, _, number = part.rpartition("=")
-        if not pattern or not is_whole(number):
-            raise ConfigError(f"budgets '{words}': write PATTERN=K, such as *word_embeddings*=4")
-        found[pattern] = int(number)
-    if words and not found:
+    parts = [part.rpartition("=") for part in words.split(",") if part]
+    if not all(pattern and is_whole(number) for pattern, _, number in parts) or (
+        words and not parts
+    ):
         raise ConfigError(f"budgets '{words}': write PATTERN=K, such as *word_embeddings*=4")
-    return found
+    return {pattern: int(number) for pattern, _, number in parts}

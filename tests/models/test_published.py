@@ -106,6 +106,24 @@ def test_absurd_sizes_are_refused_before_anything_is_made(
             max_tokens(str(tmp_path))
 
 
+@pytest.mark.parametrize(("value", "right"), [("0", True), ("1e-12", True), ("1", False),
+                                              ("true", False), ('"0"', False)])  # fmt: skip
+def test_epsilon_of_layer_norms_is_a_number_below_one(
+    tmp_path: Path, value: str, right: bool
+) -> None:
+    sizes = {
+        "num_hidden_layers": 2, "hidden_size": 32, "num_attention_heads": 2,
+        "intermediate_size": 64, "vocab_size": 90, "max_position_embeddings": 16,
+        "type_vocab_size": 2, "model_type": "bert", "layer_norm_eps": "HERE",
+    }  # fmt: skip
+    (tmp_path / "config.json").write_text(json.dumps(sizes).replace('"HERE"', value))
+    if right:
+        assert find_model(str(tmp_path), 2).shapes()
+        return
+    with pytest.raises(ConfigError, match="layer_norm_eps is no number"):
+        find_model(str(tmp_path), 2).shapes()
+
+
 def test_dropout_is_the_recipes_not_the_folders(tmp_path: Path) -> None:
     from fedseed.training import set_dropout
 
