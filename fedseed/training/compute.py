@@ -57,8 +57,7 @@ def choose(precision: str = "auto", device: str = "cpu", compile_models: bool = 
             )
         device = f"cuda:{number}"
     if precision == "auto":
-        faster = device != "cpu" or _bf16_is_faster()
-        return Compute("bf16" if faster else "fp32", device, compile_models)
+        precision = "bf16" if device != "cpu" or _bf16_is_faster() else "fp32"
     return Compute("bf16" if precision == "bf16" else "fp32", device, compile_models)
 
 

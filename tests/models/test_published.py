@@ -87,18 +87,22 @@ def test_damaged_folders(tmp_path: Path, config: str, says: str) -> None:
         find_model(str(tmp_path), 2).shapes()
 
 
+def write_config(folder: Path, entry: str, value: str) -> None:
+    """The config.json of a small BERT, with one entry as it is given, in JSON."""
+    config = {
+        "num_hidden_layers": 2, "hidden_size": 32, "num_attention_heads": 2,
+        "intermediate_size": 64, "vocab_size": 90, "max_position_embeddings": 16,
+        "type_vocab_size": 2, "model_type": "bert", entry: json.loads(value),
+    }  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(config))
+
+
 @pytest.mark.parametrize("value", ["null", '"128"', "0", "-1", "1e3", "9000000000"])
 @pytest.mark.parametrize("entry", ["hidden_size", "max_position_embeddings"])
 def test_absurd_sizes_are_refused_before_anything_is_made(
     tmp_path: Path, entry: str, value: str
 ) -> None:
-    sizes = {
-        "num_hidden_layers": 2, "hidden_size": 32, "num_attention_heads": 2,
-        "intermediate_size": 64, "vocab_size": 90, "max_position_embeddings": 16,
-        "type_vocab_size": 2,
-    }  # fmt: skip
-    config = json.dumps(sizes | {"model_type": "bert", entry: "HERE"}).replace('"HERE"', value)
-    (tmp_path / "config.json").write_text(config)
+    write_config(tmp_path, entry, value)
     with pytest.raises(ConfigError, match=f"{entry} is no whole number"):
         find_model(str(tmp_path), 2).shapes()
     if entry == "max_position_embeddings":
@@ -111,12 +115,7 @@ def test_absurd_sizes_are_refused_before_anything_is_made(
 def test_epsilon_of_layer_norms_is_a_number_below_one(
     tmp_path: Path, value: str, right: bool
 ) -> None:
-    sizes = {
-        "num_hidden_layers": 2, "hidden_size": 32, "num_attention_heads": 2,
-        "intermediate_size": 64, "vocab_size": 90, "max_position_embeddings": 16,
-        "type_vocab_size": 2, "model_type": "bert", "layer_norm_eps": "HERE",
-    }  # fmt: skip
-    (tmp_path / "config.json").write_text(json.dumps(sizes).replace('"HERE"', value))
+    write_config(tmp_path, "layer_norm_eps", value)
     if right:
         assert find_model(str(tmp_path), 2).shapes()
         return
