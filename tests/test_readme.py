@@ -69,8 +69,12 @@ def speed_rows() -> list[str]:
     steps = rates["fedseed_fp32"]["median"] / rates["plain_hf"]["median"]
     ours, theirs = (target[name]["median"] for name in ("fedseed", "flower_ray_hf"))
     assert target["flower_ray_hf_reached"] == 4
-    assert [next(n for n, v in enumerate(run, 1) if v >= 0.83)
-            for run in target["fedseed_tests"]] == [4, 4, 4]  # fmt: skip
+
+    def reached(tests: list[float]) -> int | None:
+        return next((number for number, value in enumerate(tests, 1) if value >= 0.83), None)
+
+    assert [reached(tests) for tests in target["fedseed_tests"]] == [2, 2, 2]
+    assert [reached(tests) for tests in target["fedseed_at_128_tests"]] == [None, 3, None]
     rows += ["", "| what | median (smallest - largest) |", "|---|---|"]
     rows += [
         f"| W against Flower + ray | {cell(ratio['flower_ray_hf'], 2, ' times faster')}; "
@@ -82,7 +86,8 @@ def speed_rows() -> list[str]:
         "| time to 83 % test accuracy (n = 4,980), against Flower + ray with the usual start and "
         "recipe, run once | "
         f"{cell(results['time_to_83_percent_ratio'], 2, ' times sooner')}: {ours:.0f} against "
-        f"{theirs:.0f} s, after four rounds each |",
+        f"{theirs:.0f} s, after two rounds against four; its recipe reads 192 tokens of a text, "
+        "the usual one 128 |",
         f"| share of the matrix-product rate, fp32 | {cell(share['fp32'], 2)} |",
         f"| share of the matrix-product rate, bf16 | {cell(share['bf16'], 2)} |",
         f"| seconds to the first training step | {cell(results['seconds_to_first_step'], 1)} |",
