@@ -1,6 +1,7 @@
 """Peak memory of a run, all processes together, by the number of its clients."""
 
 import json
+import statistics
 import sys
 import tempfile
 from pathlib import Path
@@ -32,17 +33,29 @@ def peak_memory(clients: int, rounds: int = 3, steps: int = 30) -> int:
     return int(record["provenance"]["peak_memory_bytes"])
 
 
+def peak_memories(repeats: int, rounds: int = 3, steps: int = 30) -> dict[int, list[int]]:
+    """Peaks of several runs by number of clients, the sizes taking turns."""
+    found: dict[int, list[int]] = {clients: [] for clients in CLIENTS}
+    for _ in range(repeats):
+        for clients, peaks in found.items():
+            peaks.append(peak_memory(clients, rounds, steps))
+    return found
+
+
 def main(
+    repeats: Annotated[int, typer.Option(min=1, help="Runs of each size.")] = 3,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds of each run.")] = 3,
     steps: Annotated[int, typer.Option(min=1, help="Steps of a client in a round.")] = 30,
 ) -> None:
-    """Print the peak memory of runs with 10, 1,000 and 10,000 clients."""
-    table = Table("clients", "peak memory, GB", "of the smallest run's")
-    found = {clients: peak_memory(clients, rounds, steps) for clients in CLIENTS}
-    for clients, size in found.items():
-        table.add_row(
-            f"{clients:,}", f"{size / 1e9:.2f}", f"{100 * size / found[CLIENTS[0]]:.0f} %"
-        )
+    """Print the peak memory of runs with 10, 1,000 and 10,000 clients, ten of them a round."""
+    table = Table("clients", "peak memory, GB: median (smallest to largest)", "of the least")
+    found = peak_memories(repeats, rounds, steps)
+    middle = {clients: statistics.median(peaks) for clients, peaks in found.items()}
+    for clients, peaks in found.items():
+        low, high = min(peaks) / 1e9, max(peaks) / 1e9
+        share = middle[clients] / min(middle.values())
+        size = f"{middle[clients] / 1e9:.3f} ({low:.3f} to {high:.3f}, n {repeats})"
+        table.add_row(f"{clients:,}", size, f"{100 * share:.1f} %")
     show(table)
 
 

@@ -6,6 +6,7 @@ included; tests come afterwards.
 """
 
 import json
+import statistics
 import sys
 import tempfile
 import time
@@ -20,7 +21,7 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for benchmarks itself
 
-from benchmarks.memory import CLIENTS, peak_memory
+from benchmarks.memory import peak_memories
 from benchmarks.running import Finished, run, spread
 from benchmarks.startup import seconds_to_first_step
 from benchmarks.workload import BATCH, LENGTH, RATE, Workload, open_shards
@@ -153,14 +154,24 @@ def measure_shares(repetitions: int) -> dict[str, Any]:
     return found
 
 
+def measure_memory(size: Size) -> dict[str, Any]:
+    """Peak memory by number of clients: medians, and how far the runs lie apart."""
+    found = peak_memories(size.repeats, *size.memory)
+    return {
+        "peak_memory_bytes": {str(n): int(statistics.median(own)) for n, own in found.items()},
+        "peak_memory_spread": {str(n): spread(own) for n, own in found.items()},
+    }
+
+
 def measure_target(repeats: int, show: Console) -> dict[str, Any]:
     """Time to 83 % with the best seed and recipe; Flower on ray with the usual ones, once."""
     found: dict[str, Any] = {}
     ours: dict[str, list[float]] = {}
     for name, recipe in (("fedseed", _BEST), ("fedseed_at_128", _BEST_AT_128)):
-        times, tests = _times_to_target(recipe, repeats)
+        times, tests, rounds = _times_to_target(recipe, repeats)
         show.print(f"{name}, tests after each round: {tests}", highlight=False)
         found[f"{name}_recipe"], found[f"{name}_tests"] = recipe.model_dump(), tests
+        found[f"{name}_reached"] = rounds
         # A ratio of the lucky runs alone would say nothing.
         if len(times) == repeats:
             ours[name], found[name] = times, spread(times)
@@ -184,20 +195,24 @@ def measure_target(repeats: int, show: Console) -> dict[str, Any]:
     }
 
 
-def _times_to_target(recipe: Recipe, repeats: int) -> tuple[list[float], list[list[float]]]:
-    """Seconds to the target of the runs that reach it, and all runs' tests by round."""
+def _times_to_target(
+    recipe: Recipe, repeats: int
+) -> tuple[list[float], list[list[float]], list[int | None]]:
+    """Seconds of the runs that reach the target; all runs' tests by round, and when they do."""
     work = Workload(rounds=_OUR_ROUNDS, steps=recipe.steps)
     times: list[float] = []
     all_tests: list[list[float]] = []
+    all_reached: list[int | None] = []
     for number in range(repeats):
         done, record = run_fedseed(work, "scaled", recipe, 1, number)
         all_tests.append([result["test"]["value"] for result in record["rounds"]])
         reached = _rounds_to_target(all_tests[-1])
+        all_reached.append(reached)
         if reached is not None:
             # Tests between the rounds are no part of training.
             rounds = sum(result["seconds"] for result in record["rounds"][:reached])
             times.append(done.first("round 1:") - record["rounds"][0]["seconds"] + rounds)
-    return times, all_tests
+    return times, all_tests, all_reached
 
 
 def _rounds_to_target(tests: list[float]) -> int | None:
@@ -256,9 +271,7 @@ def main(
         "seconds_to_first_step": lambda: {
             "seconds_to_first_step": spread(seconds_to_first_step(size.repeats))
         },
-        "peak_memory_bytes": lambda: {
-            "peak_memory_bytes": {str(n): peak_memory(n, *size.memory) for n in CLIENTS}
-        },
+        "peak_memory_bytes": lambda: measure_memory(size),
     }
     if target and size.target_repeats:
         parts["time_to_83_percent_ratio"] = lambda: measure_target(size.target_repeats, show)

@@ -52,7 +52,7 @@ class TokenTable:
         Args:
             rows: texts.
             max_length: tokens kept of each.
-            multiple: what the width is rounded up to a multiple of, within ``max_length``.
+            multiple: what the width is rounded up to, see :func:`widths`.
 
         Returns:
             Ids of shape ``(len(rows), width)`` and lengths of shape ``(len(rows),)``.
@@ -68,8 +68,19 @@ class TokenTable:
 
 
 def widths(lengths: NDArray[np.int64], max_length: int, multiple: int) -> NDArray[np.int64]:
-    """Lengths rounded up to multiples, within ``max_length``."""
-    return np.minimum(-(-lengths // multiple) * multiple, max_length)
+    """Lengths rounded up, within ``max_length``, so that few different widths are left.
+
+    Args:
+        lengths: tokens of some texts, at least 1.
+        max_length: tokens kept of each.
+        multiple: short lengths are rounded up to multiples of it, longer ones to multiples of it
+            times a power of two that is at most a quarter of the length; 1 rounds nothing.
+    """
+    steps = np.full_like(lengths, multiple)
+    if multiple > 1:
+        steps <<= np.log2(np.maximum(lengths / multiple, 4)).astype(np.int64) - 2
+    rounded: NDArray[np.int64] = np.minimum(-(-lengths // steps) * steps, max_length)
+    return rounded
 
 
 @dataclass(frozen=True)

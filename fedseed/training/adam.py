@@ -16,26 +16,38 @@ Decay = NDArray[np.float64]
 
 
 def _update(
-    weights: Tensor, gradients: Tensor, moments: tuple[Tensor, Tensor], rate: Tensor, step: int
+    weights: Tensor,
+    gradients: Tensor,
+    moments: tuple[Tensor, Tensor],
+    rate: NDArray[np.float64],
+    step: int,
 ) -> None:
     """One step of Adam in place (Kingma and Ba 2015, algorithm 1).
 
-    Written out because importing torch's optimisers takes a second.
+    One rate on a CPU takes the kernel below torch's optimisers, whose import takes a second.
 
     Args:
-        weights: of any shape.
+        weights: of shape ``(rows, size)``.
         gradients: of the same shape.
         moments: moving averages of the gradients and of their squares, of the same shape.
-        rate: learning rate, broadcast against the weights.
+        rate: learning rate of every row, or one for all.
         step: number of the step, from 1.
     """
     first, second = moments
+    if len(rate) == 1 and weights.device.type == "cpu":
+        torch._fused_adamw_(
+            [weights], [gradients], [first], [second], [], [torch.tensor(float(step))],
+            lr=float(rate[0]), beta1=BETA1, beta2=BETA2, eps=EPS, weight_decay=0.0,
+            amsgrad=False, maximize=False,
+        )  # fmt: skip
+        return
     first.lerp_(gradients, 1 - BETA1)
     second.mul_(BETA2).addcmul_(gradients, gradients, value=1 - BETA2)
     # rate * m / (1 - b1^s) / (sqrt(v / (1 - b2^s)) + eps), with fewer passes over the weights
     correction = math.sqrt(1 - BETA2**step)
     below = second.sqrt().add_(EPS * correction)
-    weights.addcdiv_(first * (rate * (-correction / (1 - BETA1**step))), below)
+    factor = _column(weights)(rate * (-correction / (1 - BETA1**step)))
+    weights.addcdiv_(first * factor, below)
 
 
 class DenseAdam:
@@ -53,7 +65,7 @@ class DenseAdam:
         self._weights = weights
         self._moments = torch.zeros_like(weights), torch.zeros_like(weights)
         self._matrices = matrices
-        self._rates = torch.from_numpy(rates.astype(np.float32)).to(weights.device)
+        self._rates = rates
         kept = torch.from_numpy((1 - rates * decay[:, None]).astype(np.float32))
         self._kept = kept.to(weights.device) if decay.any() else None
         self._step = 0
@@ -62,7 +74,7 @@ class DenseAdam:
         """Take one step."""
         if self._kept is not None:
             self._weights[:, : self._matrices] *= self._kept[:, self._step, None]
-        rate = self._rates[:, self._step, None]
+        rate = self._rates[:, self._step]
         self._step += 1
         _update(self._weights, gradients, self._moments, rate, self._step)
 
@@ -140,14 +152,14 @@ class RowAdam:
     def step(self, gradients: Tensor) -> None:
         """Take one step with the gradients of the rows that were taken."""
         weights, first, second = self._current
-        model = self._rows.cpu().numpy() // self._rows_each
         rate = self._rates[:, self._step]
+        model = self._rows.cpu().numpy() // self._rows_each if len(rate) > 1 else _ALL
         kept = self._left[:, self._step + 1] / self._left[:, self._step]
         column = _column(weights)
         if (kept != 1).any():
             weights *= column(kept[model])
         self._step += 1
-        _update(weights, gradients, (first, second), column(rate[model]), self._step)
+        _update(weights, gradients, (first, second), rate[model], self._step)
         for block, part in zip((self._table, self._first, self._second), self._current):
             block.index_copy_(0, self._rows, part)
         self._touched.index_fill_(0, self._rows, self._step)
@@ -179,6 +191,8 @@ class RowAdam:
 _WINDOW = 1000
 """Steps after which a row's first moment is nothing: 0.9005 to the 1000th is 1e-46."""
 _ROWS_AT_ONCE = 4096
+_ALL = np.zeros(1, dtype=np.int64)
+"""The models of all rows when there is but one."""
 
 
 def _zeros(like: Tensor) -> Tensor:

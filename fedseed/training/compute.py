@@ -28,12 +28,17 @@ class Compute:
         return torch.bfloat16 if self.precision == "bf16" else torch.float32
 
     @property
-    def width_multiple(self) -> int:
-        """What widths of batches are multiples of.
+    def few_shapes(self) -> bool:
+        """Whether widths and numbers of texts and tokens are rounded up.
 
         For bf16 on a CPU oneDNN compiles a kernel for every shape of matrices, and keeps it.
         """
-        return 8 if self.precision == "bf16" and self.device == "cpu" else 1
+        return self.precision == "bf16" and self.device == "cpu"
+
+    @property
+    def width_multiple(self) -> int:
+        """What widths of batches are rounded up to, see :func:`fedseed.data.tokens.widths`."""
+        return 8 if self.few_shapes else 1
 
 
 def choose(precision: str = "auto", device: str = "cpu", compile_models: bool = False) -> Compute:

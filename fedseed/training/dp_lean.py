@@ -165,7 +165,7 @@ class _DpBert(LeanBert):
 
     def backward(self, gradient: Tensor) -> Tensor:
         """See LeanBert; all but the word embedding's rows are recorded."""
-        shape, norm, states, pooled = self._kept
+        shape, norm, states, pooled, _layout = self._kept
         self._classifier.backward(gradient, pooled)
         gradient = self._classifier.inputs_gradient(gradient) * (1 - pooled * pooled)
         self._pooler.backward(gradient, states)

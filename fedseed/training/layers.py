@@ -6,6 +6,7 @@ needed. Activations have the shape ``(tokens, features)`` for one model, and
 added to, so that a batch can be worked on in chunks that fit the processor's cache.
 """
 
+import functools
 from dataclasses import dataclass
 
 import torch
@@ -25,6 +26,13 @@ class Linear:
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the projection."""
+        outputs: Tensor
+        if inputs.ndim == 2 and inputs.dtype == torch.bfloat16 and _onednn_has_bf16():
+            # As torch.nn.functional.linear, which copies the bias to all rows first.
+            outputs = torch.ops.mkldnn._linear_pointwise(
+                inputs, self.weight, self.bias[0], "none", [], ""
+            )
+            return outputs
         outputs = inputs @ self.weight.mT
         outputs += self.bias
         return outputs
@@ -32,7 +40,7 @@ class Linear:
     def backward(self, gradient: Tensor, inputs: Tensor) -> None:
         """Add to the gradients of weight and bias."""
         accumulate(self.weight_gradient, gradient.mT, inputs)
-        self.bias_gradient.add_(gradient.sum(-2, keepdim=True, dtype=torch.float32))
+        self.bias_gradient.add_(gradient.sum(-2, keepdim=True))
 
     def inputs_gradient(self, gradient: Tensor, residual: Tensor | None = None) -> Tensor:
         """Return the gradient of the inputs, plus the residual connection's."""
@@ -41,6 +49,13 @@ class Linear:
         if gradient.ndim == 2:
             return torch.addmm(residual, gradient, self.weight)
         return torch.baddbmm(residual, gradient, self.weight)
+
+
+@functools.cache
+def _onednn_has_bf16() -> bool:
+    """Whether oneDNN is there and has bf16 on this processor."""
+    able = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return able is not None and bool(able())
 
 
 def accumulate(total: Tensor, left: Tensor, right: Tensor) -> None:
@@ -97,57 +112,104 @@ class Norm:
         return out
 
 
+_ROWS, _FIRST_ROWS = 256, 16
+"""What numbers of rows are rounded up to multiples of, if they are."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a chunk's tokens lie in the rows of its activations: text after text, then zeros."""
+
+    texts: int
+    width: int
+    """Tokens of each text."""
+    rows: int
+    """Rows of one model, at least ``texts * width``."""
+    first_rows: int
+    """Rows of one model where every text has one, at least ``texts``."""
+
+    @classmethod
+    def of(cls, texts: int, width: int, few_shapes: bool) -> "Layout":
+        """Rows for some texts, rounded up or not."""
+        if not few_shapes:
+            return cls(texts, width, texts * width, texts)
+        rows, first_rows = -(-texts * width // _ROWS), -(-texts // _FIRST_ROWS)
+        return cls(texts, width, _ROWS * rows, _FIRST_ROWS * first_rows)
+
+    def live(self, rows: Tensor) -> Tensor:
+        """The rows of the texts' tokens."""
+        return rows[..., : self.texts * self.width, :]
+
+    def new_rows(self, like: Tensor, features: int) -> Tensor:
+        """Rows to be filled for the texts, zero where there are none."""
+        new = like.new_empty(*like.shape[:-2], self.rows, features)
+        new[..., self.texts * self.width :, :].zero_()
+        return new
+
+    def by_head(self, rows: Tensor, heads: int, parts: int = 1) -> Tensor:
+        """From ``(..., rows, parts * hidden)`` to ``(parts, all texts, heads, width, size)``."""
+        size = rows.shape[-1] // heads // parts
+        live = self.live(rows).view(-1, self.width, parts, heads, size)
+        return live.permute(2, 0, 3, 1, 4)
+
+
 def attention(
-    projected: Tensor, heads: int, width: int, mask: Tensor | None
-) -> tuple[Tensor, list[Tensor]]:
+    projected: Tensor, heads: int, layout: Layout, mask: Tensor | None
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:
     """Scaled dot-product attention of all queries (Vaswani et al. 2017).
 
     Args:
-        projected: queries, keys and values side by side, shape ``(..., tokens, 3 * hidden)``.
+        projected: queries, keys and values side by side, shape ``(..., rows, 3 * hidden)``.
         heads: number of heads.
-        width: tokens of each text.
+        layout: where the texts are.
         mask: 0 or minus infinity for every key, shape ``(texts, 1, width)``; None without
             padding.
 
     Returns:
-        The mixed values, shape ``(..., tokens, hidden)``, and each head's attention weights.
+        The mixed values, shape ``(..., rows, hidden)``, and what :func:`attention_backward` needs.
     """
-    hidden = projected.shape[-1] // 3
-    parts = projected.view(-1, width, 3, heads, hidden // heads)
-    mixed = projected.new_empty(parts.shape[0], width, heads, hidden // heads)
-    weights: list[Tensor] = []
-    for head in range(heads):
-        query, key, value = parts[:, :, :, head].unbind(2)
-        scores = projected.new_empty(parts.shape[0], width, width)
-        torch.baddbmm(scores, query, key.mT, beta=0, alpha=(hidden // heads) ** -0.5, out=scores)
-        if mask is not None:
-            scores += mask
-        scores -= scores.amax(-1, keepdim=True)
-        scores.exp_()
-        scores *= scores.sum(-1, keepdim=True).reciprocal_()
-        mixed[:, :, head] = torch.bmm(scores, value)
-        weights.append(scores)
-    return mixed.view(*projected.shape[:-1], hidden), weights
+    split = layout.by_head(projected, heads, 3)
+    size, width = split.shape[-1], layout.width
+    query, key, value = parts = split.reshape(3, -1, width, size)
+    scores = projected.new_empty(len(query), width, width)
+    torch.baddbmm(scores, query, key.mT, beta=0, alpha=size**-0.5, out=scores)
+    if mask is not None:
+        by_text = scores.view(-1, heads, width, width)[-len(mask) :]
+        by_text += mask[:, None]
+    weights = scores.softmax(-1)
+    mixed = layout.new_rows(projected, projected.shape[-1] // 3)
+    own = layout.by_head(mixed, heads)[0]
+    own.copy_(torch.bmm(weights, value).view(own.shape))
+    return mixed, (parts, weights)
 
 
 def attention_backward(
-    gradient: Tensor, projected: Tensor, mixed: Tensor, weights: list[Tensor], width: int
+    gradient: Tensor, kept: tuple[Tensor, Tensor], heads: int, layout: Layout
 ) -> Tensor:
-    """Return the gradient of ``projected``; the arguments are those of :func:`attention`."""
-    heads, hidden = len(weights), gradient.shape[-1]
-    size = hidden // heads
-    parts = projected.view(-1, width, 3, heads, size)
-    incoming, outgoing = gradient.view(-1, width, heads, size), mixed.view(-1, width, heads, size)
-    result = torch.empty_like(parts)
-    for head, share in enumerate(weights):
-        query, key, value = parts[:, :, :, head].unbind(2)
-        own = incoming[:, :, head]
-        result[:, :, 2, head] = torch.bmm(share.mT, own)
-        scores = torch.bmm(own, value.mT)
-        scores -= (own * outgoing[:, :, head]).sum(-1, keepdim=True)
-        scores *= share
-        scale = size**-0.5
-        empty = own.new_empty(own.shape)
-        result[:, :, 0, head] = torch.baddbmm(empty, scores, key, beta=0, alpha=scale)
-        result[:, :, 1, head] = torch.baddbmm(empty, scores.mT, query, beta=0, alpha=scale)
-    return result.view(projected.shape)
+    """Return the gradient of ``projected``.
+
+    Args:
+        gradient: of the mixed values.
+        kept: what :func:`attention` returned with them.
+        heads: number of heads.
+        layout: where the texts are.
+    """
+    (query, key, value), weights = kept
+    own = layout.by_head(gradient, heads).reshape(value.shape)
+    inner = torch.bmm(own, value.mT)
+    inner = torch._softmax_backward_data(inner, weights, -1, weights.dtype)
+    scale, empty = query.shape[-1] ** -0.5, own.new_empty(own.shape)
+    result = layout.new_rows(gradient, 3 * gradient.shape[-1])
+    split = layout.by_head(result, heads, 3)
+    shape = split.shape[1:]
+    split[0].copy_(torch.baddbmm(empty, inner, key, beta=0, alpha=scale).view(shape))
+    split[1].copy_(torch.baddbmm(empty, inner.mT, query, beta=0, alpha=scale).view(shape))
+    split[2].copy_(torch.bmm(weights.mT, own).view(shape))
+    return result
+
+
+def with_rows(part: Tensor, rows: int) -> Tensor:
+    """The same with rows of zeros below, shape ``(..., rows, features)``."""
+    if part.shape[-2] == rows:
+        return part
+    return torch.nn.functional.pad(part, (0, 0, 0, rows - part.shape[-2]))

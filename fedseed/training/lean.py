@@ -14,7 +14,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from fedseed.models.architecture import Architecture
-from fedseed.training.layers import Linear, accumulate, attention, attention_backward
+from fedseed.training.layers import (
+    Layout,
+    Linear,
+    accumulate,
+    attention,
+    attention_backward,
+    with_rows,
+)
 from fedseed.training.stack import WeightStack
 
 
@@ -65,16 +72,16 @@ class _Layer:
         self.heads = heads
         self.kept: tuple[Any, ...] = ()
 
-    def forward(self, states: Tensor, width: int, mask: Tensor | None) -> Tensor:
+    def forward(self, states: Tensor, layout: Layout, mask: Tensor | None) -> Tensor:
         projected = self.projections.forward(states)
-        mixed, weights = attention(projected, self.heads, width, mask)
-        self.kept = (states, projected, mixed, weights, width)
+        mixed, attended = attention(projected, self.heads, layout, mask)
+        self.kept = (states, attended, layout)
         return self.rest.forward(mixed, states)
 
     def backward(self, gradient: Tensor) -> Tensor:
-        states, projected, mixed, weights, width = self.kept
+        states, attended, layout = self.kept
         gradient, residual = self.rest.backward(gradient)
-        inner = attention_backward(gradient, projected, mixed, weights, width)
+        inner = attention_backward(gradient, attended, self.heads, layout)
         self.projections.backward(inner, states)
         return self.projections.inputs_gradient(inner, residual)
 
@@ -97,45 +104,57 @@ class _LastLayer:
     def _by_head(self, linear: Linear) -> Tensor:
         return _by_head(linear.weight, self.heads)
 
-    def _rows(self, states: Tensor) -> Tensor:
-        """From ``(..., heads, texts, hidden)`` to ``(all texts, heads, hidden)``."""
+    def _rows(self, states: Tensor, layout: Layout) -> Tensor:
+        """From ``(..., heads, first rows, hidden)`` to ``(all texts, heads, hidden)``."""
+        states = states[..., : layout.texts, :]
         return states.transpose(-3, -2).reshape(-1, self.heads, states.shape[-1])
 
-    def forward(self, states: Tensor, width: int, mask: Tensor | None) -> Tensor:
-        texts = states.view(-1, width, states.shape[-1])
-        first = states.view(*states.shape[:-2], -1, width, states.shape[-1])[..., 0, :]
+    def _heads_first(self, rows: Tensor, lead: torch.Size, layout: Layout) -> Tensor:
+        """The way back, with zeros in the rows that belong to no text."""
+        by_text = rows.view(*lead, layout.texts, self.heads, rows.shape[-1])
+        return with_rows(by_text.transpose(-3, -2), layout.first_rows)
+
+    def forward(self, states: Tensor, layout: Layout, mask: Tensor | None) -> Tensor:
+        lead, hidden = states.shape[:-2], states.shape[-1]
+        by_text = layout.live(states).view(*lead, layout.texts, layout.width, hidden)
+        texts = by_text.view(-1, layout.width, hidden)
+        first = with_rows(by_text[..., 0, :], layout.first_rows)
         query = self._split(self.query.forward(first))
         scale = query.shape[-1] ** -0.5
-        asking = self._rows(query @ self._by_head(self.key))
+        asking = self._rows(query @ self._by_head(self.key), layout)
         scores = torch.bmm(asking, texts.mT) * scale
         if mask is not None:
-            scores += mask
+            scores[-len(mask) :] += mask
         weights = scores.softmax(-1)
-        mixed = torch.bmm(weights, texts).view(*first.shape[:-1], self.heads, -1).transpose(-3, -2)
+        mixed = self._heads_first(torch.bmm(weights, texts), lead, layout)
         values = (mixed @ self._by_head(self.value).mT).transpose(-3, -2).flatten(-2)
         values += self.value.bias
-        self.kept = (texts, first, query, asking, weights, mixed, scale)
+        self.kept = (states, texts, first, query, asking, weights, mixed, scale, layout)
         return self.rest.forward(values, first)
 
     def backward(self, gradient: Tensor) -> Tensor:
-        texts, first, query, asking, weights, mixed, scale = self.kept
+        states, texts, first, query, asking, weights, mixed, scale, layout = self.kept
+        lead, hidden = states.shape[:-2], states.shape[-1]
         gradient, residual = self.rest.backward(gradient)
         self._add_bias(self.value, gradient)
         values = self._split(gradient)
         self._add_by_head(self.value, values, mixed)
-        inner = self._rows(values @ self._by_head(self.value))
+        inner = self._rows(values @ self._by_head(self.value), layout)
         scores = torch.bmm(inner, texts.mT)
         scores -= (scores * weights).sum(-1, keepdim=True)
         scores *= weights * scale
-        out = torch.bmm(weights.mT, inner)
+        result: Tensor = layout.new_rows(states, hidden)
+        out = layout.live(result).view(texts.shape)
+        torch.bmm(weights.mT, inner, out=out)
         out.baddbmm_(scores.mT, asking)
-        asked = torch.bmm(scores, texts).view(*first.shape[:-1], self.heads, -1).transpose(-3, -2)
+        asked = self._heads_first(torch.bmm(scores, texts), lead, layout)
         self._add_by_head(self.key, query, asked)
         # The key's bias moves all scores of a query alike: its gradient is zero.
         inner = (asked @ self._by_head(self.key).mT).transpose(-3, -2).flatten(-2)
         self.query.backward(inner, first)
-        out[:, 0] += self.query.inputs_gradient(inner, residual).reshape(-1, out.shape[-1])
-        return out.view(*first.shape[:-2], -1, out.shape[-1])
+        own = self.query.inputs_gradient(inner, residual)[..., : layout.texts, :]
+        out.view(*lead, layout.texts, layout.width, hidden)[..., 0, :] += own
+        return result
 
     def _add_bias(self, linear: Linear, gradient: Tensor) -> None:
         """Add to a bias's gradient that of the projection."""
@@ -155,9 +174,17 @@ class _LastLayer:
 class LeanBert:
     """Forward and backward of the classifiers whose weights are in a stack."""
 
-    def __init__(self, stack: WeightStack, shape: Architecture) -> None:
-        """Make the layers."""
+    def __init__(self, stack: WeightStack, shape: Architecture, few_shapes: bool = False) -> None:
+        """Make the layers.
+
+        Args:
+            stack: the weights.
+            shape: the architecture.
+            few_shapes: round numbers of rows up, so that matrices have few different shapes; for
+                a single model only.
+        """
         self._stack = stack
+        self._few_shapes = few_shapes
         self._positions = stack.matrix("bert.embeddings.position_embeddings.weight")
         self._segments = stack.matrix("bert.embeddings.token_type_embeddings.weight")
         self._norm = stack.norm("bert.embeddings.LayerNorm")
@@ -181,16 +208,18 @@ class LeanBert:
         Returns:
             Shape ``(..., texts, labels)``, fp32.
         """
-        width = words.shape[-2]
+        texts, width = int(words.shape[-3]), int(words.shape[-2])
+        layout = Layout.of(texts, width, self._few_shapes)
         words += (self._positions[0][..., :width, :] + self._segments[0][..., :1, :]).unsqueeze(-3)
         states, norm = self._norm.forward(words.flatten(-3, -2))
-        states = states.to(self._stack.computed.dtype)
+        states = with_rows(states.to(self._stack.computed.dtype), layout.rows)
         mask = _mask(lengths, width, states.dtype)
         for layer in self._layers:
-            states = layer.forward(states, width, mask)
+            states = layer.forward(states, layout, mask)
         pooled = torch.tanh(self._pooler.forward(states))
-        self._kept = (words.shape, norm, states, pooled)
-        return self._classifier.forward(pooled).float()
+        self._kept = (words.shape, norm, states, pooled, layout)
+        logits: Tensor = self._classifier.forward(pooled)[..., :texts, :].float()
+        return logits
 
     def backward(self, gradient: Tensor) -> Tensor:
         """Add to the stack's gradients; return the gradient of the word embeddings, fp32.
@@ -198,8 +227,8 @@ class LeanBert:
         Args:
             gradient: of the logits that :meth:`forward` returned last.
         """
-        shape, norm, states, pooled = self._kept
-        gradient = gradient.to(pooled.dtype)
+        shape, norm, states, pooled, layout = self._kept
+        gradient = with_rows(gradient.to(pooled.dtype), layout.first_rows)
         self._classifier.backward(gradient, pooled)
         gradient = self._classifier.inputs_gradient(gradient)
         gradient = gradient * (1 - pooled * pooled)
@@ -207,7 +236,7 @@ class LeanBert:
         gradient = self._pooler.inputs_gradient(gradient)
         for layer in reversed(self._layers):
             gradient = layer.backward(gradient)
-        words = self._norm.backward(gradient.float(), norm).view(shape)
+        words = self._norm.backward(layout.live(gradient).float(), norm).view(shape)
         places = words.sum(-3)
         self._positions[1][..., : shape[-2], :].add_(places)
         self._segments[1][..., :1, :].add_(places.sum(-2, keepdim=True))
@@ -220,10 +249,15 @@ def _by_head(weight: Tensor, heads: int) -> Tensor:
 
 
 def _mask(lengths: Tensor, width: int, dtype: torch.dtype) -> Tensor | None:
-    """0 for a token and minus infinity for padding, shape ``(all texts, 1, width)``."""
-    if int(lengths.min()) == width:
+    """0 for a token and minus infinity for padding, shape ``(last texts, 1, width)``.
+
+    Longest first, as texts come, those without padding are the first ones: they are left out.
+    """
+    padded = (lengths.reshape(-1) < width).nonzero()
+    if len(padded) == 0:
         return None
-    padding = torch.arange(width, device=lengths.device) >= lengths.reshape(-1, 1, 1)
+    last = lengths.reshape(-1, 1, 1)[int(padded[0]) :]
+    padding = torch.arange(width, device=lengths.device) >= last
     return torch.zeros(padding.shape, dtype=dtype, device=lengths.device).masked_fill_(
         padding, -torch.inf
     )

@@ -20,8 +20,9 @@ from fedseed.training.compute import Compute
 from fedseed.training.lean import LeanBert
 from fedseed.training.stack import WeightStack
 
-_TOKENS_AT_ONCE = 2048
-"""Tokens of a chunk on a CPU: few enough for its caches, enough for its matrix products."""
+_TOKENS_AT_ONCE = {"fp32": 2048, "bf16": 4096}
+"""Tokens of a chunk on a CPU: few enough for its caches, enough for its matrix products. In bf16
+these are short, so that the time of the calls themselves weighs more."""
 _TOKENS_AT_ONCE_CUDA = 1 << 20
 
 
@@ -58,7 +59,9 @@ class LeanTrainer:
         self._recipe = recipes[0]
         self._device = torch.device(compute.device)
         self._stack = WeightStack(self.models, shape, self._device, compute.dtype)
-        self._bert = LeanBert(self._stack, shape)
+        self._stacked = len(models) > 1 or self._device.type != "cpu"
+        few_shapes = compute.few_shapes and not self._stacked
+        self._bert = LeanBert(self._stack, shape, few_shapes)
         rates = np.array(
             [[recipe.rate(step) for step in range(recipe.steps)] for recipe in recipes]
         )
@@ -67,9 +70,9 @@ class LeanTrainer:
         self._dense = DenseAdam(self._stack.weights, self._stack.matrices, rates, decay)
         self._words = RowAdam(self._stack.words, len(models), rates * multipliers, decay)
         self._smoothing = np.array([recipe.label_smoothing for recipe in recipes])
-        self._stacked = len(models) > 1 or self._device.type != "cpu"
         self._multiple = compute.width_multiple
-        self._budget = _TOKENS_AT_ONCE if self._device.type == "cpu" else _TOKENS_AT_ONCE_CUDA
+        on_cpu = self._device.type == "cpu"
+        self._budget = _TOKENS_AT_ONCE[compute.precision] if on_cpu else _TOKENS_AT_ONCE_CUDA
 
     def step(self, rows: Sequence[Rows], table: TokenTable) -> list[float]:
         """Take one step; models whose loss is not finite are of no further use.
@@ -144,7 +147,7 @@ class LeanPredictor:
         """Copy the model's weights, but for its word embedding."""
         self._device = torch.device(compute.device)
         self._stack = WeightStack([model], model.shape, self._device, compute.dtype)
-        self._bert = LeanBert(self._stack, model.shape)
+        self._bert = LeanBert(self._stack, model.shape, compute.few_shapes)
 
     def __call__(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Return the logits, shape ``(texts, classes)``; see BertClassifier."""

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from fedseed.models.architecture import Architecture
 from fedseed.models.bert import BertClassifier
+from fedseed.training.layers import Layout
 from fedseed.training.lean import LeanBert
 from fedseed.training.stack import WORDS, WeightStack
 
@@ -38,12 +39,16 @@ def models(shape: Architecture, seed: int) -> tuple[BertClassifier, Any]:
 
 
 def lean_gradients(
-    modules: list[BertClassifier], ids: Tensor, lengths: Tensor, labels: Tensor
+    modules: list[BertClassifier],
+    ids: Tensor,
+    lengths: Tensor,
+    labels: Tensor,
+    few_shapes: bool = False,
 ) -> tuple[Tensor, list[dict[str, Tensor]]]:
     """Logits ``(models, texts, labels)`` and each model's gradients, by name."""
     shape = modules[0].shape
     stack = WeightStack(modules, shape, torch.device("cpu"), torch.float32)
-    bert = LeanBert(stack, shape)
+    bert = LeanBert(stack, shape, few_shapes)
     offset = shape.vocabulary * torch.arange(len(modules))[:, None, None]
     words = functional.embedding(ids + offset, stack.words)
     single = len(modules) == 1
@@ -76,20 +81,24 @@ def their_gradients(
     return logits, {name: part.grad for name, part in theirs.named_parameters()}
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     lengths=st.lists(st.integers(2, 24), min_size=1, max_size=6),
     count=st.integers(1, 3),
     seed=st.integers(0, 99),
+    few_shapes=st.booleans(),
 )
-def test_logits_and_every_gradient(lengths: list[int], count: int, seed: int) -> None:
+def test_logits_and_every_gradient(
+    lengths: list[int], count: int, seed: int, few_shapes: bool
+) -> None:
     pairs = [models(SMALL, seed + number) for number in range(count)]
     draws = torch.Generator().manual_seed(seed)
     sizes = torch.tensor([np.roll(lengths, number).tolist() for number in range(count)])
     ids = torch.randint(1, 50, (count, len(lengths), max(lengths)), generator=draws)
     ids *= torch.arange(max(lengths)) < sizes[..., None]
     labels = torch.randint(0, 3, (count, len(lengths)), generator=draws)
-    logits, gradients = lean_gradients([ours for ours, _ in pairs], ids, sizes, labels)
+    modules = [ours for ours, _ in pairs]
+    logits, gradients = lean_gradients(modules, ids, sizes, labels, few_shapes and count == 1)
     for number, (_, theirs) in enumerate(pairs):
         wanted, expected = their_gradients(theirs, ids[number], sizes[number], labels[number])
         assert torch.allclose(logits[number], wanted, atol=1e-5)
@@ -111,3 +120,13 @@ def test_bert_tiny_at_its_real_size() -> None:
     assert torch.allclose(logits[0], wanted, atol=1e-5)
     for name, part in gradients.items():
         assert torch.allclose(part, expected[name], atol=1e-5), name
+
+
+def test_few_shapes_are_few() -> None:
+    sizes = [(texts, width) for texts in range(1, 33) for width in (8, 40, 128)]
+    layouts = [Layout.of(texts, width, True) for texts, width in sizes]
+    assert {own.rows for own in layouts} == set(range(256, 4097, 256))
+    assert {own.first_rows for own in layouts} == {16, 32}
+    for (texts, width), own in zip(sizes, layouts, strict=True):
+        assert 0 <= own.rows - texts * width < 256
+        assert Layout.of(texts, width, False) == Layout(texts, width, texts * width, texts)
