@@ -62,14 +62,17 @@ def trained(way: str, seed: int, steps: int) -> Accuracy:
 
 
 def paired(values: list[float], others: list[float]) -> dict[str, Any]:
-    """Mean difference with its 95 % interval (paired t, Student 1908)."""
+    """Mean difference with its 95 % interval (paired t, Student 1908).
+
+    Differences that are all alike have no spread to judge them by: no interval and no p.
+    """
+    differences = np.subtract(values, others)
+    found = {"mean_difference": float(differences.mean()), "n": len(values)}
+    if np.ptp(differences) == 0:
+        return found | {"ci95": None, "p": None}
     test = stats.ttest_rel(values, others)
-    interval = test.confidence_interval(0.95)
-    return {
-        "mean_difference": float(np.mean(np.subtract(values, others))),
-        "ci95": [float(interval.low), float(interval.high)],
-        "p": float(test.pvalue), "n": len(values),
-    }  # fmt: skip
+    low, high = test.confidence_interval(0.95)
+    return found | {"ci95": [float(low), float(high)], "p": float(test.pvalue)}
 
 
 def main(
@@ -114,11 +117,10 @@ def main(
         cells = ["", "", ""]
         if way != base:
             result = record.results["paired"][way]
-            low, high = result["ci95"]
-            cells = [
-                f"{100 * result['mean_difference']:+.2f} points",
-                f"{100 * low:+.2f} to {100 * high:+.2f}", f"{result['p']:.2f}",
-            ]  # fmt: skip
+            cells = [f"{100 * result['mean_difference']:+.2f} points", "the same every time", ""]
+            if result["ci95"] is not None:
+                low, high = result["ci95"]
+                cells[1:] = f"{100 * low:+.2f} to {100 * high:+.2f}", f"{result['p']:.2f}"
         table.add_row(way, f"{100 * np.mean(values[way]):.2f} %", *cells)
     show.print(table)
     print(folder / "record.json")

@@ -32,7 +32,16 @@ def _product(_total: list[int], left: list[int], right: list[int], **_rest: obje
     return 2 * math.prod(left) * right[-1]
 
 
-_IN_PLACE = dict.fromkeys((torch.ops.aten.addmm_, torch.ops.aten.baddbmm_), _product)
+def _linear(inputs: list[int], weight: list[int], *_others: object, **_rest: object) -> int:
+    """Operations of a linear layer, whose weights have one row for each output."""
+    return 2 * math.prod(inputs) * weight[0]
+
+
+UNKNOWN = {
+    torch.ops.aten.addmm_: _product,
+    torch.ops.aten.baddbmm_: _product,
+    torch.ops.mkldnn._linear_pointwise: _linear,
+}
 """Products that the counter does not know by itself."""
 
 
@@ -83,7 +92,7 @@ def main() -> None:
     step()
     counted: list[float] = []
     for _ in range(5):
-        with FlopCounterMode(display=False, custom_mapping=_IN_PLACE) as counter:
+        with FlopCounterMode(display=False, custom_mapping=UNKNOWN) as counter:
             step()
         counted.append(counter.get_total_flops())
     operations = statistics.median(counted)

@@ -102,6 +102,39 @@ def test_the_table_of_speed() -> None:
     assert "\n".join(speed_rows()) in README
 
 
+def test_what_is_said_of_amx() -> None:
+    results = read_record(OFFICIAL / "benchmark-amx" / "record.json")["results"]
+
+    def said(found: dict[str, float], digits: int = 2) -> tuple[str, str]:
+        middle, low, high = (f"{found[name]:.{digits}f}" for name in ("median", "min", "max"))
+        return middle, f"({low} - {high}"
+
+    section = " ".join(README.partition("## How fast")[2].partition("\n## ")[0].split())
+    fast = said(results["end_to_end_ratio"]["flower_ray_hf"])
+    steps = said(results["steps_per_second_ratio"]["plain_hf"])
+    seconds = said(results["end_to_end_seconds"]["fedseed"], 1)
+    first = said(results["seconds_to_first_step"], 1)
+    shares = {name: said(found) for name, found in results["share_of_matrix_rate"].items()}
+    low, high = results["accuracy"]["fedseed"]["ci95"]
+    memory = results["peak_memory_bytes"]
+    sizes = [f"{size / 1e9:.2f}" for size in memory.values()]
+    for words in (
+        f"W took {seconds[0]} s {seconds[1]})",
+        f"{fast[0]} times faster than Flower + ray {fast[1]}, n = 3)",
+        f"{steps[0]} times the plain loop's steps {steps[1]})",
+        f"accuracy {percent(results['accuracy']['fedseed']['value'])} "
+        f"({100 * low:.1f} - {100 * high:.1f})",
+        f"a share of {shares['bf16'][0]} of their rate in bf16 {shares['bf16'][1]}, n = 9)",
+        f"of {shares['fp32'][0]} in fp32 {shares['fp32'][1]})",
+        f"first training step came after {first[0]} s {first[1]}, n = 3)",
+        f"{sizes[0]}, {sizes[1]} and {sizes[2]} GB at 10, 1,000 and 10,000 clients",
+        f"{100 * (max(memory.values()) / min(memory.values()) - 1):.1f} % between",
+    ):
+        assert words in section, words
+    for found in results["peak_memory_spread"].values():
+        assert found["max"] <= 1.01 * found["median"] and found["min"] >= 0.99 * found["median"]
+
+
 def test_official_records_are_of_clean_commits() -> None:
     paths = sorted(OFFICIAL.glob("*/record.json"))
     assert len(paths) >= 4

@@ -5,6 +5,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Ids = NDArray[np.int64]
+_ROUNDING = float(np.finfo(np.float32).eps)
+"""Gradients are computed in fp32: directions weaker than this share of the strongest are noise."""
 
 
 def match_positions(word_rows: Floats, position_rows: Floats, additive: bool = True) -> Ids:
@@ -37,7 +39,7 @@ def match_positions(word_rows: Floats, position_rows: Floats, additive: bool = T
     if not len(left) or not len(places):
         found[places] = nearest[places]
     elif additive:
-        shares = word_rows[left] @ np.linalg.pinv(position_rows[places], rcond=1e-9)
+        shares = word_rows[left] @ np.linalg.pinv(position_rows[places], rcond=_ROUNDING)
         found[places] = left[shares.argmax(axis=0)]
     else:
         found[places] = left[distances[np.ix_(places, left)].argmin(axis=1)]

@@ -162,8 +162,8 @@ def attention(
         projected: queries, keys and values side by side, shape ``(..., rows, 3 * hidden)``.
         heads: number of heads.
         layout: where the texts are.
-        mask: 0 or minus infinity for every key, shape ``(texts, 1, width)``; None without
-            padding.
+        mask: 0 or minus infinity for every key of the last texts, shape ``(last texts, 1, width)``;
+            None without padding.
 
     Returns:
         The mixed values, shape ``(..., rows, hidden)``, and what :func:`attention_backward` needs.

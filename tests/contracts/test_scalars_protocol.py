@@ -250,9 +250,10 @@ def test_a_head_on_a_random_body_learns_little() -> None:
 
 
 def test_a_walk_that_diverges_ends_and_stays_believable() -> None:
-    model, result, scalars = trained(table(), False, steps=200, learning_rate=10.0)
+    # Of ten keys the first sum got there after 6 to 219 steps; which step is up to rounding.
+    model, result, scalars = trained(table(), False, steps=2000, learning_rate=10.0)
     assert result.diverged
-    assert result.steps < 200
+    assert result.steps < 2000
     assert np.abs(scalars).max() <= LARGEST
     assert np.isfinite(flat_weights(model)).all()
 
