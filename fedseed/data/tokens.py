@@ -59,11 +59,12 @@ class TokenTable:
         """
         lengths = self.lengths(rows, max_length)
         width = int(widths(lengths.max(keepdims=True), max_length, multiple)[0])
-        ids = np.zeros((len(rows), width), dtype=np.int64)
-        for place, (row, length) in enumerate(zip(rows, lengths, strict=True)):
-            start, end = self.offsets[row], self.offsets[row + 1]
-            ids[place, :length] = self.tokens[start : start + length]
-            ids[place, length - 1] = self.tokens[end - 1]
+        columns = np.arange(width)
+        places = self.offsets[rows][:, None] + columns
+        places[columns >= lengths[:, None]] = 0
+        places[np.arange(len(rows)), lengths - 1] = self.offsets[rows + 1] - 1
+        ids = self.tokens[places].astype(np.int64)
+        ids[columns >= lengths[:, None]] = 0
         return ids, lengths
 
 
@@ -225,7 +226,9 @@ def _mapped(folder: Path, part: str) -> NDArray[Any]:
 def _open(folder: Path, name: str) -> Dataset:
     try:
         about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
-        table = TokenTable(*(_mapped(folder, part) for part in ("tokens", "offsets", "labels")))
+        # As plain arrays over the same map: indexing a memmap makes another one, which takes long.
+        offsets, labels = (np.asarray(_mapped(folder, part)) for part in ("offsets", "labels"))
+        table = TokenTable(_mapped(folder, "tokens"), offsets, labels)
         return Dataset(
             name, about["sha256"], tuple(about["classes"]), table,
             np.array(_mapped(folder, "train")), np.array(_mapped(folder, "test")),

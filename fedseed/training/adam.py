@@ -1,12 +1,13 @@
 """AdamW, dense and row-sparse, with a learning rate for each model of a stack."""
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from fedseed.training.compute import on_device
 
 BETA1, BETA2, EPS = 0.9, 0.999, 1e-8
 Rates = NDArray[np.float64]
@@ -19,26 +20,26 @@ def _update(
     weights: Tensor,
     gradients: Tensor,
     moments: tuple[Tensor, Tensor],
-    rate: NDArray[np.float64],
+    rate: float | Tensor,
     step: int,
 ) -> None:
     """One step of Adam in place (Kingma and Ba 2015, algorithm 1).
 
-    One rate on a CPU takes the kernel below torch's optimisers, whose import takes a second.
+    One rate for all takes the kernel below torch's optimisers, whose import takes a second.
 
     Args:
         weights: of shape ``(rows, size)``.
         gradients: of the same shape.
         moments: moving averages of the gradients and of their squares, of the same shape.
-        rate: learning rate of every row, or one for all.
+        rate: learning rate of all rows, or of each, shape ``(rows, 1)``.
         step: number of the step, from 1.
     """
     first, second = moments
-    if len(rate) == 1 and weights.device.type == "cpu":
+    if isinstance(rate, float):
+        count = torch.full((), float(step), device=weights.device)
         torch._fused_adamw_(
-            [weights], [gradients], [first], [second], [], [torch.tensor(float(step))],
-            lr=float(rate[0]), beta1=BETA1, beta2=BETA2, eps=EPS, weight_decay=0.0,
-            amsgrad=False, maximize=False,
+            [weights], [gradients], [first], [second], [], [count], lr=rate, beta1=BETA1,
+            beta2=BETA2, eps=EPS, weight_decay=0.0, amsgrad=False, maximize=False,
         )  # fmt: skip
         return
     first.lerp_(gradients, 1 - BETA1)
@@ -46,8 +47,14 @@ def _update(
     # rate * m / (1 - b1^s) / (sqrt(v / (1 - b2^s)) + eps), with fewer passes over the weights
     correction = math.sqrt(1 - BETA2**step)
     below = second.sqrt().add_(EPS * correction)
-    factor = _column(weights)(rate * (-correction / (1 - BETA1**step)))
-    weights.addcdiv_(first * factor, below)
+    weights.addcdiv_(first * rate, below, value=-correction / (1 - BETA1**step))
+
+
+def _rate(rates: NDArray[np.float64], like: Tensor) -> float | Tensor:
+    """All models' learning rate as :func:`_update` takes it."""
+    if (rates == rates[0]).all():
+        return float(rates[0])
+    return on_device(rates.astype(np.float32), like.device)[:, None]
 
 
 class DenseAdam:
@@ -74,7 +81,7 @@ class DenseAdam:
         """Take one step."""
         if self._kept is not None:
             self._weights[:, : self._matrices] *= self._kept[:, self._step, None]
-        rate = self._rates[:, self._step]
+        rate = _rate(self._rates[:, self._step], self._weights)
         self._step += 1
         _update(self._weights, gradients, self._moments, rate, self._step)
 
@@ -114,6 +121,7 @@ class RowAdam:
         self._left = np.concatenate([np.ones((models, 1)), left], axis=1)
         self._sums = np.zeros((models, steps + 1))
         self._eps_sums = np.zeros((models, steps + 1))
+        self._decays = bool(decay.any())
         self._step = 0
         self._rows: Tensor = self._touched[:0]
         self._current: tuple[Tensor, Tensor, Tensor] = (table[:0],) * 3
@@ -133,37 +141,42 @@ class RowAdam:
         weights = self._table.index_select(0, rows)
         first = self._first.index_select(0, rows)
         second = self._second.index_select(0, rows)
-        last = self._touched.index_select(0, rows).cpu().numpy()
-        model = rows.cpu().numpy() // self._rows_each
-        idle = self._step - last
-        column = _column(weights)
-        left = self._left[model, self._step] / self._left[model, last]
-        if (left != 1).any():
-            weights *= column(left)
-        sums = self._sums[model, last] * self._left[model, self._step]
-        eps = EPS * self._eps_sums[model, last] / np.maximum(self._sums[model, last], 1e-300)
+        last = self._touched.index_select(0, rows)
+        model = torch.div(rows, self._rows_each, rounding_mode="floor")
+
+        def column(by_step: NDArray[np.float64]) -> Tensor:
+            """Every row's number, by its model and the step that touched it last."""
+            return on_device(by_step.astype(np.float32), rows.device)[model, last, None]
+
+        now = self._step
+        left, sums = self._left[:, : now + 1], self._sums[:, : now + 1]
+        if self._decays:
+            weights *= column(left[:, -1:] / left)
         # A row that was never touched has no moments; 0 / 0 must be 0.
+        eps = EPS * self._eps_sums[:, : now + 1] / np.maximum(sums, 1e-300)
         below = second.sqrt().add_(column(np.maximum(eps, 1e-30)))
-        weights -= (first * column(sums)).div_(below)
-        first *= column(BETA1**idle)
-        second *= column(BETA2**idle)
+        weights -= (first * column(sums * left[:, -1:])).div_(below)
+        idle = np.arange(now, -1, -1)
+        first *= column(np.broadcast_to(BETA1**idle, sums.shape))
+        second *= column(np.broadcast_to(BETA2**idle, sums.shape))
         return weights, first, second
 
     def step(self, gradients: Tensor) -> None:
         """Take one step with the gradients of the rows that were taken."""
         weights, first, second = self._current
-        rate = self._rates[:, self._step]
-        model = self._rows.cpu().numpy() // self._rows_each if len(rate) > 1 else _ALL
-        kept = self._left[:, self._step + 1] / self._left[:, self._step]
-        column = _column(weights)
-        if (kept != 1).any():
-            weights *= column(kept[model])
+        rates = self._rates[:, self._step]
+        rate = _rate(rates, weights)
+        model = torch.div(self._rows, self._rows_each, rounding_mode="floor")
+        if self._decays:
+            kept = self._left[:, self._step + 1] / self._left[:, self._step]
+            weights *= on_device(kept.astype(np.float32), weights.device)[model, None]
         self._step += 1
-        _update(weights, gradients, (first, second), rate[model], self._step)
+        own = rate if isinstance(rate, float) else rate.index_select(0, model)
+        _update(weights, gradients, (first, second), own, self._step)
         for block, part in zip((self._table, self._first, self._second), self._current):
             block.index_copy_(0, self._rows, part)
         self._touched.index_fill_(0, self._rows, self._step)
-        self._remember(rate)
+        self._remember(rates)
 
     def _remember(self, rate: NDArray[np.float64]) -> None:
         """Add this step to the sums of all earlier ones."""
@@ -176,31 +189,23 @@ class RowAdam:
         self._sums[:, start:now] += weight
         self._eps_sums[:, start:now] += weight * correction * BETA2 ** (-idle / 2)
 
-    def finish(self) -> None:
-        """Bring every row up to date."""
-        never = torch.nonzero(self._touched == 0).squeeze(1)
-        model = never.cpu().numpy() // self._rows_each
-        left = self._left[model, self._step]
-        if (left != 1).any():
-            self._table[never] *= _column(self._table)(left)
-        idle = torch.nonzero((self._touched > 0) & (self._touched < self._step)).squeeze(1)
-        for rows in torch.split(idle, _ROWS_AT_ONCE):
+    def finish(self) -> Tensor:
+        """Bring every row up to date; return those that have changed, in order."""
+        older = self._touched < self._step
+        if not self._decays:  # then a row that was never touched is as it was
+            older &= self._touched > 0
+        at_once = _ROWS_AT_ONCE if self._table.device.type == "cpu" else _ROWS_AT_ONCE_CUDA
+        for rows in torch.split(torch.nonzero(older).squeeze(1), at_once):
             self._table.index_copy_(0, rows, self._caught_up(rows)[0])
+        return torch.nonzero(older | (self._touched > 0)).squeeze(1)
 
 
 _WINDOW = 1000
 """Steps after which a row's first moment is nothing: 0.9005 to the 1000th is 1e-46."""
-_ROWS_AT_ONCE = 4096
-_ALL = np.zeros(1, dtype=np.int64)
-"""The models of all rows when there is but one."""
+_ROWS_AT_ONCE, _ROWS_AT_ONCE_CUDA = 4096, 1 << 20
 
 
 def _zeros(like: Tensor) -> Tensor:
     if like.device.type != "cpu":
         return torch.zeros_like(like)
     return torch.from_numpy(np.zeros(like.shape, dtype=np.float32))
-
-
-def _column(like: Tensor) -> Callable[[NDArray[np.float64]], Tensor]:
-    """A function that turns one number a row into a column of the same kind of tensor."""
-    return lambda numbers: torch.from_numpy(numbers.astype(np.float32)).to(like.device)[:, None]

@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from fedseed.errors import ConfigError
 
@@ -64,6 +67,12 @@ def choose(precision: str = "auto", device: str = "cpu", compile_models: bool = 
     if precision == "auto":
         precision = "bf16" if device != "cpu" or _bf16_is_faster() else "fp32"
     return Compute("bf16" if precision == "bf16" else "fp32", device, compile_models)
+
+
+def on_device(numbers: NDArray[Any], device: torch.device) -> Tensor:
+    """The numbers as a tensor; on their way to a GPU nothing waits for what it is working on."""
+    tensor = torch.from_numpy(np.ascontiguousarray(numbers))
+    return tensor if device.type == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
 
 
 def _bf16_is_faster() -> bool:

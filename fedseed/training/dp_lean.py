@@ -231,7 +231,7 @@ class DpLeanTrainer:
         ids, sizes = table.padded(rows, self._recipe.max_length)
         words = functional.embedding(self._to_device(ids), self._stack.words)
         self._record.start(len(rows), self._device)
-        logits = self._bert.forward(words, self._to_device(sizes))
+        logits = self._bert.forward(words, torch.from_numpy(sizes))
         likelihoods = functional.log_softmax(logits, dim=-1)
         targets = self._targets(rows, table)
         losses = -(targets * likelihoods).sum(-1)

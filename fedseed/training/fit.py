@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -154,8 +154,7 @@ def fit_together(
         return first + [fit_together([job], compute, dp=dp)[0] for job in jobs[1:]]
     runs = [_Run(job, dp) for job in jobs]
     trainer = _trainer(runs, compute)
-    for step in range(jobs[0].recipe.steps):
-        losses = trainer.step([run.next_rows() for run in runs], jobs[0].table)
+    for step, losses in enumerate(_steps(trainer, runs)):
         for run, loss in zip(runs, losses, strict=True):
             if not run.diverged:
                 run.losses.append(loss)
@@ -183,6 +182,22 @@ def _trainer(runs: Sequence[_Run], compute: Compute) -> _AnyTrainer:
     if mechanism:
         return DpGenericTrainer(jobs[0].model, recipe, compute, seed, mechanism)
     return GenericTrainer(jobs[0].model, recipe, compute, seed)
+
+
+def _steps(trainer: _AnyTrainer, runs: Sequence[_Run]) -> Iterator[list[float]]:
+    """Take the recipe's steps; yield the losses of each."""
+    table, steps = runs[0].job.table, runs[0].job.recipe.steps
+    if not (isinstance(trainer, LeanTrainer) and trainer.in_background):
+        for _ in range(steps):
+            yield trainer.step([run.next_rows() for run in runs], table)
+        return
+    if steps:
+        batch = trainer.prepare([run.next_rows() for run in runs], table)
+    for left in reversed(range(steps)):
+        losses = trainer.start(batch)
+        if left:  # the device works on the last batch meanwhile
+            batch = trainer.prepare([run.next_rows() for run in runs], table)
+        yield trainer.losses(losses)
 
 
 def _copy_of(trainer: _AnyTrainer) -> nn.Module:

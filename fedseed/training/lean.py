@@ -203,7 +203,8 @@ class LeanBert:
         Args:
             words: word embeddings of the texts, fp32, shape ``(..., texts, width, hidden)``,
                 padded on the right; overwritten.
-            lengths: tokens of each text, shape ``(..., texts)``.
+            lengths: tokens of each text, shape ``(..., texts)``, on the CPU: to look at them must
+                not wait for a GPU.
 
         Returns:
             Shape ``(..., texts, labels)``, fp32.
@@ -213,7 +214,7 @@ class LeanBert:
         words += (self._positions[0][..., :width, :] + self._segments[0][..., :1, :]).unsqueeze(-3)
         states, norm = self._norm.forward(words.flatten(-3, -2))
         states = with_rows(states.to(self._stack.computed.dtype), layout.rows)
-        mask = _mask(lengths, width, states.dtype)
+        mask = _mask(lengths, width, states)
         for layer in self._layers:
             states = layer.forward(states, layout, mask)
         pooled = torch.tanh(self._pooler.forward(states))
@@ -248,7 +249,7 @@ def _by_head(weight: Tensor, heads: int) -> Tensor:
     return weight.view(*weight.shape[:-2], heads, -1, weight.shape[-1])
 
 
-def _mask(lengths: Tensor, width: int, dtype: torch.dtype) -> Tensor | None:
+def _mask(lengths: Tensor, width: int, like: Tensor) -> Tensor | None:
     """0 for a token and minus infinity for padding, shape ``(last texts, 1, width)``.
 
     Longest first, as texts come, those without padding are the first ones: they are left out.
@@ -256,8 +257,6 @@ def _mask(lengths: Tensor, width: int, dtype: torch.dtype) -> Tensor | None:
     padded = (lengths.reshape(-1) < width).nonzero()
     if len(padded) == 0:
         return None
-    last = lengths.reshape(-1, 1, 1)[int(padded[0]) :]
-    padding = torch.arange(width, device=lengths.device) >= last
-    return torch.zeros(padding.shape, dtype=dtype, device=lengths.device).masked_fill_(
-        padding, -torch.inf
-    )
+    last = lengths.reshape(-1, 1, 1)[int(padded[0]) :].to(like.device)
+    padding = torch.arange(width, device=like.device) >= last
+    return like.new_zeros(padding.shape).masked_fill_(padding, -torch.inf)

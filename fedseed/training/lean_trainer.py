@@ -1,6 +1,7 @@
 """Training steps and predictions through the lean BERT."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -16,7 +17,7 @@ from fedseed.models.bert import BertClassifier
 from fedseed.recipe import Recipe
 from fedseed.training.adam import DenseAdam, RowAdam
 from fedseed.training.batches import chunks, stacked
-from fedseed.training.compute import Compute
+from fedseed.training.compute import Compute, on_device
 from fedseed.training.lean import LeanBert
 from fedseed.training.stack import WeightStack
 
@@ -47,6 +48,18 @@ def is_lean(model: nn.Module, recipe: Recipe | None = None) -> TypeGuard[BertCla
     )
 
 
+@dataclass(frozen=True)
+class Batch:
+    """What one step of every model needs, before it goes to a device."""
+
+    ids: NDArray[np.int64]
+    """Rows of the stack's word embeddings, shape ``(models, texts, tokens)``."""
+    lengths: NDArray[np.int64]
+    """Tokens of each text, shape ``(models, texts)``."""
+    labels: NDArray[Any]
+    """Class numbers of the same shape, or class probabilities with a dimension more."""
+
+
 class LeanTrainer:
     """Takes training steps with one model, or with several as one stack."""
 
@@ -59,7 +72,9 @@ class LeanTrainer:
         self._recipe = recipes[0]
         self._device = torch.device(compute.device)
         self._stack = WeightStack(self.models, shape, self._device, compute.dtype)
-        self._stacked = len(models) > 1 or self._device.type != "cpu"
+        self.in_background = self._device.type != "cpu"
+        """Whether the device works on while :meth:`start` has returned."""
+        self._stacked = len(models) > 1 or self.in_background
         few_shapes = compute.few_shapes and not self._stacked
         self._bert = LeanBert(self._stack, shape, few_shapes)
         rates = np.array(
@@ -71,8 +86,8 @@ class LeanTrainer:
         self._words = RowAdam(self._stack.words, len(models), rates * multipliers, decay)
         self._smoothing = np.array([recipe.label_smoothing for recipe in recipes])
         self._multiple = compute.width_multiple
-        on_cpu = self._device.type == "cpu"
-        self._budget = _TOKENS_AT_ONCE[compute.precision] if on_cpu else _TOKENS_AT_ONCE_CUDA
+        on_cpu = _TOKENS_AT_ONCE[compute.precision]
+        self._budget = _TOKENS_AT_ONCE_CUDA if self.in_background else on_cpu
 
     def step(self, rows: Sequence[Rows], table: TokenTable) -> list[float]:
         """Take one step; models whose loss is not finite are of no further use.
@@ -84,39 +99,56 @@ class LeanTrainer:
         Returns:
             Every model's loss before the step, nats.
         """
-        most, multiple = self._recipe.max_length, self._multiple
-        ids, lengths = stacked(table, rows, most, multiple)
+        return self.losses(self.start(self.prepare(rows, table)))
+
+    def prepare(self, rows: Sequence[Rows], table: TokenTable) -> Batch:
+        """Collect what a step needs; see :meth:`step`."""
+        ids, lengths = stacked(table, rows, self._recipe.max_length, self._multiple)
         ids += self._shape.vocabulary * np.arange(len(rows))[:, None, None]
-        distinct, inverse = np.unique(ids, return_inverse=True)
-        inverse = inverse.reshape(ids.shape)
         known = table.labels if table.soft is None else table.soft
-        labels = np.stack([known[own] for own in rows])
-        words = self._words.take(self._to_device(distinct))
+        return Batch(ids, lengths, np.stack([known[own] for own in rows]))
+
+    def losses(self, summed: Tensor) -> list[float]:
+        """Wait for what :meth:`start` returned; see :meth:`step`."""
+        return [float(loss) for loss in summed.cpu()]
+
+    def start(self, batch: Batch) -> Tensor:
+        """Take a step; a GPU may still be at it when this returns the losses."""
+        ids, lengths, labels = batch.ids, batch.lengths, batch.labels
+        texts_each = ids.shape[1]
+        distinct, inverse = self._distinct(ids)
+        words = self._words.take(distinct)
         words_gradient = torch.zeros_like(words)
         self._stack.gradients.zero_()
         self._stack.refresh()
-        losses = np.zeros(len(rows))
-        padded = widths(lengths.max(axis=0), most, multiple)
+        losses: Tensor = torch.zeros(len(ids), dtype=torch.float64, device=self._device)
+        padded = widths(lengths.max(axis=0), self._recipe.max_length, self._multiple)
         for chunk in chunks(padded, self._budget):
             sizes = lengths[:, chunk]
-            places = self._to_device(inverse[:, chunk, : int(padded[chunk.start])])
+            places = inverse[:, chunk, : int(padded[chunk.start])]
             texts = words.index_select(0, places.reshape(-1)).view(*places.shape, -1)
             targets = self._targets(labels[:, chunk])
             if not self._stacked:
                 texts, targets = texts[0], targets[0]
-            logits = self._bert.forward(texts, self._to_device(sizes))
+            logits = self._bert.forward(texts, torch.from_numpy(sizes))
             likelihoods = functional.log_softmax(logits, dim=-1)
-            losses += -(targets * likelihoods).sum((-2, -1)).double().cpu().numpy().reshape(-1)
-            gradient = self._bert.backward((likelihoods.exp() - targets) / len(rows[0]))
+            losses -= (targets * likelihoods).sum((-2, -1)).reshape(-1)
+            gradient = self._bert.backward((likelihoods.exp() - targets) / texts_each)
             words_gradient.index_add_(0, places.reshape(-1), gradient.reshape(-1, words.shape[1]))
-        losses /= len(rows[0])
-        if np.isfinite(losses).any():
+        # A look at the losses would make a GPU wait.
+        if self.in_background or bool(losses.isfinite().any()):
             self._words.step(words_gradient)
             self._dense.step(self._stack.gradients)
-        return [float(loss) for loss in losses]
+        losses /= texts_each
+        return losses
 
-    def _to_device(self, numbers: NDArray[np.int64]) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(numbers)).to(self._device)
+    def _distinct(self, ids: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """The distinct numbers in order, and each number's place among them."""
+        if self.in_background:  # many models have many ids
+            found, place = torch.unique(on_device(ids, self._device), return_inverse=True)
+            return found, place
+        distinct, inverse = np.unique(ids, return_inverse=True)
+        return torch.from_numpy(distinct), torch.from_numpy(inverse.reshape(ids.shape))
 
     def _targets(self, labels: NDArray[Any]) -> Tensor:
         """Target probabilities with label smoothing, shape ``(models, texts, classes)``.
@@ -129,23 +161,21 @@ class LeanTrainer:
         smoothing = self._smoothing[:, None, None]
         known = np.eye(classes)[labels] if labels.ndim == 2 else labels
         targets = (1 - smoothing) * known + smoothing / classes
-        return torch.from_numpy(targets.astype(np.float32)).to(self._device)
+        return on_device(targets.astype(np.float32), self._device)
 
     def finish(self) -> None:
         """Copy the weights back into the modules."""
-        self._words.finish()
-        self._stack.write_back(self.models)
+        self._stack.write_back(self.models, self._words.finish())
 
 
 class LeanPredictor:
     """Logits of one model."""
 
-    tokens_at_once = 1024
-    """Tokens of a chunk."""
-
     def __init__(self, model: BertClassifier, compute: Compute) -> None:
         """Copy the model's weights, but for its word embedding."""
         self._device = torch.device(compute.device)
+        self.tokens_at_once = 1024 if self._device.type == "cpu" else _TOKENS_AT_ONCE_CUDA
+        """Tokens of a chunk."""
         self._stack = WeightStack([model], model.shape, self._device, compute.dtype)
         self._bert = LeanBert(self._stack, model.shape, compute.few_shapes)
 
@@ -154,5 +184,5 @@ class LeanPredictor:
         words = functional.embedding(ids.to(self._device), self._stack.words)
         if self._device.type != "cpu":
             words, lengths = words[None], lengths[None]
-        logits = self._bert.forward(words, lengths.to(self._device))
+        logits = self._bert.forward(words, lengths)
         return logits.view(len(ids), -1)

@@ -48,27 +48,42 @@ class WeightStack:
         self.weights = torch.stack(flat).to(device)
         self.gradients = torch.zeros_like(self.weights)
         self.computed = self.weights.to(precision)
-        tables = [state[WORDS].detach() for state in states]
-        self.words = (tables[0] if len(tables) == 1 else torch.cat(tables)).to(device)
+        self.words = _below_each_other([state[WORDS].detach() for state in states], device)
 
     def refresh(self) -> None:
         """Bring the copy for computation up to date."""
         if self.computed is not self.weights:
             self.computed.copy_(self.weights)
 
-    def write_back(self, modules: Sequence[nn.Module]) -> None:
-        """Copy the weights into the modules that they came from."""
-        tables = self.words.view(len(modules), -1, self.words.shape[-1])
+    def write_back(self, modules: Sequence[nn.Module], words: Tensor | None = None) -> None:
+        """Copy the weights into the modules that they came from.
+
+        Args:
+            modules: as they were given.
+            words: rows of :attr:`words` that have changed, in order; all when None.
+        """
+        if words is None:
+            words = torch.arange(len(self.words), device=self.words.device)
+        weights = self.weights.cpu()  # at once: from a GPU, many small copies take long
+        ends = (torch.arange(len(modules)) + 1) * (len(self.words) // len(modules))
+        changed = words.cpu()
+        cuts = torch.searchsorted(changed, ends).tolist()
         with torch.no_grad():
             for number, module in enumerate(modules):
                 for name, parameter in module.named_parameters():
                     if name == WORDS:
-                        if parameter.data_ptr() != tables[number].data_ptr():
-                            parameter.copy_(tables[number])
+                        own = slice(cuts[number - 1] if number else 0, cuts[number])
+                        places = changed[own] - number * len(parameter)
+                        self._words_back(parameter, words[own], places)
                         continue
                     start = self._places[name]
-                    part = self.weights[number, start : start + parameter.numel()]
+                    part = weights[number, start : start + parameter.numel()]
                     parameter.copy_(part.view(parameter.shape))
+
+    def _words_back(self, table: Tensor, rows: Tensor, places: Tensor) -> None:
+        """Copy some rows to their places in a module's table, unless that is our own."""
+        if table.data_ptr() != self.words.data_ptr():
+            table.index_copy_(0, places, self.words.index_select(0, rows).cpu())
 
     def linear(self, *names: str) -> Linear:
         """One projection; several names are projections side by side in memory."""
@@ -104,6 +119,16 @@ class WeightStack:
         if len(shape) == 1:
             return part.view(*self._lead, 1, -1)
         return part.view(*self._lead, len(names) * shape[0], shape[1])
+
+
+def _below_each_other(tables: Sequence[Tensor], device: torch.device) -> Tensor:
+    """The tables in one; a single one on its own device is not copied."""
+    if len(tables) == 1:
+        return tables[0].to(device)
+    whole = torch.empty(sum(map(len, tables)), tables[0].shape[-1], device=device)
+    for part, table in zip(whole.view(len(tables), *tables[0].shape), tables, strict=True):
+        part.copy_(table)
+    return whole
 
 
 def _places(shapes: Shapes, order: Sequence[str]) -> dict[str, int]:

@@ -22,21 +22,26 @@ pytestmark = [
 
 
 @pytest.mark.parametrize(
-    ("precision", "tolerance", "dropout"), [("fp32", 1e-3, 0.0), ("bf16", 0.05, 0.0)]
+    ("precision", "tolerance", "apart"),
+    [("fp32", 1e-3, 0.0), ("bf16", 0.05, 0.0), ("fp32", 1e-3, 0.5)],
 )
 def test_a_stack_on_the_gpu(
-    small: dict[str, Any], precision: Any, tolerance: float, dropout: float
+    small: dict[str, Any], precision: Any, tolerance: float, apart: float
 ) -> None:
     site = open_site(RunConfig.parse(small))
-    recipe = Recipe(
-        optimiser="adamw", learning_rate=1e-3, steps=6, batch_size=8, max_length=16, dropout=dropout
-    )
+    recipes = [
+        Recipe(
+            optimiser="adamw", learning_rate=1e-3 * (1 + apart * number), steps=6, batch_size=8,
+            max_length=16, weight_decay=0.1 * apart,
+        )
+        for number in range(3)
+    ]  # fmt: skip
 
     def jobs() -> list[FitJob]:
         return [
             FitJob(
                 grow(encode(random_seed("bert-tiny", 2, number, "scaled"))), site.dataset.table,
-                site.dataset.train, recipe, generator(0, "t", 0, number),
+                site.dataset.train, recipes[number], generator(0, "t", 0, number),
             )
             for number in range(3)
         ]  # fmt: skip

@@ -1,6 +1,7 @@
 """fit and predict: the same inputs give the same bits, and learning happens."""
 
 import dataclasses
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from fedseed.seeds.random import random_seed
 from fedseed.training import Compute, FitJob, can_be_stacked, fit, fit_together, predict
 from fedseed.training.batches import batches
 from fedseed.training.generic import GenericTrainer
+from fedseed.training.lean_trainer import LeanTrainer
 
 SEED = encode(random_seed("bert-tiny", 2, 9, "scaled"))
 LEARNS = Recipe(
@@ -181,6 +183,29 @@ def test_stacked_equals_one_after_another(site: Site) -> None:
         expected = predict(job.model, job.table, site.dataset.test, 16)
         found = predict(together[number].model, job.table, site.dataset.test, 16)
         assert np.allclose(expected, found, atol=1e-4)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_batch_made_ready_while_the_last_one_is_worked_on(
+    site: Site, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """As on a GPU: the losses are read after the next batch is there."""
+    made: list[LeanTrainer] = []
+
+    class Background(LeanTrainer):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            self.in_background = True
+            made.append(self)
+
+    usual, ours = jobs(site, count), jobs(site, count)
+    expected = fit_together(usual, Compute())
+    monkeypatch.setattr(sys.modules[fit_together.__module__], "LeanTrainer", Background)
+    assert fit_together(ours, Compute()) == expected
+    assert len(made) == 1
+    for job, other in zip(usual, ours, strict=True):
+        states = to_state(job.model), to_state(other.model)
+        assert all(np.array_equal(states[0][name], states[1][name]) for name in states[0])
 
 
 def test_a_stacked_model_that_diverges_leaves_the_others_alone(site: Site) -> None:
