@@ -30,6 +30,20 @@ def grow(encoded: bytes) -> nn.Module:
     return build(model, state)
 
 
+def tensor_sizes(encoded: bytes) -> list[int]:
+    """Weights of every tensor of the model that a seed names, in the architecture's order.
+
+    Raises:
+        SeedError, ConfigError: see :func:`grow`.
+    """
+    return [int(np.prod(shape)) for shape in _named(encoded).shapes().values()]
+
+
+def _named(encoded: bytes) -> Model:
+    seed = decode(encoded)
+    return find_model(seed.model, seed.labels)
+
+
 def grow_with(encoded: bytes, weights: NDArray[np.float32]) -> nn.Module:
     """Make the model that a seed names with other weights.
 
@@ -41,12 +55,9 @@ def grow_with(encoded: bytes, weights: NDArray[np.float32]) -> nn.Module:
         SeedError, ConfigError: see :func:`grow`.
         WireError: the model has another number of weights.
     """
-    seed = decode(encoded)
-    model = find_model(seed.model, seed.labels)
-    shapes = model.shapes()
-    sizes = [int(np.prod(shape)) for shape in shapes.values()]
+    model, sizes = _named(encoded), tensor_sizes(encoded)
     if sum(sizes) != len(weights):
         raise WireError(f"{len(weights)} weights do not fit {model.name}, which has {sum(sizes)}")
     parts = np.split(weights, np.cumsum(sizes)[:-1])
-    named = zip(shapes.items(), parts, strict=True)
+    named = zip(model.shapes().items(), parts, strict=True)
     return build(model, {name: part.reshape(shape) for (name, shape), part in named})

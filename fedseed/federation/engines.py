@@ -60,7 +60,7 @@ def run_local(
     compute = compute_of(config)
     executor: Executor
     if compute.device != "cpu":
-        trainer = StackingTrainer(compute)
+        trainer = StackingTrainer(compute, workers=workers)
         executor = Stacked(client_app(config, trainer), trainer, _GROUP)
     elif workers == 1 and config.client_timeout is None:
         executor = InProcess(client_app(config, site=site))

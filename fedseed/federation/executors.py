@@ -17,8 +17,9 @@ from fedseed.federation.wire import (
     context_from_bytes,
     context_to_bytes,
     error_reply,
-    message_from_bytes,
-    message_to_bytes,
+    from_parts,
+    size_of_parts,
+    to_parts,
 )
 from fedseed.training import StackingTrainer
 
@@ -51,10 +52,10 @@ class Result:
 
 def execute(app: ClientApp, task: Task) -> Result:
     """Run one task; a client that raises replies with an error."""
-    message = message_to_bytes(task.message)
-    reply, context = answer(app, message_from_bytes(message), task.context)
-    up = message_to_bytes(reply)
-    return Result(task, message_from_bytes(up), context, (len(message), len(up)))
+    down = to_parts(task.message)
+    reply, context = answer(app, from_parts(*down), task.context)
+    up = to_parts(reply)
+    return Result(task, from_parts(*up), context, (size_of_parts(*down), size_of_parts(*up)))
 
 
 def answer(app: ClientApp, message: Message, context_bytes: bytes) -> tuple[Message, bytes]:

@@ -79,7 +79,7 @@ class Float(Codec):
 
     def encode(self, vector: Vector, sizes: Sequence[int]) -> bytes:  # noqa: ARG002
         """See :class:`Codec`."""
-        return vector.astype(self._dtype).tobytes()
+        return vector.astype(self._dtype, copy=False).tobytes()
 
     def decode(self, data: bytes, sizes: Sequence[int]) -> Vector:
         """See :class:`Codec`."""

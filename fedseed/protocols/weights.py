@@ -16,7 +16,7 @@ from torch import nn
 
 from fedseed.data.shard import Shard
 from fedseed.errors import WireError
-from fedseed.growing import grow, grow_with
+from fedseed.growing import grow, grow_with, tensor_sizes
 from fedseed.protocols.base import Memory, Protocol, Setup
 from fedseed.protocols.codecs import Codec, Vector, believable, codec_of, make_codec
 from fedseed.protocols.defences import noisy_vector
@@ -107,13 +107,11 @@ def _read(body: bytes) -> tuple[Codec, bytes]:
 
 def _build(seed: bytes, body: bytes) -> nn.Module:
     codec, coded = _read(body)
-    model = grow(seed)
     if not coded:
-        return model
-    sizes = [part.numel() for part in model.parameters()]
-    vector = codec.down.decode(coded, sizes)
+        return grow(seed)
+    vector = codec.down.decode(coded, tensor_sizes(seed))
     if codec.sends_changes:
-        vector = vector + flat_weights(model)
+        vector = vector + flat_weights(grow(seed))
     return grow_with(seed, vector)
 
 

@@ -50,10 +50,15 @@ class StackingTrainer(Trainer):
     thread of the group has called it or has ended; then all that can be stacked are trained
     as stacks, as large as memory allows. The results are those of training one after another.
     That is how models are trained with differential privacy, whose samples differ in size.
+    Outside :meth:`fit` only a few threads work at a time: more would wait for each other.
     """
 
     def __init__(
-        self, compute: Compute, at_once: int | None = None, dp: DpSgd | None = None
+        self,
+        compute: Compute,
+        at_once: int | None = None,
+        dp: DpSgd | None = None,
+        workers: int = 1,
     ) -> None:
         """Use a precision and a device.
 
@@ -61,9 +66,11 @@ class StackingTrainer(Trainer):
             compute: precision and device.
             at_once: largest stack; by free memory when None.
             dp: see :class:`Trainer`.
+            workers: threads that work at a time.
         """
         super().__init__(compute, dp)
         self._at_once = at_once
+        self._slots = threading.Semaphore(workers)
         self._condition = threading.Condition()
         self._running = 0
         self._waiting: dict[int, FitJob] = {}
@@ -85,7 +92,8 @@ class StackingTrainer(Trainer):
 
     def _run_one(self, work: Callable[[], None]) -> None:
         try:
-            work()
+            with self._slots:
+                work()
         finally:
             with self._condition:
                 self._running -= 1
@@ -94,9 +102,16 @@ class StackingTrainer(Trainer):
 
     def fit(self, job: FitJob) -> FitResult:
         """Fine-tune a model in place, together with the other threads' models."""
+        if not self._running:
+            return super().fit(job)
+        self._slots.release()
+        try:
+            return self._fit_in_stack(job)
+        finally:
+            self._slots.acquire()
+
+    def _fit_in_stack(self, job: FitJob) -> FitResult:
         with self._condition:
-            if not self._running:
-                return super().fit(job)
             own = threading.get_ident()
             self._waiting[own] = job
             self._train_if_all_wait()

@@ -86,8 +86,8 @@ def test_clients_trained_as_one_stack_are_those_trained_one_after_another(
     alone = run(**WEIGHTS, precision="fp32")
     made: list[Any] = []
 
-    def stacking(_: Compute) -> Any:
-        made.append(StackingTrainer(Compute()))
+    def stacking(_: Compute, workers: int) -> Any:
+        made.append(StackingTrainer(Compute(), workers=workers))
         return made[-1]
 
     with monkeypatch.context() as patch:
@@ -106,7 +106,11 @@ def test_a_stack_of_recipes(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     alone = run(precision="fp32")
     with monkeypatch.context() as patch:
         patch.setattr(engines, "compute_of", lambda _: Compute(device="stacked"))
-        patch.setattr(engines, "StackingTrainer", lambda _: StackingTrainer(Compute()))
+        patch.setattr(
+            engines,
+            "StackingTrainer",
+            lambda _, workers: StackingTrainer(Compute(), workers=workers),
+        )
         together = run(precision="fp32")
     for ours, theirs in zip(alone["rounds"], together["rounds"], strict=True):
         for one, other in zip(ours["clients"], theirs["clients"], strict=True):

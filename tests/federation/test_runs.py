@@ -83,15 +83,16 @@ def test_ledger_counts_what_was_serialised(run: Run, tmp_path: Path) -> None:
 def test_message_bytes_are_those_of_the_serialised_message(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Count at the executor, where the bytes are really handed over."""
+    """Serialise at the executor, where message and payload are handed over side by side."""
     from fedseed.federation import executors
+    from fedseed.federation.wire import message_to_bytes
 
     sizes: list[tuple[str, int, int]] = []
     execute = executors.execute
 
     def spy(app: Any, task: Any) -> Any:
         result = execute(app, task)
-        both = (len(executors.message_to_bytes(m)) for m in (task.message, result.reply))
+        both = (len(message_to_bytes(m)) for m in (task.message, result.reply))
         sizes.append((task.message.metadata.message_type, *both))
         return result
 
