@@ -1,6 +1,7 @@
 """README.md's tables are what its commands print from the official records."""
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,26 @@ def test_what_is_said_of_amx() -> None:
     for found in results["peak_memory_spread"].values():
         assert found["max"] <= 1.01 * found["median"]
         assert found["min"] >= 0.99 * found["median"]
+
+
+def test_what_is_said_of_gpus() -> None:
+    results = read_record(OFFICIAL / "benchmark-gpu" / "record.json")["results"]
+    section = README.partition("**On a GPU**")[2].partition("benchmark-gpu/record.json")[0]
+    section = " ".join(section.split())
+    for precision in ("bf16", "fp32"):
+        rate = results["clients_per_second"][precision]["64"]
+        ratio = results["stacked_ratio"][precision]["64"]
+        assert f"({rate['min']:.1f} - {rate['max']:.1f}" in section
+        assert f"({ratio['min']:.2f} - {ratio['max']:.2f})" in section
+        assert re.search(rf"at {rate['median']:.1f}( clients/s)? in {precision}", section)
+        assert f"{ratio['median']:.2f} times" in section
+    whole = results["simulation"]
+    for device, words in (("cuda:0", "9.3 clients/s"), ("cpu", "6.7 in 16 worker processes")):
+        assert words.startswith(f"{whole[device]['clients_per_second']:.1f} ")
+        assert words in section
+        low, high = whole[device]["accuracy"]["ci95"]
+        value = percent(whole[device]["accuracy"]["value"])
+        assert f"{value} ({100 * low:.1f} - {100 * high:.1f})" in section
 
 
 def test_official_records_are_of_clean_commits() -> None:
