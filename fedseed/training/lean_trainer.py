@@ -112,6 +112,7 @@ class LeanTrainer:
         """Wait for what :meth:`start` returned; see :meth:`step`."""
         return [float(loss) for loss in summed.cpu()]
 
+    @torch.inference_mode()
     def start(self, batch: Batch) -> Tensor:
         """Take a step; a GPU may still be at it when this returns the losses."""
         ids, lengths, labels = batch.ids, batch.lengths, batch.labels
