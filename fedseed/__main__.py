@@ -29,10 +29,14 @@ def show(
     kind = found.get("kind")
     if kind not in ("federated", *STUDY_TABLES) or found.get("status") != "completed":
         raise OutputError(f"{record} is not the record of a completed federated run or study")
-    if kind == "federated":
-        Console().print(summary(found), highlight=False, soft_wrap=True)
-    else:
-        Console().print(Markdown(STUDY_TABLES[kind](found)))
+    try:
+        tables = summary(found) if kind == "federated" else Markdown(STUDY_TABLES[kind](found))
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise OutputError(
+            f"{record} lacks what its tables are made of ({type(error).__name__}: {error}): "
+            "it was changed by hand or by another program"
+        ) from error
+    Console().print(tables, highlight=False, soft_wrap=kind == "federated")
 
 
 @app.command()

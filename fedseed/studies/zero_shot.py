@@ -88,11 +88,12 @@ class ZeroShot(Study):
         config = self.config
         if config.seed_file:
             seed = read_seed(Path(config.seed_file))
-            wanted = {"classifier": config.model, "language": config.language_model or SMALL_GPT2}
-            if seed.model not in [wanted[part] for part in self.parts]:
+            models = {"classifier": config.model, "language": config.language_model or SMALL_GPT2}
+            wanted = [models[part] for part in self.parts]
+            if seed.model not in wanted:
                 raise SeedError(
-                    f"--seed-file is for {seed.model}, not {' or '.join(wanted.values())}: give "
-                    "--model, or another seed"
+                    f"--seed-file is for {seed.model}, not {' or '.join(wanted)}: give --model, "
+                    "or another seed"
                 )
         if "classifier" in self.parts:
             self.dataset = open_dataset(config, display.tokenising)

@@ -1,12 +1,15 @@
 """``python -m fedseed``: records and seeds, looked at."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fedseed.__main__ import app
 from fedseed.cli import run_app
 from fedseed.models.registry import find_model
+from fedseed.results.study_tables import STUDY_TABLES
 from fedseed.seeds.codec import assemble, read_seed, write_seed
 from fedseed.seeds.random import random_seed
 
@@ -98,6 +101,20 @@ def test_studies_can_be_shown(kind: str, capsys: pytest.CaptureFixture[str]) -> 
 def test_bad_input(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run_app(app, words) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("kind", ["federated", *STUDY_TABLES])
+@pytest.mark.parametrize("results", [{}, {"cells": 3}, {"floors": [], "zero_shot": {"ci95": 1}}])
+def test_damaged_records(
+    kind: str, results: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whole by its kind and status, but not what the tables are made of."""
+    path = tmp_path / "record.json"
+    record = {"schema": 1, "kind": kind, "status": "completed", "results": results}
+    path.write_text(json.dumps(record))
+    assert run_app(app, ["show", str(path)]) == 2
+    assert "lacks what its tables are made of" in (err := capsys.readouterr().err)
+    assert err.count("\n") == 1
 
 
 def test_floors_fit_the_table() -> None:
