@@ -13,7 +13,7 @@ from rich.console import Console
 
 from fedseed.config import RunConfig
 from fedseed.errors import ConfigError, FedseedError, InputError, OutputError
-from fedseed.federation.workers import start_early
+from fedseed.federation.workers import heavy_imports, start_early
 from fedseed.options import Options
 from fedseed.without_effect import refuse_without_effect
 
@@ -159,7 +159,8 @@ def federated(
         refuse_without_effect(given)
     if not dry_run and (resume is not None or _has_workers(given)):
         start_early()
-    from fedseed.studies.command import run_command
+    with heavy_imports():
+        from fedseed.studies.command import run_command
 
     run_command(given, out, resume, dry_run, quiet, Console())
 

@@ -9,7 +9,10 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from fedseed.aggregators.names import AGGREGATOR_NAMES
+from fedseed.data import PARTITIONS
 from fedseed.options import Options, refuse_no_path
+from fedseed.privacy.rules import refuse_impossible_privacy
 from fedseed.protocols import OPTIONS, PROTOCOLS, STRATEGIES
 from fedseed.recipe import Recipe
 
@@ -173,14 +176,10 @@ class RunConfig(Options):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        from fedseed.aggregators.names import AGGREGATOR_NAMES
-        from fedseed.data.partition import SCHEMES
-        from fedseed.privacy.rules import refuse_impossible_privacy
-
         for option, value, known in (
             ("protocol", self.protocol, PROTOCOLS),
             ("aggregator", self.aggregator, AGGREGATOR_NAMES),
-            ("partition", self.partition, SCHEMES),
+            ("partition", self.partition, PARTITIONS),
             ("strategy", self.strategy or "fedavg", STRATEGIES),
         ):
             if value not in known:

@@ -2,6 +2,11 @@
 
 import sys
 
+from fedseed.federation.workers import asks_for_workers, start_early
+
+if __name__ == "__main__" and asks_for_workers(sys.argv[1:]):
+    start_early()  # before the rest is imported
+
 from fedseed.cli import federated, run_main
 
 if __name__ == "__main__":

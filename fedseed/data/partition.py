@@ -8,10 +8,9 @@ largest one.
 
 import numpy as np
 
+from fedseed.data import PARTITIONS
 from fedseed.data.splits import Rows
 from fedseed.errors import DataError
-
-SCHEMES = ("iid", "dirichlet", "shards", "quantity")
 
 
 def partition(
@@ -62,7 +61,7 @@ def partition(
     elif scheme == "shards":
         parts = _label_shards(labels, rows, clients, shards_per_client, rng)
     else:
-        raise DataError(f"unknown partition '{scheme}': choose from {', '.join(SCHEMES)}")
+        raise DataError(f"unknown partition '{scheme}': choose from {', '.join(PARTITIONS)}")
     return [np.sort(part) for part in _top_up(parts, minimum)]
 
 

@@ -6,6 +6,8 @@ import signal
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Numbers of glibc's options, see mallopt(3)."""
+_PARENT_DEATH_SIGNAL = 1
+"""Number of Linux's option, see prctl(2)."""
 
 
 def _keep_memory() -> None:
@@ -20,9 +22,20 @@ def _keep_memory() -> None:
         mallopt(_MMAP_THRESHOLD, 32 << 20)  # the largest that it takes
 
 
+def _end_with_parent() -> None:
+    """End at once with the process that started this one, also while it imports."""
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    if prctl is not None:  # Linux's alone
+        prctl(_PARENT_DEATH_SIGNAL, signal.SIGTERM)
+
+
 _keep_memory()
+_end_with_parent()
 signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent process's to handle
 os.environ["OMP_NUM_THREADS"] = "1"
 
-import fedseed.data.site  # noqa: E402
-import fedseed.federation.client_app  # noqa: E402, F401
+from fedseed.federation.workers import heavy_imports  # noqa: E402
+
+with heavy_imports():
+    import fedseed.data.site
+    import fedseed.federation.client_app  # noqa: F401

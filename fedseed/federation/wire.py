@@ -17,6 +17,8 @@ from flwr.proto.message_pb2 import Message as MessageProto
 from fedseed.errors import WireError
 
 _RECORD, _FIELD = "fedseed", "payload"
+_AROUND = 256
+"""More bytes than Flower ever puts around a payload in its record."""
 FAILED = 1
 """Code of an error reply: the client raised."""
 
@@ -90,14 +92,26 @@ def size_of_parts(rest: bytes, payload: bytes) -> int:
     return len(rest) + _size_of_payload(len(payload))
 
 
-@functools.lru_cache(maxsize=64)
 def _size_of_payload(length: int) -> int:
     """What a payload adds to a message: itself, and longer length prefixes around it."""
+    if length == 0:
+        return 0
+    # Prefixes are as long as around the shortest payload whose length has as many digits to the
+    # base of 128: unless the little that Flower puts around it makes one digit more.
+    digits = len(_varint(length))
+    shortest = 128 ** (digits - 1)
+    like = shortest if length + _AROUND < 128**digits else length
+    return length + _prefixes(like)
+
+
+@functools.lru_cache(maxsize=64)
+def _prefixes(length: int) -> int:
+    """What a payload adds to a message beside itself."""
     with_it, without = (
         recorddict_to_proto(content(bytes(size))).ByteSize() for size in (length, 0)
     )
     prefixes = len(_varint(with_it)) - len(_varint(without))
-    return int(with_it - without + prefixes)
+    return int(with_it - without + prefixes) - length
 
 
 def _varint(number: int) -> bytes:

@@ -5,6 +5,7 @@ nothing is pickled.
 """
 
 import contextlib
+import math
 import os
 import signal
 import time
@@ -20,7 +21,7 @@ from fedseed.federation.workers import worker_context
 
 _READY = b"ready"
 _WAIT = 0.2
-"""Seconds to wait for a worker before looking at the clock again."""
+"""Seconds to wait for a worker at most, before looking for those that died."""
 
 
 class _Worker:
@@ -111,7 +112,8 @@ class WorkerPool(Executor):
     def finished(self) -> Iterator[tuple[str, Result]]:
         """See :class:`Executor`: waits up to 0.2 s for the next result."""
         busy: list[Connection] = [w.link for w in self._workers if w.task is not None]
-        ready = wait(busy, timeout=_WAIT) if busy else []
+        patience = max(0.0, min(_WAIT, *map(self._left, self._workers)))
+        ready = wait(busy, timeout=patience) if busy else []
         for place, worker in enumerate(self._workers):
             outcome = self._look_at(place, worker, worker.link in ready)
             if outcome is not None:
@@ -119,8 +121,15 @@ class WorkerPool(Executor):
                 yield outcome
         self._feed()
 
+    def _left(self, worker: _Worker) -> float:
+        """Seconds that a worker has left for its task."""
+        limit, task = self._config.client_timeout, worker.task
+        if limit is None or task is None or not (task.timed and worker.ready):
+            return math.inf
+        return worker.started + limit - time.monotonic()
+
     def _look_at(self, place: int, worker: _Worker, ready: bool) -> tuple[str, Result] | None:
-        task, limit = worker.task, self._config.client_timeout
+        task = worker.task
         if task is None:
             return None
         if ready:
@@ -129,12 +138,11 @@ class WorkerPool(Executor):
             except (EOFError, OSError):
                 return self._bury(place, worker, task)
             return None if result is None else (worker.task_id, result)
-        if limit is None or not (worker.ready and task.timed):
+        if self._left(worker) > 0:
             return None
-        if time.monotonic() - worker.started > limit:
-            self._replace(place, worker)
-            return worker.task_id, Result(task, error=TimeoutError(f"took over {limit:g} s"))
-        return None
+        self._replace(place, worker)
+        error = TimeoutError(f"took over {self._config.client_timeout:g} s")
+        return worker.task_id, Result(task, error=error)
 
     def _bury(self, place: int, worker: _Worker, task: Task) -> tuple[str, Result] | None:
         """Replace a dead worker; try its task again once."""

@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from fedseed.aggregators import AGGREGATORS, RecipeAggregator, RecipeSpace, Trial
+from fedseed.aggregators.base import RecipeAggregator, Trial
+from fedseed.aggregators.registry import AGGREGATORS
+from fedseed.aggregators.space import RecipeSpace
 from fedseed.data.shard import Shard
 from fedseed.data.splits import Rows
 from fedseed.data.tokens import TokenTable

@@ -7,9 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from fedseed.aggregators import AGGREGATORS, RecipeAggregator, RecipeSpace, Trial
-from fedseed.aggregators.base import weighted_losses
+from fedseed.aggregators.base import RecipeAggregator, Trial, weighted_losses
 from fedseed.aggregators.names import AGGREGATOR_NAMES
+from fedseed.aggregators.registry import AGGREGATORS
+from fedseed.aggregators.space import RecipeSpace
 from fedseed.recipe import Recipe
 
 GIVEN = Recipe()

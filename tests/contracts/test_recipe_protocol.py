@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedseed.aggregators import AGGREGATORS, RecipeSpace
+from fedseed.aggregators.registry import AGGREGATORS
+from fedseed.aggregators.space import RecipeSpace
 from fedseed.config import RunConfig
 from fedseed.data.site import open_site
 from fedseed.errors import WireError

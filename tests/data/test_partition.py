@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedseed.data.partition import SCHEMES, label_counts, partition
+from fedseed.data import PARTITIONS
+from fedseed.data.partition import label_counts, partition
 from fedseed.errors import DataError
 from fedseed.randomness import generator
 
@@ -17,7 +18,7 @@ ROWS = np.arange(100, 1000)
 
 @settings(max_examples=60)
 @given(
-    scheme=st.sampled_from(SCHEMES),
+    scheme=st.sampled_from(PARTITIONS),
     clients=st.integers(1, 120),
     alpha=st.floats(0.05, 20),
     seed=st.integers(0, 99),

@@ -20,6 +20,7 @@ from fedseed.federation.wire import (
     to_parts,
 )
 from fedseed.federation.worker_pool import WorkerPool
+from fedseed.federation.workers import asks_for_workers
 from fedseed.studies.plan import make_plan
 
 
@@ -80,7 +81,22 @@ def test_a_worker_that_died_idle(pool: WorkerPool) -> None:
     assert wait_for(pool, 1)["b"].error is None
 
 
-@pytest.mark.parametrize("length", [0, 1, 100, 127, 128, 16_000, 20_000, 3_000_000])
+@pytest.mark.parametrize(
+    "length",
+    [
+        0,
+        1,
+        100,
+        127,
+        128,
+        16_000,
+        *range(16_300, 16_390, 9),
+        20_000,
+        2_097_100,
+        3_000_000,
+        17_544_724,
+    ],
+)
 def test_parts_of_a_message(length: int) -> None:
     """Together they are the message, and its length is known without serialising it."""
     TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = 1, 1, 1
@@ -90,3 +106,24 @@ def test_parts_of_a_message(length: int) -> None:
     assert len(rest) < 200
     assert size_of_parts(rest, payload) == len(message_to_bytes(message))
     assert message_to_bytes(from_parts(rest, payload)) == message_to_bytes(message)
+
+
+@pytest.mark.parametrize(
+    ("words", "asks"),
+    [
+        ("", True),
+        ("--clients 10 --workers 2", True),
+        ("--workers 16", True),
+        ("--workers 1", False),
+        ("--clients 3 --workers=1", False),
+        ("--engine ray", False),
+        ("--engine local", True),
+        ("--device cuda:1 --clients 3", False),
+        ("--dry-run", False),
+        ("--help", False),
+        ("--config run.toml", False),
+        ("--resume=results/x", False),
+    ],
+)
+def test_which_command_lines_ask_for_workers(words: str, asks: bool) -> None:
+    assert asks_for_workers(words.split()) is asks
