@@ -103,13 +103,40 @@ def test_the_table_of_speed() -> None:
     assert "\n".join(speed_rows()) in README
 
 
+def said(found: dict[str, float], digits: int = 2) -> tuple[str, str]:
+    """The median of a measurement, and the beginning of its range, as README writes them."""
+    middle, low, high = (f"{found[name]:.{digits}f}" for name in ("median", "min", "max"))
+    return middle, f"({low} - {high}"
+
+
+def test_what_is_said_of_avx2() -> None:
+    results = read_record(OFFICIAL / "benchmark-avx2" / "record.json")["results"]
+    section = README.partition("AVX2 alone**")[2].partition("**On a GPU**")[0]
+    section = " ".join(section.split())
+    seconds = said(results["end_to_end_seconds"]["fedseed"], 1)
+    fast = said(results["end_to_end_ratio"]["flower_ray_hf"])
+    steps = said(results["steps_per_second_ratio"]["plain_hf"])
+    share = said(results["share_of_matrix_rate"]["fp32"])
+    sooner = said(results["time_to_83_percent_ratio"])
+    first = said(results["seconds_to_first_step"], 1)
+    tests = []
+    for name in ("fedseed", "flower_ray_hf"):
+        value, (low, high) = (results["accuracy"][name][key] for key in ("value", "ci95"))
+        tests.append(f"{percent(value)} ({100 * low:.1f} - {100 * high:.1f})")
+    for words in (
+        f"W took {seconds[0]} s {seconds[1]})",
+        f"{fast[0]} times faster than Flower + ray {fast[1]}, n = 3)",
+        f"{steps[0]} times the plain loop's steps {steps[1]})",
+        f"a share of {share[0]} {share[1]}, n = 9)",
+        f"accuracy {tests[0]} against {tests[1]}",
+        f"83 % came {sooner[0]} times sooner {sooner[1]}, n = 3)",
+        f"after {first[0]} s {first[1]}, n = 3)",
+    ):
+        assert words in section, words
+
+
 def test_what_is_said_of_amx() -> None:
     results = read_record(OFFICIAL / "benchmark-amx" / "record.json")["results"]
-
-    def said(found: dict[str, float], digits: int = 2) -> tuple[str, str]:
-        middle, low, high = (f"{found[name]:.{digits}f}" for name in ("median", "min", "max"))
-        return middle, f"({low} - {high}"
-
     section = " ".join(README.partition("## How fast")[2].partition("\n## ")[0].split())
     fast = said(results["end_to_end_ratio"]["flower_ray_hf"])
     steps = said(results["steps_per_second_ratio"]["plain_hf"])
