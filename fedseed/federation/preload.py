@@ -1,6 +1,7 @@
 """What a worker process needs: imported once, before the workers are forked."""
 
 import ctypes
+import gc
 import os
 import signal
 
@@ -39,3 +40,5 @@ from fedseed.federation.workers import heavy_imports  # noqa: E402
 with heavy_imports():
     import fedseed.data.site
     import fedseed.federation.client_app  # noqa: F401
+
+gc.freeze()  # a look for garbage in a worker would copy the pages that it shares with the others
