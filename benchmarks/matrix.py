@@ -15,6 +15,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.workload import BATCH, LENGTH, RATE, Workload, open_shards, tell
+from fedseed.federation.memory import keep_memory
 from fedseed.growing import grow
 from fedseed.recipe import Recipe
 from fedseed.seeds.codec import encode
@@ -76,6 +77,7 @@ def main() -> None:
     """Measure; arguments: fp32 or bf16, repetitions."""
     precision, repetitions = sys.argv[1], int(sys.argv[2])
     torch.set_num_threads(1)
+    keep_memory()  # as a worker does
     site = open_shards(Workload())
     recipe = Recipe(optimiser="adamw", learning_rate=RATE, steps=10_000)
     compute = Compute("bf16" if precision == "bf16" else "fp32")

@@ -5,22 +5,10 @@ import gc
 import os
 import signal
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-"""Numbers of glibc's options, see mallopt(3)."""
+from fedseed.federation.memory import keep_memory
+
 _PARENT_DEATH_SIGNAL = 1
 """Number of Linux's option, see prctl(2)."""
-
-
-def _keep_memory() -> None:
-    """Have a worker keep the memory that a client leaves, for the next client.
-
-    Fetched from the system anew, page by page, the memory of a first step takes three times as
-    long as the step.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:  # glibc's alone
-        mallopt(_TRIM_THRESHOLD, 256 << 20)
-        mallopt(_MMAP_THRESHOLD, 32 << 20)  # the largest that it takes
 
 
 def _end_with_parent() -> None:
@@ -30,7 +18,7 @@ def _end_with_parent() -> None:
         prctl(_PARENT_DEATH_SIGNAL, signal.SIGTERM)
 
 
-_keep_memory()
+keep_memory()
 _end_with_parent()
 signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent process's to handle
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -40,5 +28,7 @@ from fedseed.federation.workers import heavy_imports  # noqa: E402
 with heavy_imports():
     import fedseed.data.site
     import fedseed.federation.client_app  # noqa: F401
+    from fedseed.training import kernels
 
+kernels.are_available()  # loads them
 gc.freeze()  # a look for garbage in a worker would copy the pages that it shares with the others

@@ -62,9 +62,12 @@ def machine(
     engine: str, workers: int, device: str = "cpu", precision: str = "fp32"
 ) -> dict[str, Any]:
     """Cores, processor and how the run used them."""
+    from fedseed.training.kernels import are_available  # torch's import is not for every record
+
     return {
         "cores": os.cpu_count(), "cpu": _cpu_name(), "device": device, "precision": precision,
-        "engine": engine, "workers": workers,
+        "kernels": "compiled" if are_available() else "torch", "engine": engine,
+        "workers": workers,
     }  # fmt: skip
 
 

@@ -83,6 +83,9 @@ class DenseAdam:
             self._weights[:, : self._matrices] *= self._kept[:, self._step, None]
         rate = _rate(self._rates[:, self._step], self._weights)
         self._step += 1
+        self._update(gradients, rate)
+
+    def _update(self, gradients: Tensor, rate: float | Tensor) -> None:
         _update(self._weights, gradients, self._moments, rate, self._step)
 
 
@@ -143,23 +146,31 @@ class RowAdam:
         second = self._second.index_select(0, rows)
         last = self._touched.index_select(0, rows)
         model = torch.div(rows, self._rows_each, rounding_mode="floor")
+        columns = on_device(self._columns(), rows.device)
+        left, moved, below, first_left, second_left = columns[:, model, last, None]
+        if self._decays:
+            weights *= left
+        weights -= (first * moved).div_(second.sqrt().add_(below))
+        return weights, first * first_left, second * second_left
 
-        def column(by_step: NDArray[np.float64]) -> Tensor:
-            """Every row's number, by its model and the step that touched it last."""
-            return on_device(by_step.astype(np.float32), rows.device)[model, last, None]
+    def _columns(self) -> NDArray[np.float32]:
+        """What has become of a row since a step touched it last, for all steps up to now.
 
+        Returns:
+            Shape ``(5, models, steps + 1)``: the factor of its weights, that of its first moment
+            which is taken from them, what is added to the root of its second moment below that,
+            and the factors of both moments.
+        """
         now = self._step
         left, sums = self._left[:, : now + 1], self._sums[:, : now + 1]
-        if self._decays:
-            weights *= column(left[:, -1:] / left)
         # A row that was never touched has no moments; 0 / 0 must be 0.
         eps = EPS * self._eps_sums[:, : now + 1] / np.maximum(sums, 1e-300)
-        below = second.sqrt().add_(column(np.maximum(eps, 1e-30)))
-        weights -= (first * column(sums * left[:, -1:])).div_(below)
         idle = np.arange(now, -1, -1)
-        first *= column(np.broadcast_to(BETA1**idle, sums.shape))
-        second *= column(np.broadcast_to(BETA2**idle, sums.shape))
-        return weights, first, second
+        columns = (
+            left[:, -1:] / left, sums * left[:, -1:], np.maximum(eps, 1e-30),
+            np.broadcast_to(BETA1**idle, sums.shape), np.broadcast_to(BETA2**idle, sums.shape),
+        )  # fmt: skip
+        return np.stack(columns).astype(np.float32)
 
     def step(self, gradients: Tensor) -> None:
         """Take one step with the gradients of the rows that were taken."""

@@ -24,10 +24,11 @@ from fedseed.models.bert import BertClassifier
 from fedseed.recipe import Recipe
 from fedseed.training.adam import DenseAdam
 from fedseed.training.batches import chunks
-from fedseed.training.compute import Compute
+from fedseed.training.compute import Compute, on_device
 from fedseed.training.dp_sgd import Mechanism
 from fedseed.training.layers import Linear, Norm
-from fedseed.training.lean import LeanBert, _by_head, _LastLayer
+from fedseed.training.lean import LeanBert
+from fedseed.training.lean_layers import Embeddings, LastLayer, by_head
 from fedseed.training.stack import WeightStack
 
 _TOKENS_AT_ONCE = 2048
@@ -130,14 +131,14 @@ class _DpStack(WeightStack):
         self._lead = ()
         self.record = record
 
-    def linear(self, *names: str) -> Linear:
-        return _DpLinear(**vars(super().linear(*names)), record=self.record)
+    def linear(self, *names: str, wide: bool = False) -> Linear:
+        return _DpLinear(**vars(super().linear(*names, wide=wide)), record=self.record)
 
     def norm(self, name: str) -> Norm:
         return _DpNorm(**vars(super().norm(name)), record=self.record)
 
 
-class _DpLastLayer(_LastLayer):
+class _DpLastLayer(LastLayer):
     """Has one row for each text, so that every weight's gradient is an outer product by head."""
 
     def __init__(self, stack: _DpStack, prefix: str, heads: int) -> None:
@@ -150,8 +151,35 @@ class _DpLastLayer(_LastLayer):
     def _add_by_head(self, linear: Linear, left: Tensor, right: Tensor) -> None:
         norms = left.square().sum(-1) * right.square().sum(-1)
         self._record.squares += norms.sum(0)
-        total = _by_head(linear.weight_gradient, self.heads)
+        total = by_head(linear.weight_gradient, self.heads)
         self._record.later(lambda factors: total.baddbmm_((left * factors[:, None]).mT, right))
+
+
+class _DpEmbeddings(Embeddings):
+    """Keeps a record, also of the table's rows."""
+
+    def __init__(self, stack: _DpStack) -> None:
+        super().__init__(stack)
+        self._record = stack.record
+
+    def backward(self, gradient: Tensor, total: Tensor) -> None:
+        norm, places, layout = self.kept
+        words = self.norm.backward(gradient, norm).view(*places.shape, -1)
+        self._record.plain(words, self.positions[1][: layout.width])
+        self._record.plain(words.sum(1), self.segments[1][:1])
+        self._record_words(places.cpu().numpy(), words, total)
+
+    def _record_words(self, ids: NDArray[np.int64], gradient: Tensor, total: Tensor) -> None:
+        """Record the table's part: a word's uses in one text add up before squaring."""
+        device, vocabulary = total.device, len(total)
+        texts = np.arange(len(ids))[:, None]
+        distinct, inverse = np.unique(ids + texts * vocabulary, return_inverse=True)
+        owner = on_device(distinct // vocabulary, device)
+        word = on_device(distinct % vocabulary, device)
+        found = gradient.new_zeros(len(distinct), gradient.shape[-1])
+        found.index_add_(0, on_device(inverse.reshape(-1), device), gradient.flatten(0, 1))
+        self._record.squares.index_add_(0, owner, _squares(found))
+        self._record.later(lambda factors: total.index_add_(0, word, found * factors[owner, None]))
 
 
 class _DpBert(LeanBert):
@@ -160,22 +188,8 @@ class _DpBert(LeanBert):
     def __init__(self, stack: _DpStack, shape: Architecture) -> None:
         super().__init__(stack, shape)
         last = f"bert.encoder.layer.{shape.layers - 1}"
+        self._embeddings = _DpEmbeddings(stack)
         self._layers[-1] = _DpLastLayer(stack, last, shape.heads)
-        self._record = stack.record
-
-    def backward(self, gradient: Tensor) -> Tensor:
-        """See LeanBert; all but the word embedding's rows are recorded."""
-        shape, norm, states, pooled, _layout = self._kept
-        self._classifier.backward(gradient, pooled)
-        gradient = self._classifier.inputs_gradient(gradient) * (1 - pooled * pooled)
-        self._pooler.backward(gradient, states)
-        gradient = self._pooler.inputs_gradient(gradient)
-        for layer in reversed(self._layers):
-            gradient = layer.backward(gradient)
-        words = self._norm.backward(gradient, norm).view(shape)
-        self._record.plain(words, self._positions[1][: shape[-2]])
-        self._record.plain(words.sum(1), self._segments[1][:1])
-        return words
 
 
 class DpLeanTrainer:
@@ -229,13 +243,13 @@ class DpLeanTrainer:
     def _add(self, rows: Rows, table: TokenTable) -> float:
         """Add some texts' clipped gradients to the totals; return the sum of their losses."""
         ids, sizes = table.padded(rows, self._recipe.max_length)
-        words = functional.embedding(self._to_device(ids), self._stack.words)
         self._record.start(len(rows), self._device)
-        logits = self._bert.forward(words, torch.from_numpy(sizes))
+        places = on_device(ids, self._device)
+        logits = self._bert.forward(self._stack.words, places, torch.from_numpy(sizes))
         likelihoods = functional.log_softmax(logits, dim=-1)
         targets = self._targets(rows, table)
         losses = -(targets * likelihoods).sum(-1)
-        self._record_words(ids, self._bert.backward(likelihoods.exp() - targets))
+        self._bert.backward(likelihoods.exp() - targets, self._words_gradient)
         sound = self._record.squares.isfinite().cpu().numpy()
         if sound.all():
             self._record.finish(self._mechanism.factors(self._record.squares))
@@ -243,19 +257,6 @@ class DpLeanTrainer:
             # Zero times infinity is no number: what a broken text leaves cannot be multiplied away.
             self._add(rows[sound], table)
         return float(losses.double().sum())
-
-    def _record_words(self, ids: NDArray[np.int64], gradient: Tensor) -> None:
-        """Record the word embedding's part: a word's uses in one text add up before squaring."""
-        texts = np.arange(len(ids))[:, None]
-        distinct, inverse = np.unique(ids + texts * self._shape.vocabulary, return_inverse=True)
-        owner = self._to_device(distinct // self._shape.vocabulary)
-        word = self._to_device(distinct % self._shape.vocabulary)
-        found = gradient.new_zeros(len(distinct), gradient.shape[-1])
-        found.index_add_(0, self._to_device(inverse.reshape(-1)), gradient.flatten(0, 1))
-        self._record.squares.index_add_(0, owner, _squares(found))
-        self._record.later(
-            lambda factors: self._words_gradient.index_add_(0, word, found * factors[owner, None])
-        )
 
     def _targets(self, rows: Rows, table: TokenTable) -> Tensor:
         """Target probabilities with label smoothing, shape ``(texts, classes)``."""
@@ -265,9 +266,6 @@ class DpLeanTrainer:
             known = table.soft[rows]
         targets = (1 - smoothing) * known + smoothing / classes
         return torch.from_numpy(targets.astype(np.float32)).to(self._device)
-
-    def _to_device(self, numbers: NDArray[np.int64]) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(numbers)).to(self._device)
 
     def finish(self) -> None:
         """Copy the weights back into the module."""

@@ -26,16 +26,22 @@ class Linear:
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the projection."""
-        outputs: Tensor
-        if inputs.ndim == 2 and inputs.dtype == torch.bfloat16 and _onednn_has_bf16():
+        outputs, bias = self.product(inputs)
+        if bias is not None:
+            outputs += bias
+        return outputs
+
+    def product(self, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the projection, and the bias if it is still to be added."""
+        if inputs.dtype != torch.bfloat16:
+            return inputs @ self.weight.mT, self.bias
+        if inputs.ndim == 2 and _onednn_has_bf16():
             # As torch.nn.functional.linear, which copies the bias to all rows first.
-            outputs = torch.ops.mkldnn._linear_pointwise(
-                inputs, self.weight, self.bias[0], "none", [], ""
-            )
-            return outputs
+            linear = torch.ops.mkldnn._linear_pointwise
+            return linear(inputs, self.weight, self.bias[0], "none", [], ""), None
         outputs = inputs @ self.weight.mT
         outputs += self.bias
-        return outputs
+        return outputs, None
 
     def backward(self, gradient: Tensor, inputs: Tensor) -> None:
         """Add to the gradients of weight and bias."""
@@ -127,14 +133,31 @@ class Layout:
     """Rows of one model, at least ``texts * width``."""
     first_rows: int
     """Rows of one model where every text has one, at least ``texts``."""
+    lengths: Tensor
+    """Tokens of each text, shape ``(..., texts)``, on the CPU."""
 
     @classmethod
-    def of(cls, texts: int, width: int, few_shapes: bool) -> "Layout":
+    def of(cls, lengths: Tensor, width: int, few_shapes: bool) -> "Layout":
         """Rows for some texts, rounded up or not."""
+        texts = lengths.shape[-1]
         if not few_shapes:
-            return cls(texts, width, texts * width, texts)
+            return cls(texts, width, texts * width, texts, lengths)
         rows, first_rows = -(-texts * width // _ROWS), -(-texts // _FIRST_ROWS)
-        return cls(texts, width, _ROWS * rows, _FIRST_ROWS * first_rows)
+        return cls(texts, width, _ROWS * rows, _FIRST_ROWS * first_rows, lengths)
+
+    def mask(self, like: Tensor) -> Tensor | None:
+        """0 for a token and minus infinity for padding, shape ``(last texts, 1, width)``.
+
+        Longest first, as texts come, those without padding are the first ones: they are left out.
+        None without padding.
+        """
+        lengths = self.lengths.reshape(-1)
+        padded = (lengths < self.width).nonzero()
+        if len(padded) == 0:
+            return None
+        last = lengths[int(padded[0]) :].to(like.device)[:, None, None]
+        padding = torch.arange(self.width, device=like.device) >= last
+        return like.new_zeros(padding.shape).masked_fill_(padding, -torch.inf)
 
     def live(self, rows: Tensor) -> Tensor:
         """The rows of the texts' tokens."""
@@ -154,7 +177,7 @@ class Layout:
 
 
 def attention(
-    projected: Tensor, heads: int, layout: Layout, mask: Tensor | None
+    projected: Tensor, heads: int, layout: Layout
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
     """Scaled dot-product attention of all queries (Vaswani et al. 2017).
 
@@ -162,8 +185,6 @@ def attention(
         projected: queries, keys and values side by side, shape ``(..., rows, 3 * hidden)``.
         heads: number of heads.
         layout: where the texts are.
-        mask: 0 or minus infinity for every key of the last texts, shape ``(last texts, 1, width)``;
-            None without padding.
 
     Returns:
         The mixed values, shape ``(..., rows, hidden)``, and what :func:`attention_backward` needs.
@@ -173,6 +194,7 @@ def attention(
     query, key, value = parts = split.reshape(3, -1, width, size)
     scores = projected.new_empty(len(query), width, width)
     torch.baddbmm(scores, query, key.mT, beta=0, alpha=size**-0.5, out=scores)
+    mask = layout.mask(scores)
     if mask is not None:
         by_text = scores.view(-1, heads, width, width)[-len(mask) :]
         by_text += mask[:, None]

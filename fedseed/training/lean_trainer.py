@@ -18,13 +18,13 @@ from fedseed.recipe import Recipe
 from fedseed.training.adam import DenseAdam, RowAdam
 from fedseed.training.batches import chunks, stacked
 from fedseed.training.compute import Compute, on_device
+from fedseed.training.fused_adam import FusedDenseAdam, FusedRowAdam
+from fedseed.training.kernels import are_available
 from fedseed.training.lean import LeanBert
 from fedseed.training.stack import WeightStack
 
-_TOKENS_AT_ONCE = {"fp32": 2048, "bf16": 4096}
-"""Tokens of a chunk on a CPU: few enough for its caches, enough for its matrix products. In bf16
-these are short, so that the time of the calls themselves weighs more."""
-_TOKENS_AT_ONCE_CUDA = 1 << 20
+_TOKENS_AT_ONCE, _TOKENS_AT_ONCE_CUDA = 4096, 1 << 20
+"""Tokens of a chunk: on a CPU enough that the time of the calls themselves does not weigh."""
 
 
 def is_lean(model: nn.Module, recipe: Recipe | None = None) -> TypeGuard[BertClassifier]:
@@ -76,18 +76,23 @@ class LeanTrainer:
         """Whether the device works on while :meth:`start` has returned."""
         self._stacked = len(models) > 1 or self.in_background
         few_shapes = compute.few_shapes and not self._stacked
-        self._bert = LeanBert(self._stack, shape, few_shapes)
+        self._fused = are_available() and not self._stacked
+        self._bert = LeanBert(self._stack, shape, few_shapes, self._fused)
         rates = np.array(
             [[recipe.rate(step) for step in range(recipe.steps)] for recipe in recipes]
         )
         decay = np.array([recipe.weight_decay for recipe in recipes])
         multipliers = np.array([[recipe.embedding_multiplier] for recipe in recipes])
-        self._dense = DenseAdam(self._stack.weights, self._stack.matrices, rates, decay)
-        self._words = RowAdam(self._stack.words, len(models), rates * multipliers, decay)
+        row_adam = FusedRowAdam if self._fused else RowAdam
+        self._words = row_adam(self._stack.words, len(models), rates * multipliers, decay)
+        self._dense = (
+            FusedDenseAdam(self._stack, rates, decay)
+            if self._fused
+            else DenseAdam(self._stack.weights, self._stack.matrices, rates, decay)
+        )
         self._smoothing = np.array([recipe.label_smoothing for recipe in recipes])
         self._multiple = compute.width_multiple
-        on_cpu = _TOKENS_AT_ONCE[compute.precision]
-        self._budget = _TOKENS_AT_ONCE_CUDA if self.in_background else on_cpu
+        self._budget = _TOKENS_AT_ONCE_CUDA if self.in_background else _TOKENS_AT_ONCE
 
     def step(self, rows: Sequence[Rows], table: TokenTable) -> list[float]:
         """Take one step; models whose loss is not finite are of no further use.
@@ -120,22 +125,21 @@ class LeanTrainer:
         distinct, inverse = self._distinct(ids)
         words = self._words.take(distinct)
         words_gradient = torch.zeros_like(words)
-        self._stack.gradients.zero_()
-        self._stack.refresh()
+        if not self._fused:  # whose optimiser has done both
+            self._stack.gradients.zero_()
+            self._stack.refresh()
         losses: Tensor = torch.zeros(len(ids), dtype=torch.float64, device=self._device)
         padded = widths(lengths.max(axis=0), self._recipe.max_length, self._multiple)
         for chunk in chunks(padded, self._budget):
             sizes = lengths[:, chunk]
             places = inverse[:, chunk, : int(padded[chunk.start])]
-            texts = words.index_select(0, places.reshape(-1)).view(*places.shape, -1)
             targets = self._targets(labels[:, chunk])
             if not self._stacked:
-                texts, targets = texts[0], targets[0]
-            logits = self._bert.forward(texts, torch.from_numpy(sizes))
+                places, sizes, targets = places[0], sizes[0], targets[0]
+            logits = self._bert.forward(words, places, torch.from_numpy(sizes))
             likelihoods = functional.log_softmax(logits, dim=-1)
             losses -= (targets * likelihoods).sum((-2, -1)).reshape(-1)
-            gradient = self._bert.backward((likelihoods.exp() - targets) / texts_each)
-            words_gradient.index_add_(0, places.reshape(-1), gradient.reshape(-1, words.shape[1]))
+            self._bert.backward((likelihoods.exp() - targets) / texts_each, words_gradient)
         # A look at the losses would make a GPU wait.
         if self.in_background or bool(losses.isfinite().any()):
             self._words.step(words_gradient)
@@ -182,8 +186,8 @@ class LeanPredictor:
 
     def __call__(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Return the logits, shape ``(texts, classes)``; see BertClassifier."""
-        words = functional.embedding(ids.to(self._device), self._stack.words)
+        places = ids.to(self._device)
         if self._device.type != "cpu":
-            words, lengths = words[None], lengths[None]
-        logits = self._bert.forward(words, lengths)
+            places, lengths = places[None], lengths[None]
+        logits = self._bert.forward(self._stack.words, places, lengths)
         return logits.view(len(ids), -1)

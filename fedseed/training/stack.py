@@ -85,13 +85,19 @@ class WeightStack:
         if table.data_ptr() != self.words.data_ptr():
             table.index_copy_(0, places, self.words.index_select(0, rows).cpu())
 
-    def linear(self, *names: str) -> Linear:
-        """One projection; several names are projections side by side in memory."""
+    def linear(self, *names: str, wide: bool = False) -> Linear:
+        """One projection; several names are projections side by side in memory.
+
+        Args:
+            names: of the parameters, without ``.weight`` and ``.bias``.
+            wide: compute in fp32 whatever the stack's precision.
+        """
+        block = self.weights if wide else self.computed
         weights = [f"{name}.weight" for name in names]
         biases = [f"{name}.bias" for name in names]
         return Linear(
-            self._view(self.computed, weights),
-            self._view(self.computed, biases),
+            self._view(block, weights),
+            self._view(block, biases),
             self._view(self.gradients, weights),
             self._view(self.gradients, biases),
         )

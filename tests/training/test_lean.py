@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from fedseed.models.architecture import Architecture
 from fedseed.models.bert import BertClassifier
+from fedseed.training.kernels import are_available
 from fedseed.training.layers import Layout
 from fedseed.training.lean import LeanBert
 from fedseed.training.stack import WORDS, WeightStack
@@ -44,25 +45,24 @@ def lean_gradients(
     lengths: Tensor,
     labels: Tensor,
     few_shapes: bool = False,
+    fused: bool = False,
 ) -> tuple[Tensor, list[dict[str, Tensor]]]:
     """Logits ``(models, texts, labels)`` and each model's gradients, by name."""
     shape = modules[0].shape
     stack = WeightStack(modules, shape, torch.device("cpu"), torch.float32)
-    bert = LeanBert(stack, shape, few_shapes)
+    bert = LeanBert(stack, shape, few_shapes, fused)
     offset = shape.vocabulary * torch.arange(len(modules))[:, None, None]
-    words = functional.embedding(ids + offset, stack.words)
-    single = len(modules) == 1
-    logits = bert.forward(words[0] if single else words, lengths[0] if single else lengths)
+    places, single = ids + offset, len(modules) == 1
+    if single:
+        places, lengths = places[0], lengths[0]
+    logits = bert.forward(stack.words, places, lengths)
     logits = logits.reshape(len(modules), -1, shape.labels)
     targets = functional.one_hot(labels, shape.labels)
     gradient = (logits.softmax(-1) - targets) / ids.shape[1]
-    inner = bert.backward(gradient[0] if single else gradient).view(*ids.shape, -1)
-    found: list[dict[str, Tensor]] = []
+    total = torch.zeros_like(stack.words)
+    bert.backward(gradient[0] if single else gradient, total)
+    found: list[dict[str, Tensor]] = [{WORDS: own} for own in total.chunk(len(modules))]
     stack.weights.copy_(stack.gradients)
-    for number in range(len(modules)):
-        table = torch.zeros(shape.vocabulary, shape.hidden)
-        table.index_add_(0, ids[number].reshape(-1), inner[number].reshape(-1, shape.hidden))
-        found.append({WORDS: table})
     stack.words = torch.cat([own[WORDS] for own in found])
     holders = [BertClassifier(shape) for _ in modules]
     stack.write_back(holders)
@@ -87,9 +87,10 @@ def their_gradients(
     count=st.integers(1, 3),
     seed=st.integers(0, 99),
     few_shapes=st.booleans(),
+    fused=st.booleans(),
 )
 def test_logits_and_every_gradient(
-    lengths: list[int], count: int, seed: int, few_shapes: bool
+    lengths: list[int], count: int, seed: int, few_shapes: bool, fused: bool
 ) -> None:
     pairs = [models(SMALL, seed + number) for number in range(count)]
     draws = torch.Generator().manual_seed(seed)
@@ -98,7 +99,10 @@ def test_logits_and_every_gradient(
     ids *= torch.arange(max(lengths)) < sizes[..., None]
     labels = torch.randint(0, 3, (count, len(lengths)), generator=draws)
     modules = [ours for ours, _ in pairs]
-    logits, gradients = lean_gradients(modules, ids, sizes, labels, few_shapes and count == 1)
+    single = count == 1
+    logits, gradients = lean_gradients(
+        modules, ids, sizes, labels, few_shapes and single, fused and single and are_available()
+    )
     for number, (_, theirs) in enumerate(pairs):
         wanted, expected = their_gradients(theirs, ids[number], sizes[number], labels[number])
         assert torch.allclose(logits[number], wanted, atol=1e-5)
@@ -107,7 +111,10 @@ def test_logits_and_every_gradient(
             assert torch.allclose(part, expected[name], atol=1e-5), name
 
 
-def test_bert_tiny_at_its_real_size() -> None:
+@pytest.mark.parametrize("fused", [False, True])
+def test_bert_tiny_at_its_real_size(fused: bool) -> None:
+    if fused and not are_available():
+        pytest.skip("the kernels are not compiled")
     shape = Architecture("bert-tiny", 2, 128, 2, 512)
     ours, theirs = models(shape, 1)
     draws = torch.Generator().manual_seed(1)
@@ -115,7 +122,9 @@ def test_bert_tiny_at_its_real_size() -> None:
     lengths = torch.tensor([128, 128, 90, 12])
     ids *= torch.arange(128) < lengths[:, None]
     labels = torch.tensor([0, 1, 1, 0])
-    logits, (gradients,) = lean_gradients([ours], ids[None], lengths[None], labels[None])
+    logits, (gradients,) = lean_gradients(
+        [ours], ids[None], lengths[None], labels[None], fused=fused
+    )
     wanted, expected = their_gradients(theirs, ids, lengths, labels)
     assert torch.allclose(logits[0], wanted, atol=1e-5)
     for name, part in gradients.items():
@@ -124,9 +133,10 @@ def test_bert_tiny_at_its_real_size() -> None:
 
 def test_few_shapes_are_few() -> None:
     sizes = [(texts, width) for texts in range(1, 33) for width in (8, 40, 128)]
-    layouts = [Layout.of(texts, width, True) for texts, width in sizes]
+    layouts = [Layout.of(torch.full((n,), width), width, True) for n, width in sizes]
     assert {own.rows for own in layouts} == set(range(256, 4097, 256))
     assert {own.first_rows for own in layouts} == {16, 32}
     for (texts, width), own in zip(sizes, layouts, strict=True):
         assert 0 <= own.rows - texts * width < 256
-        assert Layout.of(texts, width, False) == Layout(texts, width, texts * width, texts)
+        exact = Layout.of(own.lengths, width, False)
+        assert (exact.rows, exact.first_rows) == (texts * width, texts)

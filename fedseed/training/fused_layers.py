@@ -1,0 +1,107 @@
+"""The lean BERT's layers with the kernels of fused.py between their matrix products."""
+
+import torch
+from torch import Tensor
+
+from fedseed.training import fused
+from fedseed.training.layers import Layout, Linear
+from fedseed.training.lean_layers import Embeddings, FeedForward, Layer
+
+
+class FusedEmbeddings(Embeddings):
+    """See Embeddings."""
+
+    def forward(self, table: Tensor, places: Tensor, layout: Layout) -> Tensor:
+        """See Embeddings."""
+        states, norm = fused.embed(
+            self.norm, table, places, layout, self.positions[0], self.segments[0], self.precision
+        )
+        self.kept = (norm, places, layout)
+        return states
+
+    def backward(self, gradient: Tensor, total: Tensor) -> None:
+        """See Embeddings."""
+        norm, places, layout = self.kept
+        by_place = torch.zeros_like(self.positions[0][: layout.width])
+        fused.embed_backward(self.norm, gradient, norm, places, total, by_place)
+        self.positions[1][: layout.width].add_(by_place)
+        self.segments[1][0].add_(by_place.sum(0))
+
+
+class FusedFeedForward(FeedForward):
+    """See FeedForward."""
+
+    def forward(self, mixed: Tensor, residual: Tensor) -> Tensor:
+        """See FeedForward."""
+        attended, bias = self.project.product(mixed)
+        middle, first = fused.add_norm(self.attention_norm, attended, bias, residual)
+        slopes, bias = self.widen.product(middle)
+        active = fused.gelu(slopes, bias)
+        narrow, bias = self.narrow.product(active)
+        outputs, second = fused.add_norm(self.output_norm, narrow, bias, middle)
+        self.kept = (mixed, first, middle, slopes, active, second)
+        return outputs
+
+    def backward(self, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        """See FeedForward."""
+        mixed, first, middle, slopes, active, second = self.kept
+        gradient = fused.norm_backward(self.output_norm, gradient, second, self.narrow)
+        fused.accumulate(self.narrow.weight_gradient, gradient.mT, active)
+        inner = self.narrow.inputs_gradient(gradient)
+        fused.gelu_backward(inner, slopes, self.widen)
+        fused.accumulate(self.widen.weight_gradient, inner.mT, middle)
+        inner = self.widen.inputs_gradient(inner)
+        gradient = fused.norm_backward(self.attention_norm, inner, first, self.project, gradient)
+        fused.accumulate(self.project.weight_gradient, gradient.mT, mixed)
+        return self.project.inputs_gradient(gradient), gradient
+
+
+class FusedLayer(Layer):
+    """See Layer."""
+
+    def forward(self, states: Tensor, layout: Layout) -> Tensor:
+        """See Layer."""
+        mixed, attended = _attention(self.projections, states, self.heads, layout)
+        self.kept = (states, attended, layout)
+        return self.rest.forward(mixed, states)
+
+    def backward(self, gradient: Tensor) -> Tensor:
+        """See Layer."""
+        states, attended, layout = self.kept
+        gradient, residual = self.rest.backward(gradient)
+        inner = _attention_backward(self.projections, gradient, attended, self.heads, layout)
+        fused.accumulate(self.projections.weight_gradient, inner.mT, states)
+        return self.projections.inputs_gradient(inner, residual)
+
+
+def _attention(
+    projections: Linear, states: Tensor, heads: int, layout: Layout
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """See :func:`fedseed.training.layers.attention`."""
+    projected, bias = projections.product(states)
+    query, key, value = parts = fused.split(projected, bias, layout, 3, heads)
+    weights = query.new_empty(len(query), layout.width, layout.width)
+    torch.baddbmm(weights, query, key.mT, beta=0, alpha=query.shape[-1] ** -0.5, out=weights)
+    fused.softmax(weights, layout.lengths, heads)
+    mixed = fused.merge(torch.bmm(weights, value)[None], layout, heads)
+    return mixed, (parts, weights)
+
+
+def _attention_backward(
+    projections: Linear,
+    gradient: Tensor,
+    kept: tuple[Tensor, Tensor],
+    heads: int,
+    layout: Layout,
+) -> Tensor:
+    """See :func:`fedseed.training.layers.attention_backward`; adds to the bias's gradient too."""
+    (query, key, value), weights = kept
+    (own,) = fused.split(gradient, None, layout, 1, heads)
+    inner = torch.bmm(own, value.mT)
+    fused.softmax_backward(inner, weights)
+    scale = query.shape[-1] ** -0.5
+    back = own.new_empty(3, *own.shape)
+    torch.baddbmm(back[0], inner, key, beta=0, alpha=scale, out=back[0])
+    torch.baddbmm(back[1], inner.mT, query, beta=0, alpha=scale, out=back[1])
+    torch.bmm(weights.mT, own, out=back[2])
+    return fused.merge(back, layout, heads, projections)

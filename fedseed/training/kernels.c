@@ -1,0 +1,228 @@
+/* Passes over activations that torch makes in several, each as one (see fused.py and
+   docs/decisions/fused-kernels.md).
+
+   Plain C without torch's or Python's headers, loaded through ctypes. Everything is computed in
+   single precision; kernels_by_type.h is read once for activations in fp32 and once in bf16. */
+
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The loader takes the widest of these that the processor has. Without this, code for any x86-64
+   would be slower than torch's operators. */
+#if !defined(__x86_64__)
+#define KERNEL
+#elif defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12 && defined(__GLIBC__)
+#define KERNEL __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#error "gcc 12 or newer and glibc are needed; without these kernels fedseed uses torch's operators"
+#endif
+
+/* A function that was not inlined would stay at the narrowest. */
+#if defined(__GNUC__)
+#define INLINE static inline __attribute__((always_inline))
+#else
+#define INLINE static inline
+#endif
+
+typedef uint16_t bf16;
+typedef ptrdiff_t size;
+
+/* Rows whose sums are kept apart before they join the total: of thousands of rows one by one,
+   single precision would lose the last digits. */
+enum { BLOCK = 64 };
+
+/* Features of BERT-tiny's rows: known when compiled, a row takes a third less time. */
+enum { COMMON = 128 };
+
+INLINE float from_bits(uint32_t bits) {
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+INLINE uint32_t to_bits(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+INLINE float from_bf16(bf16 value) { return from_bits((uint32_t)value << 16); }
+
+/* To the nearest, ties to even; what is no number stays none. */
+INLINE bf16 to_bf16(float value) {
+    uint32_t bits = to_bits(value);
+    uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+    return (bf16)(value == value ? rounded : 0x7fc0u);
+}
+
+/* e to the x for x <= 0, to 2 units in the last place (coefficients of Cephes' expf). */
+INLINE float exponential(float x) {
+    x = x < -87.0f ? -87.0f : x;
+    float whole = rintf(x * 1.44269504f);
+    float rest = x - whole * 0.693359375f + whole * 2.12194440e-4f;
+    float series = 1.9875691500e-4f;
+    series = series * rest + 1.3981999507e-3f;
+    series = series * rest + 8.3334519073e-3f;
+    series = series * rest + 4.1665795894e-2f;
+    series = series * rest + 1.6666665459e-1f;
+    series = series * rest + 5.0000001201e-1f;
+    series = series * rest * rest + rest + 1.0f;
+    return series * from_bits((uint32_t)((int32_t)whole + 127) << 23);
+}
+
+/* x * Phi(x) and its slope; Phi to 1e-7 (Abramowitz and Stegun 1964, 7.1.26). */
+INLINE float gelu(float x, float* slope) {
+    float density = exponential(-0.5f * x * x);
+    float t = 1.0f / (1.0f + 0.3275911f * 0.70710678f * fabsf(x));
+    float tail = 1.061405429f;
+    tail = tail * t - 1.453152027f;
+    tail = tail * t + 1.421413741f;
+    tail = tail * t - 0.284496736f;
+    tail = tail * t + 0.254829592f;
+    tail *= 0.5f * t * density;
+    float below = x > 0.0f ? 1.0f - tail : tail;
+    *slope = below + x * density * 0.39894228f;
+    return x * below;
+}
+
+/* GELU of every number in bf16: the value in the lower half, the slope in the upper. */
+static uint32_t gelu_of[1 << 16];
+
+/* Of the sources, from the command line of the compiler. */
+const char* digest(void) { return KERNELS_DIGEST; }
+
+void prepare(void) {
+    for (uint32_t bits = 0; bits < 1u << 16; bits++) {
+        double x = from_bf16((bf16)bits);
+        double below = 0.5 * erfc(-x * sqrt(0.5));
+        double density = exp(-0.5 * x * x) * 0.3989422804014327;
+        /* x times the density would be infinity times zero. */
+        double slope = isinf(x) ? below : below + x * density;
+        double value = x == -INFINITY ? 0.0 : x * below;
+        gelu_of[bits] = (uint32_t)to_bf16((float)slope) << 16 | to_bf16((float)value);
+    }
+}
+
+KERNEL int gelu_f32(float* restrict inputs, const float* restrict bias, float* restrict outputs,
+                    size rows, size features) {
+    for (size row = 0; row < rows; row++) {
+        float *in = inputs + row * features, *out = outputs + row * features;
+        for (size i = 0; i < features; i++) {
+            float slope;
+            out[i] = gelu(in[i] + bias[i], &slope);
+            in[i] = slope;
+        }
+    }
+    return 0;
+}
+
+KERNEL int gelu_bf16(bf16* restrict inputs, const bf16* restrict bias, bf16* restrict outputs,
+                     size rows, size features) {
+    (void)bias; /* the product has added it */
+    for (size i = 0; i < rows * features; i++) {
+        uint32_t both = gelu_of[inputs[i]];
+        outputs[i] = (bf16)both;
+        inputs[i] = (bf16)(both >> 16);
+    }
+    return 0;
+}
+
+KERNEL int add_bf16(const bf16* restrict part, float* restrict total, size count) {
+    for (size i = 0; i < count; i++) total[i] += from_bf16(part[i]);
+    return 0;
+}
+
+/* Adam's step (Kingma and Ba 2015, algorithm 1): the new weight, and the moments in place. What
+   is new in these comes as a number of its own: 1 - 0.999 in single precision is off by 5e-5. */
+INLINE float adam(float weight, float slope, float* first, float* second, float rate, float root,
+                  float beta1, float new1, float beta2, float new2, float eps) {
+    *first = beta1 * *first + new1 * slope;
+    *second = beta2 * *second + new2 * slope * slope;
+    return weight - rate * *first / (sqrtf(*second) * root + eps);
+}
+
+/* A step of Adam; the gradients become zero for the next one. */
+KERNEL int adam_f32(float* restrict weights, float* restrict gradients, float* restrict first,
+                    float* restrict second, size count, float rate, float root, float beta1,
+                    float new1, float beta2, float new2, float eps) {
+    for (size i = 0; i < count; i++) {
+        weights[i] = adam(weights[i], gradients[i], first + i, second + i, rate, root, beta1, new1,
+                          beta2, new2, eps);
+        gradients[i] = 0.0f;
+    }
+    return 0;
+}
+
+/* The same, and a copy of the weights in bf16. */
+KERNEL int adam_bf16(bf16* restrict copy, float* restrict weights, float* restrict gradients,
+                     float* restrict first, float* restrict second, size count, float rate,
+                     float root, float beta1, float new1, float beta2, float new2, float eps) {
+    for (size i = 0; i < count; i++) {
+        weights[i] = adam(weights[i], gradients[i], first + i, second + i, rate, root, beta1, new1,
+                          beta2, new2, eps);
+        copy[i] = to_bf16(weights[i]);
+        gradients[i] = 0.0f;
+    }
+    return 0;
+}
+
+/* Rows of a table as they are after the last step of Adam; see RowAdam for the columns, of which
+   each row takes the entry of the step that touched it last. */
+KERNEL int rows_caught_up_f32(float* restrict weights, const float* restrict table,
+                              const float* restrict first, const float* restrict second,
+                              const int64_t* restrict touched, const int64_t* restrict rows,
+                              const float* restrict columns, size steps, size count,
+                              size features) {
+    for (size number = 0; number < count; number++) {
+        size row = rows[number], at = row * features;
+        const float* own = columns + touched[row];
+        float left = own[0], moved = own[steps], below = own[2 * steps];
+        float* out = weights + number * features;
+        for (size i = 0; i < features; i++)
+            out[i] = left * table[at + i] - moved * first[at + i] / (sqrtf(second[at + i]) + below);
+    }
+    return 0;
+}
+
+/* A step of Adam on these rows. */
+KERNEL int rows_step_f32(const float* restrict weights, const float* restrict gradients,
+                         float* restrict table, float* restrict first, float* restrict second,
+                         int64_t* restrict touched, const int64_t* restrict rows,
+                         const float* restrict columns, size steps, size count, size features,
+                         size step, float left, float rate, float root, float beta1, float new1,
+                         float beta2, float new2, float eps) {
+    for (size number = 0; number < count; number++) {
+        size row = rows[number], at = row * features;
+        const float* own = columns + touched[row];
+        float decay1 = own[3 * steps], decay2 = own[4 * steps];
+        const float *weight = weights + number * features,
+                    *gradient = gradients + number * features;
+        for (size i = 0; i < features; i++) {
+            first[at + i] *= decay1;
+            second[at + i] *= decay2;
+            table[at + i] = adam(left * weight[i], gradient[i], first + at + i, second + at + i,
+                                 rate, root, beta1, new1, beta2, new2, eps);
+        }
+        touched[row] = step;
+    }
+    return 0;
+}
+
+#define ACTIVATION float
+#define FROM(value) (value)
+#define TO(value) (value)
+#define NAMED(name) name##_f32
+#include "kernels_by_type.h"
+
+#undef ACTIVATION
+#undef FROM
+#undef TO
+#undef NAMED
+#define ACTIVATION bf16
+#define FROM from_bf16
+#define TO to_bf16
+#define NAMED(name) name##_bf16
+#include "kernels_by_type.h"

@@ -1,0 +1,89 @@
+"""Loads the kernels that were compiled from kernels.c when fedseed was installed, and calls them.
+
+A C compiler is needed then, see setup.py and docs/decisions/fused-kernels.md.
+"""
+
+import ctypes
+import functools
+import hashlib
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_SOURCES = ("kernels.c", "kernels_by_type.h")
+
+
+@functools.cache
+def _library() -> Any:
+    """The compiled kernels, or None where there are none."""
+    folder = Path(__file__).parent
+    return next(
+        (
+            library
+            for suffix in EXTENSION_SUFFIXES
+            if (library := load(folder / f"_kernels{suffix}", folder)) is not None
+        ),
+        None,
+    )
+
+
+def load(path: Path, sources: Path) -> Any:
+    """Load compiled kernels.
+
+    Args:
+        path: of the library.
+        sources: folder of what it was made of, if it is still there.
+
+    Returns:
+        The library; None if there is none, if it is for another kind of machine, or if the sources
+        have changed since.
+    """
+    if not path.exists():
+        return None
+    try:
+        library = ctypes.CDLL(str(path))
+    except OSError:
+        return None
+    library.digest.restype = ctypes.c_char_p
+    files = [sources / name for name in _SOURCES]
+    if all(file.exists() for file in files):
+        digest = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+        if library.digest().decode() != digest:
+            return None
+    library.prepare()
+    return library
+
+
+def are_available() -> bool:
+    """Whether the kernels were compiled, from the sources that are here."""
+    return _library() is not None
+
+
+@functools.cache
+def _function(name: str) -> Any:
+    function = getattr(_library(), name)
+    function.restype = ctypes.c_int
+    return function
+
+
+def call(name: str, activations: Tensor, *arguments: Tensor | int | float | None) -> None:
+    """Call a kernel with some activations and more arguments.
+
+    Raises:
+        MemoryError: the kernel has got none.
+    """
+    kind = "bf16" if activations.dtype == torch.bfloat16 else "f32"
+    if _function(f"{name}_{kind}")(*map(_as_c, (activations, *arguments))):
+        raise MemoryError(f"no memory for the sums of {name}")
+
+
+def _as_c(argument: Tensor | int | float | None) -> object:
+    if isinstance(argument, Tensor):
+        assert argument.is_contiguous()
+        return ctypes.c_void_p(argument.data_ptr())
+    if isinstance(argument, float):
+        return ctypes.c_float(argument)
+    return argument if argument is None else ctypes.c_ssize_t(argument)
