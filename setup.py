@@ -7,12 +7,12 @@ from pathlib import Path
 from setuptools import Extension, setup
 
 FOLDER = Path("fedseed/training")
-SOURCES = ("kernels.c", "kernels_by_type.h")  # as in kernels.py, which compares their digest
+SOURCES = (Path("setup.py"), FOLDER / "kernels.c", FOLDER / "kernels_by_type.h")  # as in kernels.py
 
 
 def kernels() -> Extension:
     """The extension; optional, so that without a compiler fedseed installs all the same."""
-    digest = hashlib.sha256(b"".join((FOLDER / name).read_bytes() for name in SOURCES)).hexdigest()
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in SOURCES)).hexdigest()
     # Sums may be made in any order; what is no number stays none, unlike with -ffast-math.
     flags = ["-O3", "-fopenmp-simd", "-fno-math-errno", "-fno-trapping-math"]
     flags += ["-fassociative-math", "-fno-signed-zeros"]
@@ -21,7 +21,8 @@ def kernels() -> Extension:
     return Extension(
         "fedseed.training._kernels",
         sources=[str(FOLDER / "kernels.c")],
-        depends=[str(FOLDER / "kernels_by_type.h")],
+        depends=[str(path) for path in SOURCES],
+        libraries=[] if platform.system() == "Windows" else ["m"],
         define_macros=[("KERNELS_DIGEST", f'"{digest}"')],
         extra_compile_args=flags,
         optional=True,

@@ -11,6 +11,8 @@ from typing import Any
 
 import psutil
 
+from fedseed.errors import OutputError
+
 PACKAGES = ("flwr", "torch", "transformers", "tokenizers", "datasets", "numpy", "scipy")
 
 
@@ -62,13 +64,34 @@ def machine(
     engine: str, workers: int, device: str = "cpu", precision: str = "fp32"
 ) -> dict[str, Any]:
     """Cores, processor and how the run used them."""
-    from fedseed.training.kernels import are_available  # torch's import is not for every record
-
     return {
         "cores": os.cpu_count(), "cpu": _cpu_name(), "device": device, "precision": precision,
-        "kernels": "compiled" if are_available() else "torch", "engine": engine,
-        "workers": workers,
+        "kernels": kernels(), "engine": engine, "workers": workers,
     }  # fmt: skip
+
+
+def kernels() -> str:
+    """Whether this machine has the compiled kernels, or torch's operators only."""
+    from fedseed.training.kernels import are_available  # imports torch
+
+    return "compiled" if are_available() else "torch"
+
+
+def refuse_other_kernels(past: dict[str, Any]) -> None:
+    """Refuse to go on with other kernels, whose results differ in their last digits.
+
+    Args:
+        past: what :func:`machine` returned when the run began; older versions had none compiled.
+
+    Raises:
+        OutputError: this machine's are others.
+    """
+    then = past.get("kernels", "torch")
+    if kernels() != then:
+        raise OutputError(
+            f"--resume: the run began with {then} kernels, this machine has {kernels()} ones: "
+            "install fedseed as it was then, or start the run again"
+        )
 
 
 def _memory(pid: int) -> int:

@@ -12,7 +12,7 @@ from fedseed.errors import OutputError
 from fedseed.federation.engines import count_workers
 from fedseed.results.display import Workload, make_display
 from fedseed.results.folder import STATE, default_folder, interrupted_run, locked, make_folder
-from fedseed.results.provenance import packages
+from fedseed.results.provenance import packages, refuse_other_kernels
 from fedseed.results.table import plan_table, summary
 from fedseed.seeds.codec import describe
 from fedseed.studies.plan import Plan, make_plan
@@ -121,6 +121,7 @@ def _resumed(
             f"--resume: the run computed in {then['precision']} on {then['device']}, this machine "
             f"would go on in {here.precision} on {here.device}: start the run again"
         )
+    refuse_other_kernels(then)
     if plan.given.model_dump() != record["config"]["given_recipe"]:
         raise OutputError("--resume: the recipe file has changed since the run began: restore it")
     if describe(plan.seed) != record["provenance"]["seed"]:

@@ -23,7 +23,13 @@ from fedseed.options import Options
 from fedseed.results.display import Display, make_display
 from fedseed.results.folder import RECORD, default_folder, interrupted_run, locked, make_folder
 from fedseed.results.markdown import DETAILS
-from fedseed.results.provenance import PeakMemory, code, machine, packages
+from fedseed.results.provenance import (
+    PeakMemory,
+    code,
+    machine,
+    packages,
+    refuse_other_kernels,
+)
 from fedseed.results.record import Kind, RunRecord
 from fedseed.studies.cells import CELLS, Cell, Work, read_cells, run_cells
 from fedseed.studies.original import describe_dataset
@@ -247,3 +253,4 @@ def _refuse_changes(past: Mapping[str, Any], now: Mapping[str, Any], decides: se
             f"--resume: the run computed in {past['machine']['precision']}, this machine would go "
             f"on in {now['machine']['precision']}: give --precision, or start the run again"
         )
+    refuse_other_kernels(past["machine"])

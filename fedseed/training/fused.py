@@ -2,7 +2,10 @@
 
 Arrays are contiguous, rows end to end, in fp32 or bf16, and sums over rows are made in fp32. Where
 the kernels are not available (see kernels.py), and for stacks, GPUs and DP-SGD, torch's operators
-do the same work; tests/training holds both to Hugging Face's results.
+do the same work, as they do for predictions; tests/training holds both to Hugging Face's results.
+
+A kernel reads and writes where it is told to. What comes from data (rows of a table, widths,
+lengths) is compared with the arrays' sizes first.
 """
 
 import torch
@@ -14,6 +17,14 @@ from fedseed.training.layers import Layout, Linear, Norm
 Constants = tuple[float, ...]
 """Of a step of Adam: its rate over the first moment's correction, one over the root of the second
 moment's, beta and 1 - beta of either, and eps."""
+
+
+def check_rows(rows: Tensor, table: Tensor) -> None:
+    """Raise an IndexError for rows that the table does not have."""
+    if rows.numel():
+        smallest, largest = (int(bound) for bound in rows.aminmax())
+        if smallest < 0 or largest >= len(table):
+            raise IndexError(f"rows {smallest} to {largest} of a table of {len(table)}")
 
 
 def embed(
@@ -35,7 +46,13 @@ def embed(
         positions: shape ``(positions, hidden)``.
         segments: shape ``(segments, hidden)``.
         precision: of what is returned.
+
+    Raises:
+        IndexError: a row that the table does not have, or more tokens than positions.
     """
+    check_rows(places, table)
+    if places.shape[-1] > len(positions):
+        raise IndexError(f"a text of {places.shape[-1]} tokens for {len(positions)} positions")
     hidden = table.shape[-1]
     outputs = table.new_empty(layout.rows, hidden, dtype=precision)
     outputs[places.numel() :].zero_()
@@ -79,8 +96,9 @@ def gelu(inputs: Tensor, bias: Tensor | None) -> Tensor:
 
     Args:
         inputs: shape ``(rows, features)``; overwritten.
-        bias: one for each feature, or None when the inputs have it.
+        bias: one for each feature; None in bf16 alone, where the inputs have it.
     """
+    assert (bias is None) == (inputs.dtype == torch.bfloat16)
     outputs = torch.empty_like(inputs)
     call("gelu", inputs, bias, outputs, *inputs.shape)
     return outputs
@@ -149,7 +167,12 @@ def softmax(scores: Tensor, lengths: Tensor, heads: int) -> None:
         scores: shape ``(texts * heads, width, width)``.
         lengths: tokens of each text, int64.
         heads: number of heads.
+
+    Raises:
+        IndexError: a text longer than the width.
     """
+    if int(lengths.max()) > scores.shape[-1]:
+        raise IndexError(f"a text of {int(lengths.max())} tokens in {scores.shape[-1]}")
     call("softmax", scores, lengths.contiguous(), len(lengths), heads, scores.shape[-1])
 
 
@@ -244,8 +267,12 @@ def rows_caught_up(
         second: second moments.
         touched: step that touched each word last.
         rows: which.
-        columns: see RowAdam; shape ``(5, 1, steps)``.
+        columns: see RowAdam; shape ``(5, 1, steps so far + 1)``.
+
+    Raises:
+        IndexError: a row that the table does not have.
     """
+    check_rows(rows, table)
     call(
         "rows_caught_up", weights, table, first, second, touched, rows, columns,
         columns.shape[-1], *weights.shape,

@@ -11,7 +11,7 @@
 #include <string.h>
 
 /* The loader takes the widest of these that the processor has. Without this, code for any x86-64
-   would be slower than torch's operators. */
+   would be slower than torch's operators; kernels.py leaves older processors to these. */
 #if !defined(__x86_64__)
 #define KERNEL
 #elif defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12 && defined(__GLIBC__)
@@ -58,11 +58,12 @@ INLINE bf16 to_bf16(float value) {
     return (bf16)(value == value ? rounded : 0x7fc0u);
 }
 
-/* e to the x for x <= 0, to 2 units in the last place (coefficients of Cephes' expf). */
+/* e to the x for x <= 0, to 2 units in the last place (coefficients of Cephes' expf). The logarithm
+   of 2 comes in two parts, which without fmaf the compiler may add up. */
 INLINE float exponential(float x) {
     x = x < -87.0f ? -87.0f : x;
     float whole = rintf(x * 1.44269504f);
-    float rest = x - whole * 0.693359375f + whole * 2.12194440e-4f;
+    float rest = fmaf(whole, 2.12194440e-4f, fmaf(whole, -0.693359375f, x));
     float series = 1.9875691500e-4f;
     series = series * rest + 1.3981999507e-3f;
     series = series * rest + 8.3334519073e-3f;

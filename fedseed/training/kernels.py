@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_SOURCES = ("kernels.c", "kernels_by_type.h")
+_SOURCES = ("../../setup.py", "kernels.c", "kernels_by_type.h")
+"""As in setup.py; in a checkout alone."""
 
 
 @functools.cache
@@ -38,10 +39,10 @@ def load(path: Path, sources: Path) -> Any:
         sources: folder of what it was made of, if it is still there.
 
     Returns:
-        The library; None if there is none, if it is for another kind of machine, or if the sources
-        have changed since.
+        The library; None if there is none, if it is for another kind of machine, if the sources
+        have changed since, or if the processor has no vectors that it makes use of.
     """
-    if not path.exists():
+    if not path.exists() or torch.backends.cpu.get_cpu_capability() == "DEFAULT":
         return None
     try:
         library = ctypes.CDLL(str(path))

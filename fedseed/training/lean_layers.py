@@ -120,8 +120,8 @@ class Layer:
 class LastLayer:
     """The last layer, for the first token of every text.
 
-    These are few. In bf16 on a CPU products of few rows take longer than in fp32, so that there
-    only what looks at all tokens is in bf16 (``wide``).
+    These are few. In bf16 on a CPU products of few rows take longer than in fp32: with ``wide``
+    only what looks at all tokens is in bf16.
     """
 
     def __init__(

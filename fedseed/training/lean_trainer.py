@@ -125,7 +125,7 @@ class LeanTrainer:
         distinct, inverse = self._distinct(ids)
         words = self._words.take(distinct)
         words_gradient = torch.zeros_like(words)
-        if not self._fused:  # whose optimiser has done both
+        if not self._fused:  # otherwise the last step has done both
             self._stack.gradients.zero_()
             self._stack.refresh()
         losses: Tensor = torch.zeros(len(ids), dtype=torch.float64, device=self._device)
@@ -144,6 +144,8 @@ class LeanTrainer:
         if self.in_background or bool(losses.isfinite().any()):
             self._words.step(words_gradient)
             self._dense.step(self._stack.gradients)
+        else:
+            self._stack.gradients.zero_()
         losses /= texts_each
         return losses
 

@@ -39,7 +39,7 @@ class WeightStack:
         order = sorted(shapes, key=lambda name: len(shapes[name]) == 1)  # stable: matrices first
         self._places = _places(shapes, order)
         self._shapes = shapes
-        self._eps = shape.layer_norm_eps
+        self._eps = float(shape.layer_norm_eps)
         self.matrices = sum(math.prod(shapes[name]) for name in order if len(shapes[name]) > 1)
         # On the CPU a single model goes without the models' dimension: its operators are faster.
         self._lead = () if len(modules) == 1 and device.type == "cpu" else (len(modules),)

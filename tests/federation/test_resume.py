@@ -153,6 +153,14 @@ def test_resume_refuses_other_inputs(run: Run, small: dict[str, Any], tmp_path: 
         console = Console(file=io.StringIO())
         run_command({}, None, str(tmp_path / "run0"), False, True, console)
 
+    path = tmp_path / "run0" / "record.json"
+    began = path.read_text()
+    record = json.loads(began)
+    record["provenance"]["machine"]["kernels"] = "other"
+    path.write_text(json.dumps(record))
+    with pytest.raises(OutputError, match="began with other kernels"):
+        resume()
+    path.write_text(began)
     write_seed(seed, random_seed("bert-tiny", 2, 2, "scaled"))
     with pytest.raises(OutputError, match="seed file has changed"):
         resume()
