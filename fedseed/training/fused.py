@@ -2,7 +2,7 @@
 
 Arrays are contiguous, rows end to end, in fp32 or bf16, and sums over rows are made in fp32. Where
 the kernels are not available (see kernels.py), and for stacks, GPUs and DP-SGD, torch's operators
-do the same work, as they do for predictions; tests/training holds both to Hugging Face's results.
+do the same work; tests/training holds both to Hugging Face's results.
 
 A kernel reads and writes where it is told to. What comes from data (rows of a table, widths,
 lengths) is compared with the arrays' sizes first.

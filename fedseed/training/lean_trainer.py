@@ -25,6 +25,8 @@ from fedseed.training.stack import WeightStack
 
 _TOKENS_AT_ONCE, _TOKENS_AT_ONCE_CUDA = 4096, 1 << 20
 """Tokens of a chunk: on a CPU enough that the time of the calls themselves does not weigh."""
+_TOKENS_TO_PREDICT = {"fp32": 2048, "bf16": 4096}
+"""On a CPU; without a way back fewer fit its caches, in bf16 the calls weigh more."""
 
 
 def is_lean(model: nn.Module, recipe: Recipe | None = None) -> TypeGuard[BertClassifier]:
@@ -181,10 +183,13 @@ class LeanPredictor:
     def __init__(self, model: BertClassifier, compute: Compute) -> None:
         """Copy the model's weights, but for its word embedding."""
         self._device = torch.device(compute.device)
-        self.tokens_at_once = 1024 if self._device.type == "cpu" else _TOKENS_AT_ONCE_CUDA
+        on_cpu = self._device.type == "cpu"
+        few = _TOKENS_TO_PREDICT[compute.precision]
+        self.tokens_at_once = few if on_cpu else _TOKENS_AT_ONCE_CUDA
         """Tokens of a chunk."""
         self._stack = WeightStack([model], model.shape, self._device, compute.dtype)
-        self._bert = LeanBert(self._stack, model.shape, compute.few_shapes)
+        fused = are_available() and on_cpu
+        self._bert = LeanBert(self._stack, model.shape, compute.few_shapes, fused)
 
     def __call__(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Return the logits, shape ``(texts, classes)``; see BertClassifier."""
