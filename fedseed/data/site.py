@@ -13,8 +13,9 @@ from fedseed.data.sources import open_source
 from fedseed.data.splits import Rows
 from fedseed.data.tokens import Dataset, Progress, TokenTable, load_dataset
 from fedseed.errors import ConfigError
+from fedseed.models.architecture import REGISTRY
 from fedseed.models.published import tokenizer_file
-from fedseed.models.registry import max_tokens
+from fedseed.models.registry import max_tokens, vocabulary
 from fedseed.options import Options
 from fedseed.randomness import generator
 
@@ -102,7 +103,8 @@ def open_dataset(config: Options, progress: Progress | None = None) -> Dataset:
 
     Raises:
         DataError: the data cannot be read or split.
-        ConfigError: the model cannot be found, or takes no texts of that length.
+        ConfigError: the model cannot be found, takes no texts of that length, or has fewer words
+            than its tokenizer.
     """
     length = config.max_length or DEFAULT_LENGTH
     longest = max_tokens(config.model)
@@ -112,7 +114,17 @@ def open_dataset(config: Options, progress: Progress | None = None) -> Dataset:
             "lower --max-length or the recipe's max_length"
         )
     source = open_source(config.data, config.text_column, config.label_column)
-    return load_dataset(source, tokenizer_file(config.model), length, progress)
+    dataset = load_dataset(source, tokenizer_file(config.model), length, progress)
+    words = vocabulary(config.model)
+    # A registered model's tokenizer is its own; to look would read all tokens.
+    if config.model not in REGISTRY and words is not None and len(dataset.table.tokens):
+        largest = int(dataset.table.tokens.max())
+        if largest >= words:
+            raise ConfigError(
+                f"the tokenizer of {config.model} makes token {largest} of these texts, and its "
+                f"config.json says vocab_size {words}: give a folder whose parts belong together"
+            )
+    return dataset
 
 
 @functools.lru_cache(maxsize=2)

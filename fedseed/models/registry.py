@@ -121,6 +121,14 @@ def max_tokens(name: str) -> int:
     return positions - padding - 1
 
 
+def vocabulary(name: str) -> int | None:
+    """Number of words in the model's embedding, where its config.json says so."""
+    if name in REGISTRY:
+        return REGISTRY[name].vocabulary
+    config = read_config(name)
+    return whole_number(name, config, "vocab_size") if "vocab_size" in config else None
+
+
 def build(model: Model, state: State) -> nn.Module:
     """Make a torch module from weights, without drawing a random number.
 

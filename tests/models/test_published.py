@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from fedseed.config import RunConfig
+from fedseed.data.site import open_dataset
 from fedseed.errors import ConfigError, SeedError
 from fedseed.growing import grow
 from fedseed.models.published import published_digest, tokenizer_file
@@ -132,6 +134,18 @@ def test_dropout_is_the_recipes_not_the_folders(tmp_path: Path) -> None:
     assert not torch.equal(module(ids, sizes), module(ids, sizes))  # the folder says 0.1
     set_dropout(module, 0.0)
     assert torch.equal(module(ids, sizes), module(ids, sizes))
+
+
+def test_a_tokenizer_with_more_words_than_the_model_is_refused(
+    tmp_path: Path, reviews: Path
+) -> None:
+    write_config(tmp_path, "vocab_size", "29000")
+    (tmp_path / "tokenizer.json").write_bytes(tokenizer_file("bert-tiny").read_bytes())
+    config = RunConfig(model=str(tmp_path), data=str(reviews), clients=2, max_length=16)
+    assert open_dataset(config).table.tokens.max() < 29_000
+    write_config(tmp_path, "vocab_size", "90")
+    with pytest.raises(ConfigError, match="says vocab_size 90: give a folder"):
+        open_dataset(config)
 
 
 def test_a_head_of_another_size_is_refused(tmp_path: Path) -> None:
