@@ -196,7 +196,7 @@ def test_softmax_over_a_texts_own_tokens(
 
 
 @needs_kernels
-@pytest.mark.parametrize("width", [2, 200])
+@pytest.mark.parametrize("width", [2, 34])
 def test_small_shares_are_as_exact_as_large_ones(width: int) -> None:
     for score in torch.linspace(-80, 0, 200):
         rows = score.expand(1, width, width).clone()
