@@ -203,7 +203,7 @@ def test_small_shares_are_as_exact_as_large_ones(width: int) -> None:
         rows[..., 0] = 0
         wanted = rows.double().softmax(-1)
         fused.softmax(rows, torch.tensor([width]), 1)
-        assert ((rows.double() - wanted) / wanted).abs().max() < 1e-6
+        assert ((rows.double() - wanted) / wanted).abs().max() < 2e-6
 
 
 @needs_kernels
