@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 _SOURCES = ("../../setup.py", "kernels.c", "kernels_by_type.h")
-"""As in setup.py; in a checkout alone."""
+"""As in setup.py; only a checkout has all three."""
 
 
 @functools.cache
