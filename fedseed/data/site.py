@@ -115,16 +115,22 @@ def open_dataset(config: Options, progress: Progress | None = None) -> Dataset:
         )
     source = open_source(config.data, config.text_column, config.label_column)
     dataset = load_dataset(source, tokenizer_file(config.model), length, progress)
-    words = vocabulary(config.model)
-    # A registered model's tokenizer is its own; to look would read all tokens.
-    if config.model not in REGISTRY and words is not None and len(dataset.table.tokens):
-        largest = int(dataset.table.tokens.max())
-        if largest >= words:
-            raise ConfigError(
-                f"the tokenizer of {config.model} makes token {largest} of these texts, and its "
-                f"config.json says vocab_size {words}: give a folder whose parts belong together"
-            )
+    if config.model not in REGISTRY:  # whose tokenizer is its own; to look would read all tokens
+        _refuse_foreign_tokenizer(config.model, dataset.table)
     return dataset
+
+
+def _refuse_foreign_tokenizer(model: str, table: TokenTable) -> None:
+    """Raise a ConfigError for tokens that a published model has no words for."""
+    words = vocabulary(model)
+    if words is None or not len(table.tokens):
+        return
+    largest = int(table.tokens.max())
+    if largest >= words:
+        raise ConfigError(
+            f"the tokenizer of {model} makes token {largest} of these texts, and its "
+            f"config.json says vocab_size {words}: give a folder whose parts belong together"
+        )
 
 
 @functools.lru_cache(maxsize=2)

@@ -122,9 +122,7 @@ def max_tokens(name: str) -> int:
 
 
 def vocabulary(name: str) -> int | None:
-    """Number of words in the model's embedding, where its config.json says so."""
-    if name in REGISTRY:
-        return REGISTRY[name].vocabulary
+    """Number of words in a published model's embedding, where its config.json says so."""
     config = read_config(name)
     return whole_number(name, config, "vocab_size") if "vocab_size" in config else None
 

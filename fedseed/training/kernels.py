@@ -21,14 +21,11 @@ _SOURCES = ("../../setup.py", "kernels.c", "kernels_by_type.h")
 def _library() -> Any:
     """The compiled kernels, or None where there are none."""
     folder = Path(__file__).parent
-    return next(
-        (
-            library
-            for suffix in EXTENSION_SUFFIXES
-            if (library := load(folder / f"_kernels{suffix}", folder)) is not None
-        ),
-        None,
-    )
+    for suffix in EXTENSION_SUFFIXES:
+        library = load(folder / f"_kernels{suffix}", folder)
+        if library is not None:
+            return library
+    return None
 
 
 def load(path: Path, sources: Path) -> Any:

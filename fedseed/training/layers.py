@@ -135,29 +135,21 @@ class Layout:
     """Rows of one model where every text has one, at least ``texts``."""
     lengths: Tensor
     """Tokens of each text, shape ``(..., texts)``, on the CPU."""
+    mask: Tensor | None
+    """0 for a token and minus infinity for padding, shape ``(last texts, 1, width)``.
+
+    Longest first, as texts come, those without padding are the first ones: they are left out.
+    None without padding.
+    """
 
     @classmethod
-    def of(cls, lengths: Tensor, width: int, few_shapes: bool) -> "Layout":
-        """Rows for some texts, rounded up or not."""
-        texts = lengths.shape[-1]
+    def of(cls, lengths: Tensor, width: int, few_shapes: bool, like: Tensor) -> "Layout":
+        """Rows for some texts, rounded up or not; the mask gets another array's type and device."""
+        texts, mask = lengths.shape[-1], _mask(lengths.reshape(-1), width, like)
         if not few_shapes:
-            return cls(texts, width, texts * width, texts, lengths)
+            return cls(texts, width, texts * width, texts, lengths, mask)
         rows, first_rows = -(-texts * width // _ROWS), -(-texts // _FIRST_ROWS)
-        return cls(texts, width, _ROWS * rows, _FIRST_ROWS * first_rows, lengths)
-
-    def mask(self, like: Tensor) -> Tensor | None:
-        """0 for a token and minus infinity for padding, shape ``(last texts, 1, width)``.
-
-        Longest first, as texts come, those without padding are the first ones: they are left out.
-        None without padding.
-        """
-        lengths = self.lengths.reshape(-1)
-        padded = (lengths < self.width).nonzero()
-        if len(padded) == 0:
-            return None
-        last = lengths[int(padded[0]) :].to(like.device)[:, None, None]
-        padding = torch.arange(self.width, device=like.device) >= last
-        return like.new_zeros(padding.shape).masked_fill_(padding, -torch.inf)
+        return cls(texts, width, _ROWS * rows, _FIRST_ROWS * first_rows, lengths, mask)
 
     def live(self, rows: Tensor) -> Tensor:
         """The rows of the texts' tokens."""
@@ -174,6 +166,16 @@ class Layout:
         size = rows.shape[-1] // heads // parts
         live = self.live(rows).view(-1, self.width, parts, heads, size)
         return live.permute(2, 0, 3, 1, 4)
+
+
+def _mask(lengths: Tensor, width: int, like: Tensor) -> Tensor | None:
+    """See :class:`Layout`."""
+    padded = (lengths < width).nonzero()
+    if len(padded) == 0:
+        return None
+    last = lengths[int(padded[0]) :].to(like.device)[:, None, None]
+    padding = torch.arange(width, device=like.device) >= last
+    return like.new_zeros(padding.shape).masked_fill_(padding, -torch.inf)
 
 
 def attention(
@@ -194,10 +196,9 @@ def attention(
     query, key, value = parts = split.reshape(3, -1, width, size)
     scores = projected.new_empty(len(query), width, width)
     torch.baddbmm(scores, query, key.mT, beta=0, alpha=size**-0.5, out=scores)
-    mask = layout.mask(scores)
-    if mask is not None:
-        by_text = scores.view(-1, heads, width, width)[-len(mask) :]
-        by_text += mask[:, None]
+    if layout.mask is not None:
+        by_text = scores.view(-1, heads, width, width)[-len(layout.mask) :]
+        by_text += layout.mask[:, None]
     weights = scores.softmax(-1)
     mixed = layout.new_rows(projected, projected.shape[-1] // 3)
     own = layout.by_head(mixed, heads)[0]

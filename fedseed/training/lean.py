@@ -64,7 +64,7 @@ class LeanBert:
         Returns:
             Shape ``(..., texts, labels)``, fp32.
         """
-        layout = Layout.of(lengths, places.shape[-1], self._few_shapes)
+        layout = Layout.of(lengths, places.shape[-1], self._few_shapes, self._stack.computed)
         states = self._embeddings.forward(table, places, layout)
         for layer in self._layers:
             states = layer.forward(states, layout)

@@ -167,9 +167,8 @@ class LastLayer:
         scale = query.shape[-1] ** -0.5
         asking = self._rows(query @ self._by_head(self.key), layout).to(states.dtype)
         scores = torch.bmm(asking, texts.mT) * scale
-        mask = layout.mask(scores)
-        if mask is not None:
-            scores[-len(mask) :] += mask
+        if layout.mask is not None:
+            scores[-len(layout.mask) :] += layout.mask
         weights = scores.softmax(-1)
         mixed = self._heads_first(torch.bmm(weights, texts).to(first.dtype), lead, layout)
         values = (mixed @ self._by_head(self.value).mT).transpose(-3, -2).flatten(-2)

@@ -1,7 +1,5 @@
 """Training with the compiled kernels learns what training without them does."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
@@ -58,13 +56,6 @@ def test_row_adam(decay: float) -> None:
     assert (tables[0] - tables[1]).abs().max() < 1e-5 * (tables[1] - start).abs().max()
 
 
-@pytest.fixture
-def without_kernels(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    with monkeypatch.context() as patch:
-        patch.setattr(lean_trainer, "are_available", lambda: False)
-        yield
-
-
 def trained(precision: str) -> tuple[list[float], dict[str, Tensor]]:
     """Losses and weights of ten steps with texts of all lengths, in chunks."""
     model = grow(encode(random_seed("bert-tiny", 2, 1, "bert")))
@@ -86,11 +77,11 @@ def trained(precision: str) -> tuple[list[float], dict[str, Tensor]]:
     ("precision", "gap", "apart"), [("fp32", 2e-5, 2e-6), ("bf16", 1e-3, 5e-5)]
 )
 def test_training_with_and_without(
-    precision: str, gap: float, apart: float, request: pytest.FixtureRequest
+    precision: str, gap: float, apart: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A kernel that did nothing would leave the weights more than three times as far apart."""
     losses, weights = trained(precision)
-    request.getfixturevalue("without_kernels")
+    monkeypatch.setattr(lean_trainer, "are_available", lambda: False)
     other_losses, other_weights = trained(precision)
     assert losses == pytest.approx(other_losses, abs=gap)
     assert losses != other_losses  # the kernels were used

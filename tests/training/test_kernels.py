@@ -147,7 +147,7 @@ def test_embeddings(dtype: torch.dtype, texts: int, width: int, count: int, few:
     layer, table, positions = norm(count, 3), drawn(0, 5, count), drawn(1, 9, count)
     segments = drawn(2, 2, count)
     places = torch.randint(0, 5, (texts, width), generator=torch.Generator().manual_seed(0))
-    layout = Layout.of(torch.full((texts,), width), width, few)
+    layout = Layout.of(torch.full((texts,), width), width, few, torch.empty(0))
     exact = [part.double().requires_grad_() for part in (table, positions)]
     words = exact[0][places] + exact[1][:width] + segments[0]
     weight, shift = (part.double().requires_grad_() for part in (layer.weight, layer.bias))
@@ -217,7 +217,11 @@ def test_products_are_added_up_in_fp32(dtype: torch.dtype) -> None:
 
 @needs_kernels
 def test_nothing_is_read_or_written_beyond_an_array() -> None:
-    table, layer, texts = drawn(0, 5, 8), norm(8, 0), Layout.of(torch.tensor([3]), 3, False)
+    table, layer, texts = (
+        drawn(0, 5, 8),
+        norm(8, 0),
+        Layout.of(torch.tensor([3]), 3, False, torch.empty(0)),
+    )
     for row in (-1, 5):
         places = torch.tensor([[0, row, 1]])
         with pytest.raises(IndexError, match="of a table of 5"):
@@ -239,7 +243,7 @@ def test_nothing_is_read_or_written_beyond_an_array() -> None:
 def test_split_and_merge(
     dtype: torch.dtype, parts: int, texts: int, width: int, heads: int, size: int
 ) -> None:
-    layout = Layout.of(torch.full((texts,), width), width, True)
+    layout = Layout.of(torch.full((texts,), width), width, True, torch.empty(0))
     rows = drawn(0, layout.rows, parts * heads * size, dtype=dtype)
     rows[texts * width :] = 0
     cut = fused.split(rows, None, layout, parts, heads)

@@ -18,6 +18,7 @@ from fedseed.training.lean import LeanBert
 from fedseed.training.stack import WORDS, WeightStack
 
 transformers = pytest.importorskip("transformers")
+ANY = torch.empty(0)
 SMALL = Architecture("small", 3, 32, 4, 64, labels=3, vocabulary=50, positions=24)
 
 
@@ -133,10 +134,10 @@ def test_bert_tiny_at_its_real_size(fused: bool) -> None:
 
 def test_few_shapes_are_few() -> None:
     sizes = [(texts, width) for texts in range(1, 33) for width in (8, 40, 128)]
-    layouts = [Layout.of(torch.full((n,), width), width, True) for n, width in sizes]
+    layouts = [Layout.of(torch.full((n,), width), width, True, ANY) for n, width in sizes]
     assert {own.rows for own in layouts} == set(range(256, 4097, 256))
     assert {own.first_rows for own in layouts} == {16, 32}
     for (texts, width), own in zip(sizes, layouts, strict=True):
         assert 0 <= own.rows - texts * width < 256
-        exact = Layout.of(own.lengths, width, False)
+        exact = Layout.of(own.lengths, width, False, ANY)
         assert (exact.rows, exact.first_rows) == (texts * width, texts)
