@@ -7,7 +7,14 @@ from pathlib import Path
 from setuptools import Extension, setup
 
 FOLDER = Path("fedseed/training")
-SOURCES = (Path("setup.py"), FOLDER / "kernels.c", FOLDER / "kernels_by_type.h")  # as in kernels.py
+C_FILES = (  # as in kernels.py
+    "kernels.c",
+    "kernels_by_type.h",
+    "last_layer_by_type.h",
+    "layers_in_blocks.h",
+    "products.h",
+)
+SOURCES = (Path("setup.py"), *(FOLDER / name for name in C_FILES))
 
 
 def kernels() -> Extension:

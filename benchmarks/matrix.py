@@ -20,6 +20,7 @@ from fedseed.growing import grow
 from fedseed.recipe import Recipe
 from fedseed.seeds.codec import encode
 from fedseed.seeds.random import random_seed
+from fedseed.training import kernels
 from fedseed.training.batches import batches, longest_first
 from fedseed.training.compute import Compute
 from fedseed.training.lean_trainer import LeanTrainer, is_lean
@@ -73,6 +74,11 @@ def _rate(dtype: torch.dtype) -> float:
     return operations / seconds
 
 
+def operations_of_kernels() -> int:
+    """Operations of the products that do not go through torch."""
+    return kernels.operations() if kernels.are_available() else 0
+
+
 def main() -> None:
     """Measure; arguments: fp32 or bf16, repetitions."""
     precision, repetitions = sys.argv[1], int(sys.argv[2])
@@ -94,9 +100,10 @@ def main() -> None:
     step()
     counted: list[float] = []
     for _ in range(5):
+        before = operations_of_kernels()
         with FlopCounterMode(display=False, custom_mapping=UNKNOWN) as counter:
             step()
-        counted.append(counter.get_total_flops())
+        counted.append(counter.get_total_flops() + operations_of_kernels() - before)
     operations = statistics.median(counted)
     for _ in range(repetitions):
         rate = _rate(compute.dtype)

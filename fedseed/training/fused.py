@@ -27,6 +27,12 @@ def check_rows(rows: Tensor, table: Tensor) -> None:
             raise IndexError(f"rows {smallest} to {largest} of a table of {len(table)}")
 
 
+def check_lengths(lengths: Tensor, width: int) -> None:
+    """Raise an IndexError for a text longer than the width."""
+    if int(lengths.max()) > width:
+        raise IndexError(f"a text of {int(lengths.max())} tokens in {width}")
+
+
 def embed(
     norm: Norm,
     table: Tensor,
@@ -171,9 +177,9 @@ def softmax(scores: Tensor, lengths: Tensor, heads: int) -> None:
     Raises:
         IndexError: a text longer than the width.
     """
-    if int(lengths.max()) > scores.shape[-1]:
-        raise IndexError(f"a text of {int(lengths.max())} tokens in {scores.shape[-1]}")
-    call("softmax", scores, lengths.contiguous(), len(lengths), heads, scores.shape[-1])
+    check_lengths(lengths, scores.shape[-1])
+    width = scores.shape[-1]
+    call("softmax", scores, lengths.contiguous(), len(lengths), heads * width, width)
 
 
 def softmax_backward(gradient: Tensor, weights: Tensor) -> None:

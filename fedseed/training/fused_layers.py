@@ -6,6 +6,7 @@ from torch import Tensor
 from fedseed.training import fused
 from fedseed.training.layers import Layout, Linear
 from fedseed.training.lean_layers import Embeddings, FeedForward, Layer
+from fedseed.training.stack import WeightStack
 
 
 class FusedEmbeddings(Embeddings):
@@ -58,6 +59,9 @@ class FusedFeedForward(FeedForward):
 
 class FusedLayer(Layer):
     """See Layer."""
+
+    def __init__(self, stack: WeightStack, prefix: str, heads: int) -> None:
+        super().__init__(stack, prefix, heads, FusedFeedForward)
 
     def forward(self, states: Tensor, layout: Layout) -> Tensor:
         """See Layer."""

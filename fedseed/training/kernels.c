@@ -212,11 +212,16 @@ KERNEL int rows_step_f32(const float* restrict weights, const float* restrict gr
     return 0;
 }
 
+#include "products.h"
+
 #define ACTIVATION float
 #define FROM(value) (value)
 #define TO(value) (value)
 #define NAMED(name) name##_f32
 #include "kernels_by_type.h"
+
+#include "layers_in_blocks.h"
+#include "last_layer_by_type.h"
 
 #undef ACTIVATION
 #undef FROM
@@ -227,3 +232,4 @@ KERNEL int rows_step_f32(const float* restrict weights, const float* restrict gr
 #define TO to_bf16
 #define NAMED(name) name##_bf16
 #include "kernels_by_type.h"
+#include "last_layer_by_type.h"

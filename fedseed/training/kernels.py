@@ -6,6 +6,7 @@ A C compiler is needed then, see setup.py and docs/decisions/fused-kernels.md.
 import ctypes
 import functools
 import hashlib
+from collections.abc import Iterable
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_SOURCES = ("../../setup.py", "kernels.c", "kernels_by_type.h")
-"""As in setup.py; only a checkout has all three."""
+_SOURCES = (
+    "../../setup.py",
+    "kernels.c",
+    "kernels_by_type.h",
+    "last_layer_by_type.h",
+    "layers_in_blocks.h",
+    "products.h",
+)
+"""As in setup.py; only a checkout has them all."""
 
 
 @functools.cache
@@ -37,13 +45,15 @@ def load(path: Path, sources: Path) -> Any:
 
     Returns:
         The library; None if there is none, if it is for another kind of machine, if the sources
-        have changed since, or if the processor has no vectors that it makes use of.
+        have changed since, if the BLAS of torch cannot be called, or if the processor has no
+        vectors that it makes use of.
     """
     if not path.exists() or torch.backends.cpu.get_cpu_capability() == "DEFAULT":
         return None
     try:
         library = ctypes.CDLL(str(path))
-    except OSError:
+        sgemm = ctypes.CDLL(torch._C.__file__).sgemm_  # of the BLAS that torch is linked with
+    except (OSError, AttributeError):
         return None
     library.digest.restype = ctypes.c_char_p
     files = [sources / name for name in _SOURCES]
@@ -51,6 +61,7 @@ def load(path: Path, sources: Path) -> Any:
         digest = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
         if library.digest().decode() != digest:
             return None
+    library.use_sgemm(ctypes.cast(sgemm, ctypes.c_void_p))
     library.prepare()
     return library
 
@@ -67,7 +78,29 @@ def _function(name: str) -> Any:
     return function
 
 
-def call(name: str, activations: Tensor, *arguments: Tensor | int | float | None) -> None:
+def operations() -> int:
+    """Floating-point operations of the matrix products that kernels have made so far."""
+    count = _library().operations
+    count.restype = ctypes.c_int64
+    return int(count())
+
+
+class Addresses:
+    """Where some arrays are that stay there, as an array of pointers for a kernel."""
+
+    def __init__(self, arrays: Iterable[Tensor]) -> None:
+        self._arrays = list(arrays)  # alive for as long as their addresses
+        self.pointers = (ctypes.c_void_p * len(self._arrays))(*map(_address, self._arrays))
+
+    def __reduce__(self) -> tuple[type["Addresses"], tuple[list[Tensor]]]:
+        """For a copy: the addresses of the copied arrays."""
+        return Addresses, (self._arrays,)
+
+
+Argument = Tensor | Addresses | int | float | None
+
+
+def call(name: str, activations: Tensor, *arguments: Argument) -> None:
     """Call a kernel with some activations and more arguments.
 
     Raises:
@@ -78,10 +111,16 @@ def call(name: str, activations: Tensor, *arguments: Tensor | int | float | None
         raise MemoryError(f"no memory for the sums of {name}")
 
 
-def _as_c(argument: Tensor | int | float | None) -> object:
+def _as_c(argument: Argument) -> object:
     if isinstance(argument, Tensor):
-        assert argument.is_contiguous()
-        return ctypes.c_void_p(argument.data_ptr())
+        return ctypes.c_void_p(_address(argument))
+    if isinstance(argument, Addresses):
+        return argument.pointers
     if isinstance(argument, float):
         return ctypes.c_float(argument)
     return argument if argument is None else ctypes.c_ssize_t(argument)
+
+
+def _address(array: Tensor) -> int:
+    assert array.is_contiguous()
+    return array.data_ptr()

@@ -228,15 +228,15 @@ KERNEL int NAMED(embed_backward)(const ACTIVATION* restrict gradients,
                                     width, features);
 }
 
-/* Softmax in place of each text's heads * width rows over its own tokens; 0 for padding. */
+/* Softmax in place of each text's rows over its own tokens; 0 for padding. */
 KERNEL int NAMED(softmax)(ACTIVATION* restrict scores, const int64_t* restrict lengths, size texts,
-                          size heads, size width) {
+                          size rows, size width) {
     float* buffer = malloc((size_t)width * sizeof *buffer);
     if (buffer == NULL) return 1;
     for (size text = 0; text < texts; text++) {
         size length = (size)lengths[text];
-        for (size row = 0; row < heads * width; row++) {
-            ACTIVATION* own = scores + (text * heads * width + row) * width;
+        for (size row = 0; row < rows; row++) {
+            ACTIVATION* own = scores + (text * rows + row) * width;
             float largest = -INFINITY, total = 0.0f;
             for (size i = 0; i < length; i++) buffer[i] = FROM(own[i]);
 #pragma omp simd reduction(max : largest)

@@ -135,21 +135,32 @@ class Layout:
     """Rows of one model where every text has one, at least ``texts``."""
     lengths: Tensor
     """Tokens of each text, shape ``(..., texts)``, on the CPU."""
-    mask: Tensor | None
-    """0 for a token and minus infinity for padding, shape ``(last texts, 1, width)``.
-
-    Longest first, as texts come, those without padding are the first ones: they are left out.
-    None without padding.
-    """
+    like: Tensor
+    """Of the type and on the device of the mask."""
 
     @classmethod
     def of(cls, lengths: Tensor, width: int, few_shapes: bool, like: Tensor) -> "Layout":
         """Rows for some texts, rounded up or not; the mask gets another array's type and device."""
-        texts, mask = lengths.shape[-1], _mask(lengths.reshape(-1), width, like)
+        texts = lengths.shape[-1]
         if not few_shapes:
-            return cls(texts, width, texts * width, texts, lengths, mask)
+            return cls(texts, width, texts * width, texts, lengths, like)
         rows, first_rows = -(-texts * width // _ROWS), -(-texts // _FIRST_ROWS)
-        return cls(texts, width, _ROWS * rows, _FIRST_ROWS * first_rows, lengths, mask)
+        return cls(texts, width, _ROWS * rows, _FIRST_ROWS * first_rows, lengths, like)
+
+    @functools.cached_property
+    def mask(self) -> Tensor | None:
+        """0 for a token and minus infinity for padding, shape ``(last texts, 1, width)``.
+
+        Longest first, as texts come, those without padding are the first ones: they are left out.
+        None without padding.
+        """
+        lengths, device = self.lengths.reshape(-1), self.like.device
+        padded = (lengths < self.width).nonzero()
+        if len(padded) == 0:
+            return None
+        last = lengths[int(padded[0]) :].to(device)[:, None, None]
+        padding = torch.arange(self.width, device=device) >= last
+        return self.like.new_zeros(padding.shape).masked_fill_(padding, -torch.inf)
 
     def live(self, rows: Tensor) -> Tensor:
         """The rows of the texts' tokens."""
@@ -166,16 +177,6 @@ class Layout:
         size = rows.shape[-1] // heads // parts
         live = self.live(rows).view(-1, self.width, parts, heads, size)
         return live.permute(2, 0, 3, 1, 4)
-
-
-def _mask(lengths: Tensor, width: int, like: Tensor) -> Tensor | None:
-    """See :class:`Layout`."""
-    padded = (lengths < width).nonzero()
-    if len(padded) == 0:
-        return None
-    last = lengths[int(padded[0]) :].to(like.device)[:, None, None]
-    padding = torch.arange(width, device=like.device) >= last
-    return like.new_zeros(padding.shape).masked_fill_(padding, -torch.inf)
 
 
 def attention(

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from fedseed.models.architecture import Architecture
-from fedseed.training.fused_layers import FusedEmbeddings, FusedFeedForward, FusedLayer
+from fedseed.training.blocked_layers import BlockedLayer, OneQueryLayer
+from fedseed.training.fused_layers import FusedEmbeddings, FusedLayer
 from fedseed.training.layers import Layout, with_rows
-from fedseed.training.lean_layers import Embeddings, FeedForward, LastLayer, Layer
+from fedseed.training.lean_layers import Embeddings, LastLayer, Layer
 from fedseed.training.stack import WeightStack
 
 
@@ -42,10 +43,13 @@ class LeanBert:
         self._few_shapes = few_shapes
         self._embeddings = (FusedEmbeddings if fused else Embeddings)(stack)
         names = [f"bert.encoder.layer.{number}" for number in range(shape.layers)]
-        layer, rest = (FusedLayer, FusedFeedForward) if fused else (Layer, FeedForward)
+        layer: type[Layer] = Layer
+        if fused:
+            layer = FusedLayer if stack.computed.dtype == torch.bfloat16 else BlockedLayer
+        last = OneQueryLayer if fused else LastLayer
         self._layers: list[Layer | LastLayer] = [
-            *(layer(stack, name, shape.heads, rest) for name in names[:-1]),
-            LastLayer(stack, names[-1], shape.heads, rest, wide=fused),
+            *(layer(stack, name, shape.heads) for name in names[:-1]),
+            last(stack, names[-1], shape.heads),
         ]
         self._pooler = stack.linear("bert.pooler.dense", wide=fused)
         self._classifier = stack.linear("classifier", wide=fused)

@@ -118,11 +118,7 @@ class Layer:
 
 
 class LastLayer:
-    """The last layer, for the first token of every text.
-
-    These are few. In bf16 on a CPU products of few rows take longer than in fp32: with ``wide``
-    only what looks at all tokens is in bf16.
-    """
+    """The last layer, for the first token of every text."""
 
     def __init__(
         self,
@@ -162,15 +158,15 @@ class LastLayer:
         lead, hidden = states.shape[:-2], states.shape[-1]
         by_text = layout.live(states).view(*lead, layout.texts, layout.width, hidden)
         texts = by_text.view(-1, layout.width, hidden)
-        first = with_rows(by_text[..., 0, :], layout.first_rows).to(self.query.weight.dtype)
+        first = with_rows(by_text[..., 0, :], layout.first_rows)
         query = self._split(self.query.forward(first))
         scale = query.shape[-1] ** -0.5
-        asking = self._rows(query @ self._by_head(self.key), layout).to(states.dtype)
+        asking = self._rows(query @ self._by_head(self.key), layout)
         scores = torch.bmm(asking, texts.mT) * scale
         if layout.mask is not None:
             scores[-len(layout.mask) :] += layout.mask
         weights = scores.softmax(-1)
-        mixed = self._heads_first(torch.bmm(weights, texts).to(first.dtype), lead, layout)
+        mixed = self._heads_first(torch.bmm(weights, texts), lead, layout)
         values = (mixed @ self._by_head(self.value).mT).transpose(-3, -2).flatten(-2)
         values += self.value.bias
         self.kept = (states, texts, first, query, asking, weights, mixed, scale, layout)
@@ -184,7 +180,7 @@ class LastLayer:
         self._add_bias(self.value, gradient)
         values = self._split(gradient)
         self._add_by_head(self.value, values, mixed)
-        inner = self._rows(values @ self._by_head(self.value), layout).to(states.dtype)
+        inner = self._rows(values @ self._by_head(self.value), layout)
         scores = torch.bmm(inner, texts.mT)
         scores -= (scores * weights).sum(-1, keepdim=True)
         scores *= weights * scale
@@ -192,7 +188,7 @@ class LastLayer:
         out = layout.live(result).view(texts.shape)
         torch.bmm(weights.mT, inner, out=out)
         out.baddbmm_(scores.mT, asking)
-        asked = self._heads_first(torch.bmm(scores, texts).to(first.dtype), lead, layout)
+        asked = self._heads_first(torch.bmm(scores, texts), lead, layout)
         self._add_by_head(self.key, query, asked)
         # The key's bias moves all scores of a query alike: its gradient is zero.
         inner = (asked @ self._by_head(self.key).mT).transpose(-3, -2).flatten(-2)

@@ -15,10 +15,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.matrix import UNKNOWN
+from fedseed.models.architecture import Architecture
+from fedseed.models.bert import BertClassifier
 from fedseed.training import fused, kernels
+from fedseed.training.blocked_layers import BlockedLayer, OneQueryLayer
 from fedseed.training.fused_adam import FusedRowAdam
 from fedseed.training.layers import Layout, Linear, Norm
+from fedseed.training.lean_layers import LastLayer, Layer
+from fedseed.training.stack import WeightStack
 
 needs_kernels = pytest.mark.skipif(not kernels.are_available(), reason="kernels not compiled")
 TYPES = [torch.float32, torch.bfloat16]
@@ -72,11 +79,14 @@ def test_libraries_that_are_not_taken(tmp_path: Path, monkeypatch: pytest.Monkey
     assert kernels.load(tmp_path / "other.so", folder) is None
     copy = tmp_path / "fedseed" / "training"
     copy.mkdir(parents=True)
-    for name in ("../../setup.py", "kernels.c", "kernels_by_type.h"):
+    for name in ("../../setup.py", *(path.name for path in folder.glob("*.[ch]"))):
         shutil.copy(folder / name, copy / name)
     assert kernels.load(own, copy) is not None
     (tmp_path / "setup.py").write_text("other_flags")
     assert kernels.load(own, copy) is None
+    with monkeypatch.context() as patch:  # a library without matrix products
+        patch.setattr(torch._C, "__file__", str(own))
+        assert kernels.load(own, folder) is None
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
     assert kernels.load(own, folder) is None
 
@@ -234,6 +244,31 @@ def test_nothing_is_read_or_written_beyond_an_array() -> None:
         fused.embed(layer, table, places, texts, table[:2], table, torch.float32)
     with pytest.raises(IndexError, match="3 tokens in 2"):
         fused.softmax(drawn(1, 1, 2, 2), torch.tensor([3]), 1)
+    stack, states = small_stack(), drawn(2, 2, 8)
+    layout = Layout.of(torch.tensor([3]), 2, False, states)
+    for kind in (BlockedLayer, OneQueryLayer):
+        with pytest.raises(IndexError, match="3 tokens in 2"):
+            kind(stack, "bert.encoder.layer.0", 2).forward(states, layout)
+
+
+def small_stack() -> WeightStack:
+    shape = Architecture("small", 1, 8, 2, 24, vocabulary=10, positions=4)
+    return WeightStack([BertClassifier(shape)], shape, torch.device("cpu"), torch.float32)
+
+
+@needs_kernels
+@pytest.mark.parametrize("kinds", [(BlockedLayer, Layer), (OneQueryLayer, LastLayer)])
+def test_products_in_kernels_are_those_of_torch(kinds: tuple[type[Layer], type[Layer]]) -> None:
+    stack, states = small_stack(), drawn(0, 6, 8)
+    layout = Layout.of(torch.tensor([3, 1]), 3, False, states)
+    done: list[int] = []
+    for kind in kinds:
+        before = kernels.operations()
+        with FlopCounterMode(display=False, custom_mapping=UNKNOWN) as counter:
+            layer = kind(stack, "bert.encoder.layer.0", 2)
+            layer.backward(torch.ones_like(layer.forward(states, layout)))
+        done.append(counter.get_total_flops() + kernels.operations() - before)
+    assert done[0] == done[1] > 0
 
 
 @needs_kernels

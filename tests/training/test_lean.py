@@ -113,16 +113,18 @@ def test_logits_and_every_gradient(
 
 
 @pytest.mark.parametrize("fused", [False, True])
-def test_bert_tiny_at_its_real_size(fused: bool) -> None:
+@pytest.mark.parametrize("sizes", [[128, 128, 90, 12], [200, 150], [50, 50, 44, 31, 3], [9] * 20])
+def test_bert_tiny_at_its_real_size(fused: bool, sizes: list[int]) -> None:
+    """The kernels' blocks of 128 rows hold a text, part of one, two, or many."""
     if fused and not are_available():
         pytest.skip("the kernels are not compiled")
     shape = Architecture("bert-tiny", 2, 128, 2, 512)
     ours, theirs = models(shape, 1)
     draws = torch.Generator().manual_seed(1)
-    ids = torch.randint(1, 30_000, (4, 128), generator=draws)
-    lengths = torch.tensor([128, 128, 90, 12])
-    ids *= torch.arange(128) < lengths[:, None]
-    labels = torch.tensor([0, 1, 1, 0])
+    ids = torch.randint(1, 30_000, (len(sizes), sizes[0]), generator=draws)
+    lengths = torch.tensor(sizes)
+    ids *= torch.arange(sizes[0]) < lengths[:, None]
+    labels = torch.arange(len(sizes)) % 2
     logits, (gradients,) = lean_gradients(
         [ours], ids[None], lengths[None], labels[None], fused=fused
     )
