@@ -1,8 +1,10 @@
 """Kernels of our own for one model on a CPU: one pass over activations where torch makes several.
 
-Arrays are contiguous, rows end to end, in fp32 or bf16, and sums over rows are made in fp32. Where
-the kernels are not available (see kernels.py), and for stacks, GPUs and DP-SGD, torch's operators
-do the same work; tests/training holds both to Hugging Face's results.
+They lie between the matrix products of a step in bf16; in fp32 the kernels make these as well, see
+blocked_layers.py. Embeddings and Adam serve both. Arrays are contiguous, rows end to end, and sums
+over rows are made in fp32. Where the kernels are not available (see kernels.py), and for stacks,
+GPUs and DP-SGD, torch's operators do the same work; tests/training holds both to Hugging Face's
+results.
 
 A kernel reads and writes where it is told to. What comes from data (rows of a table, widths,
 lengths) is compared with the arrays' sizes first.
@@ -97,16 +99,10 @@ def embed_backward(
     )  # fmt: skip
 
 
-def gelu(inputs: Tensor, bias: Tensor | None) -> Tensor:
-    """Return the GELU of inputs plus bias; the inputs become its slopes there.
-
-    Args:
-        inputs: shape ``(rows, features)``; overwritten.
-        bias: one for each feature; None in bf16 alone, where the inputs have it.
-    """
-    assert (bias is None) == (inputs.dtype == torch.bfloat16)
+def gelu(inputs: Tensor) -> Tensor:
+    """Return the GELU of inputs in bf16; these become its slopes there."""
     outputs = torch.empty_like(inputs)
-    call("gelu", inputs, bias, outputs, *inputs.shape)
+    call("gelu", inputs, outputs, inputs.numel())
     return outputs
 
 
@@ -122,15 +118,15 @@ def gelu_backward(gradient: Tensor, slopes: Tensor, linear: Linear) -> None:
 
 
 def add_norm(
-    norm: Norm, inputs: Tensor, bias: Tensor | None, residual: Tensor
+    norm: Norm, inputs: Tensor, residual: Tensor, bias: Tensor | None = None
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
     """Return the layer norm of a sum, and what :func:`norm_backward` needs.
 
     Args:
         norm: the layer.
         inputs: shape ``(rows, features)``; overwritten by what is normalised.
-        bias: of the inputs, or None when they have it.
         residual: of their shape.
+        bias: of the inputs, unless they have it.
     """
     outputs = torch.empty_like(inputs)
     scales = inputs.new_empty(len(inputs), dtype=torch.float32)
@@ -188,12 +184,11 @@ def softmax_backward(gradient: Tensor, weights: Tensor) -> None:
     call("softmax_backward", gradient, weights, gradient.numel() // width, width)
 
 
-def split(rows: Tensor, bias: Tensor | None, layout: Layout, parts: int, heads: int) -> Tensor:
-    """Cut rows into parts and heads; the inverse of :func:`merge`.
+def split(rows: Tensor, layout: Layout, parts: int, heads: int) -> Tensor:
+    """Cut rows in bf16 into parts and heads; the inverse of :func:`merge`.
 
     Args:
         rows: shape ``(rows, parts * hidden)``.
-        bias: to be added to them, or None.
         layout: where the texts are.
         parts: of each row.
         heads: of each part.
@@ -203,7 +198,7 @@ def split(rows: Tensor, bias: Tensor | None, layout: Layout, parts: int, heads: 
     """
     size = rows.shape[-1] // parts // heads
     outputs = rows.new_empty(parts, layout.texts * heads, layout.width, size)
-    call("split", rows, bias, outputs, parts, layout.texts, layout.width, heads, size)
+    call("split", rows, outputs, parts, layout.texts, layout.width, heads, size)
     return outputs
 
 
@@ -225,12 +220,9 @@ def merge(parts: Tensor, layout: Layout, heads: int, linear: Linear | None = Non
 
 
 def accumulate(total: Tensor, left: Tensor, right: Tensor) -> None:
-    """``total += left @ right`` for a total in fp32."""
-    if left.dtype == total.dtype:
-        total.addmm_(left, right)
-    else:
-        part = left @ right
-        call("add", part, total, part.numel())
+    """``total += left @ right`` for factors in bf16 and a total in fp32."""
+    part = left @ right
+    call("add", part, total, part.numel())
 
 
 def adam(

@@ -1,4 +1,7 @@
-"""The lean BERT's layers with the kernels of fused.py between their matrix products."""
+"""The lean BERT's layers with the kernels of fused.py: embeddings in any precision, others in bf16.
+
+In bf16 torch's products are faster than what kernels can call (oneDNN's, with bf16 results).
+"""
 
 import torch
 from torch import Tensor
@@ -34,12 +37,11 @@ class FusedFeedForward(FeedForward):
 
     def forward(self, mixed: Tensor, residual: Tensor) -> Tensor:
         """See FeedForward."""
-        attended, bias = self.project.product(mixed)
-        middle, first = fused.add_norm(self.attention_norm, attended, bias, residual)
-        slopes, bias = self.widen.product(middle)
-        active = fused.gelu(slopes, bias)
-        narrow, bias = self.narrow.product(active)
-        outputs, second = fused.add_norm(self.output_norm, narrow, bias, middle)
+        attended = self.project.forward(mixed)
+        middle, first = fused.add_norm(self.attention_norm, attended, residual)
+        slopes = self.widen.forward(middle)
+        active = fused.gelu(slopes)
+        outputs, second = fused.add_norm(self.output_norm, self.narrow.forward(active), middle)
         self.kept = (mixed, first, middle, slopes, active, second)
         return outputs
 
@@ -82,8 +84,7 @@ def _attention(
     projections: Linear, states: Tensor, heads: int, layout: Layout
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
     """See :func:`fedseed.training.layers.attention`."""
-    projected, bias = projections.product(states)
-    query, key, value = parts = fused.split(projected, bias, layout, 3, heads)
+    query, key, value = parts = fused.split(projections.forward(states), layout, 3, heads)
     weights = query.new_empty(len(query), layout.width, layout.width)
     torch.baddbmm(weights, query, key.mT, beta=0, alpha=query.shape[-1] ** -0.5, out=weights)
     fused.softmax(weights, layout.lengths, heads)
@@ -100,7 +101,7 @@ def _attention_backward(
 ) -> Tensor:
     """See :func:`fedseed.training.layers.attention_backward`; adds to the bias's gradient too."""
     (query, key, value), weights = kept
-    (own,) = fused.split(gradient, None, layout, 1, heads)
+    (own,) = fused.split(gradient, layout, 1, heads)
     inner = torch.bmm(own, value.mT)
     fused.softmax_backward(inner, weights)
     scale = query.shape[-1] ** -0.5

@@ -120,10 +120,8 @@ KERNEL int gelu_f32(float* restrict inputs, const float* restrict bias, float* r
     return 0;
 }
 
-KERNEL int gelu_bf16(bf16* restrict inputs, const bf16* restrict bias, bf16* restrict outputs,
-                     size rows, size features) {
-    (void)bias; /* the product has added it */
-    for (size i = 0; i < rows * features; i++) {
+KERNEL int gelu_bf16(bf16* restrict inputs, bf16* restrict outputs, size count) {
+    for (size i = 0; i < count; i++) {
         uint32_t both = gelu_of[inputs[i]];
         outputs[i] = (bf16)both;
         inputs[i] = (bf16)(both >> 16);
@@ -233,3 +231,44 @@ KERNEL int rows_step_f32(const float* restrict weights, const float* restrict gr
 #define NAMED(name) name##_bf16
 #include "kernels_by_type.h"
 #include "last_layer_by_type.h"
+
+/* Rows of parts * heads * features as (part, text, head, token, feature). */
+KERNEL int split_bf16(const bf16* restrict rows, bf16* restrict outputs, size parts, size texts,
+                      size width, size heads, size features) {
+    size all = parts * heads * features;
+    for (size text = 0; text < texts; text++)
+        for (size part = 0; part < parts; part++)
+            for (size head = 0; head < heads; head++)
+                for (size token = 0; token < width; token++) {
+                    size column = (part * heads + head) * features;
+                    size place = (((part * texts + text) * heads + head) * width + token);
+                    memcpy(outputs + place * features, rows + (text * width + token) * all + column,
+                           (size_t)features * sizeof *rows);
+                }
+    return 0;
+}
+
+/* The way back, and the sum of the rows if it is asked for. */
+KERNEL int merge_bf16(const bf16* restrict inputs, bf16* restrict rows,
+                      float* restrict bias_gradient, size parts, size texts, size width, size heads,
+                      size features) {
+    size all = parts * heads * features;
+    float* sums = calloc((size_t)features, sizeof *sums);
+    if (sums == NULL) return 1;
+    for (size text = 0; text < texts; text++)
+        for (size part = 0; part < parts; part++)
+            for (size head = 0; head < heads; head++) {
+                size column = (part * heads + head) * features;
+                for (size token = 0; token < width; token++) {
+                    size place = (((part * texts + text) * heads + head) * width + token);
+                    const bf16* in = inputs + place * features;
+                    memcpy(rows + (text * width + token) * all + column, in,
+                           (size_t)features * sizeof *in);
+                    if (bias_gradient != NULL)
+                        for (size i = 0; i < features; i++) sums[i] += from_bf16(in[i]);
+                }
+                if (bias_gradient != NULL) flush_bf16(sums, bias_gradient + column, features);
+            }
+    free(sums);
+    return 0;
+}

@@ -26,22 +26,14 @@ class Linear:
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the projection."""
-        outputs, bias = self.product(inputs)
-        if bias is not None:
-            outputs += bias
-        return outputs
-
-    def product(self, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return the projection, and the bias if it is still to be added."""
-        if inputs.dtype != torch.bfloat16:
-            return inputs @ self.weight.mT, self.bias
-        if inputs.ndim == 2 and _onednn_has_bf16():
+        if inputs.dtype == torch.bfloat16 and inputs.ndim == 2 and _onednn_has_bf16():
             # As torch.nn.functional.linear, which copies the bias to all rows first.
-            linear = torch.ops.mkldnn._linear_pointwise
-            return linear(inputs, self.weight, self.bias[0], "none", [], ""), None
+            product = torch.ops.mkldnn._linear_pointwise
+            fused: Tensor = product(inputs, self.weight, self.bias[0], "none", [], "")
+            return fused
         outputs = inputs @ self.weight.mT
         outputs += self.bias
-        return outputs, None
+        return outputs
 
     def backward(self, gradient: Tensor, inputs: Tensor) -> None:
         """Add to the gradients of weight and bias."""

@@ -102,7 +102,12 @@ def test_gelu(dtype: torch.dtype, rows: int, count: int, seed: int) -> None:
     wanted = functional.gelu(exact)
     wanted.backward(gradient.double())
     layer = linear(count)
-    close(fused.gelu(inputs, bias), wanted.detach(), dtype)
+    if bias is None:
+        outputs = fused.gelu(inputs)
+    else:
+        outputs = torch.empty_like(inputs)
+        kernels.call("gelu", inputs, bias, outputs, rows, count)
+    close(outputs, wanted.detach(), dtype)
     fused.gelu_backward(gradient, inputs, layer)
     assert exact.grad is not None
     close(gradient, exact.grad, dtype)
@@ -116,7 +121,7 @@ def test_gelu_of_every_number_in_bf16() -> None:
     x = inputs[finite].double()
     below = 0.5 * torch.special.erfc(-x * 0.5**0.5)  # torch's own GELU is not exact far below 0
     slopes = below + x * torch.exp(-0.5 * x * x) / (2 * torch.pi) ** 0.5
-    outputs = fused.gelu(inputs, None)
+    outputs = fused.gelu(inputs)
     assert torch.equal(outputs[finite], (x * below).float().to(torch.bfloat16))
     assert torch.equal(inputs[finite], slopes.float().to(torch.bfloat16))
     assert torch.equal(outputs.isnan(), nothing)
@@ -134,7 +139,7 @@ def test_norm_of_a_sum(dtype: torch.dtype, rows: int, count: int, seed: int, mor
     exact = (inputs.double() + residual + (0 if bias is None else bias)).requires_grad_()
     weight, shift = (part.double().requires_grad_() for part in (layer.weight, layer.bias))
     wanted = functional.layer_norm(exact, [count], weight[0], shift[0], layer.eps)
-    outputs, kept = fused.add_norm(layer, inputs, bias, residual)
+    outputs, kept = fused.add_norm(layer, inputs, residual, bias)
     close(outputs, wanted.detach(), dtype)
     first, second = (drawn(seed + n, rows, count, dtype=dtype) for n in (4, 5))
     wanted.backward(first.double() + (second.double() if more else 0))
@@ -217,12 +222,11 @@ def test_small_shares_are_as_exact_as_large_ones(width: int) -> None:
 
 
 @needs_kernels
-@pytest.mark.parametrize("dtype", TYPES)
-def test_products_are_added_up_in_fp32(dtype: torch.dtype) -> None:
-    total, left, right = drawn(0, 8, 6), drawn(1, 40, 8, dtype=dtype), drawn(2, 40, 6, dtype=dtype)
+def test_products_are_added_up_in_fp32() -> None:
+    total, (left, right) = drawn(0, 8, 6), (drawn(1, 40, n, dtype=torch.bfloat16) for n in (8, 6))
     wanted = total.double() + left.double().mT @ right.double()
     fused.accumulate(total, left.mT, right)
-    close(total, wanted, dtype)
+    close(total, wanted, torch.bfloat16)
 
 
 @needs_kernels
@@ -272,22 +276,15 @@ def test_products_in_kernels_are_those_of_torch(kinds: tuple[type[Layer], type[L
 
 
 @needs_kernels
-@pytest.mark.parametrize("dtype", TYPES)
 @settings(max_examples=15, deadline=None)
 @given(parts=st.integers(1, 3), texts=sizes, width=sizes, heads=sizes, size=sizes)
-def test_split_and_merge(
-    dtype: torch.dtype, parts: int, texts: int, width: int, heads: int, size: int
-) -> None:
+def test_split_and_merge(parts: int, texts: int, width: int, heads: int, size: int) -> None:
     layout = Layout.of(torch.full((texts,), width), width, True, torch.empty(0))
-    rows = drawn(0, layout.rows, parts * heads * size, dtype=dtype)
+    rows = drawn(0, layout.rows, parts * heads * size, dtype=torch.bfloat16)
     rows[texts * width :] = 0
-    cut = fused.split(rows, None, layout, parts, heads)
+    cut = fused.split(rows, layout, parts, heads)
     assert torch.equal(cut, layout.by_head(rows, heads, parts).reshape(cut.shape))
     layer = linear(rows.shape[1])
     assert torch.equal(fused.merge(cut, layout, heads, layer), rows)
     close(layer.bias_gradient, rows.double().sum(0, keepdim=True), torch.float32, 10)
     assert torch.equal(fused.merge(cut, layout, heads), rows)
-    bias = drawn(1, 1, rows.shape[1])
-    shifted = (rows.float() + bias).to(dtype)
-    cut = fused.split(rows, bias, layout, parts, heads)
-    assert torch.equal(cut, layout.by_head(shifted, heads, parts).reshape(cut.shape))
