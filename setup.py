@@ -7,14 +7,7 @@ from pathlib import Path
 from setuptools import Extension, setup
 
 FOLDER = Path("fedseed/training")
-C_FILES = (  # as in kernels.py
-    "kernels.c",
-    "kernels_by_type.h",
-    "last_layer_by_type.h",
-    "layers_in_blocks.h",
-    "products.h",
-)
-SOURCES = (Path("setup.py"), *(FOLDER / name for name in C_FILES))
+SOURCES = [Path("setup.py"), *sorted(FOLDER.glob("*.[ch]"))]  # as in kernels.py
 
 
 def kernels() -> Extension:

@@ -1,7 +1,7 @@
 """How much of the processor's matrix-product rate a training step reaches, on one thread.
 
-The rate is that of the step's own products, each alone and repeated; the work of a step is
-counted while it runs. Rate and step are measured in turns.
+The rate is that of a layer's products over a batch's rows, through torch, each alone and repeated;
+the work of a step is counted while it runs. Rate and step are measured in turns.
 """
 
 import math

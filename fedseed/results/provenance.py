@@ -71,10 +71,10 @@ def machine(
 
 
 def kernels() -> str:
-    """Whether this machine has the compiled kernels, or torch's operators only."""
-    from fedseed.training.kernels import are_available  # imports torch
+    """What of this machine's trains: compiled kernels of some sources, or torch's operators."""
+    from fedseed.training.kernels import are_available, version  # imports torch
 
-    return "compiled" if are_available() else "torch"
+    return f"compiled ({version()[:12]})" if are_available() else "torch"
 
 
 def refuse_other_kernels(past: dict[str, Any]) -> None:

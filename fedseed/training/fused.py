@@ -30,9 +30,10 @@ def check_rows(rows: Tensor, table: Tensor) -> None:
 
 
 def check_lengths(lengths: Tensor, width: int) -> None:
-    """Raise an IndexError for a text longer than the width."""
-    if int(lengths.max()) > width:
-        raise IndexError(f"a text of {int(lengths.max())} tokens in {width}")
+    """Raise an IndexError for a text of no length, or longer than the width."""
+    smallest, largest = (int(bound) for bound in lengths.aminmax())
+    if smallest < 0 or largest > width or width == 0:
+        raise IndexError(f"a text of {smallest if smallest < 0 else largest} tokens in {width}")
 
 
 def embed(
@@ -117,21 +118,18 @@ def gelu_backward(gradient: Tensor, slopes: Tensor, linear: Linear) -> None:
     call("gelu_backward", gradient, slopes, linear.bias_gradient, *gradient.shape)
 
 
-def add_norm(
-    norm: Norm, inputs: Tensor, residual: Tensor, bias: Tensor | None = None
-) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+def add_norm(norm: Norm, inputs: Tensor, residual: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
     """Return the layer norm of a sum, and what :func:`norm_backward` needs.
 
     Args:
         norm: the layer.
         inputs: shape ``(rows, features)``; overwritten by what is normalised.
         residual: of their shape.
-        bias: of the inputs, unless they have it.
     """
     outputs = torch.empty_like(inputs)
     scales = inputs.new_empty(len(inputs), dtype=torch.float32)
     call(
-        "add_norm", inputs, bias, residual.contiguous(), norm.weight, norm.bias, outputs, scales,
+        "add_norm", inputs, None, residual.contiguous(), norm.weight, norm.bias, outputs, scales,
         *inputs.shape, norm.eps,
     )  # fmt: skip
     return outputs, (inputs, scales)

@@ -1,8 +1,8 @@
-/* Passes over activations that torch makes in several, each as one (see fused.py and
-   docs/decisions/fused-kernels.md).
+/* Passes over activations that torch makes in several, each as one (see fused.py), and layers as a
+   whole (see blocked_layers.py); docs/decisions/fused-kernels.md says why.
 
    Plain C without torch's or Python's headers, loaded through ctypes. Everything is computed in
-   single precision; kernels_by_type.h is read once for activations in fp32 and once in bf16. */
+   single precision; the files "by type" are read once for activations in fp32 and once in bf16. */
 
 #include <math.h>
 #include <stddef.h>

@@ -6,6 +6,7 @@ A C compiler is needed then, see setup.py and docs/decisions/fused-kernels.md.
 import ctypes
 import functools
 import hashlib
+import sys
 from collections.abc import Iterable
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
@@ -13,16 +14,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-
-_SOURCES = (
-    "../../setup.py",
-    "kernels.c",
-    "kernels_by_type.h",
-    "last_layer_by_type.h",
-    "layers_in_blocks.h",
-    "products.h",
-)
-"""As in setup.py; only a checkout has them all."""
 
 
 @functools.cache
@@ -48,7 +39,8 @@ def load(path: Path, sources: Path) -> Any:
         have changed since, if the BLAS of torch cannot be called, or if the processor has no
         vectors that it makes use of.
     """
-    if not path.exists() or torch.backends.cpu.get_cpu_capability() == "DEFAULT":
+    able = sys.byteorder == "little" and torch.backends.cpu.get_cpu_capability() != "DEFAULT"
+    if not able or not path.exists():
         return None
     try:
         library = ctypes.CDLL(str(path))
@@ -56,8 +48,9 @@ def load(path: Path, sources: Path) -> Any:
     except (OSError, AttributeError):
         return None
     library.digest.restype = ctypes.c_char_p
-    files = [sources / name for name in _SOURCES]
-    if all(file.exists() for file in files):
+    setup = sources / "../../setup.py"
+    if setup.exists():  # in a checkout; as setup.py does
+        files = [setup, *sorted(sources.glob("*.[ch]"))]
         digest = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
         if library.digest().decode() != digest:
             return None
@@ -78,8 +71,17 @@ def _function(name: str) -> Any:
     return function
 
 
+def version() -> str:
+    """The digest of the sources that the kernels were compiled from, in hexadecimal."""
+    digest: str = _library().digest().decode()
+    return digest
+
+
 def operations() -> int:
-    """Floating-point operations of the matrix products that kernels have made so far."""
+    """Floating-point operations of the matrix products that kernels have made so far.
+
+    For a single thread: two at once would be counted wrongly.
+    """
     count = _library().operations
     count.restype = ctypes.c_int64
     return int(count())
@@ -108,7 +110,7 @@ def call(name: str, activations: Tensor, *arguments: Argument) -> None:
     """
     kind = "bf16" if activations.dtype == torch.bfloat16 else "f32"
     if _function(f"{name}_{kind}")(*map(_as_c, (activations, *arguments))):
-        raise MemoryError(f"no memory for the sums of {name}")
+        raise MemoryError(f"no memory for {name}")
 
 
 def _as_c(argument: Argument) -> object:

@@ -1,12 +1,12 @@
 /* The last layer's attention, for each text's first token; see LastLayer: with few queries, these are
    projected instead of keys and values. The states have a type of their own, all else is fp32. */
 
-KERNEL int NAMED(widen)(const ACTIVATION* restrict inputs, float* restrict outputs, size count) {
+KERNEL int NAMED(to_floats)(const ACTIVATION* restrict inputs, float* restrict outputs, size count) {
     for (size i = 0; i < count; i++) outputs[i] = FROM(inputs[i]);
     return 0;
 }
 
-KERNEL int NAMED(narrow)(const float* restrict inputs, ACTIVATION* restrict outputs, size count) {
+KERNEL int NAMED(from_floats)(const float* restrict inputs, ACTIVATION* restrict outputs, size count) {
     for (size i = 0; i < count; i++) outputs[i] = TO(inputs[i]);
     return 0;
 }
@@ -20,7 +20,7 @@ KERNEL int NAMED(add_row)(const float* restrict inputs, ACTIVATION* restrict out
 /* Rows as fp32: themselves, or a copy in the buffer. */
 static const float* NAMED(as_floats)(const ACTIVATION* rows, float* buffer, size count) {
     if (sizeof(ACTIVATION) == sizeof(float)) return (const float*)(const void*)rows;
-    NAMED(widen)(rows, buffer, count);
+    NAMED(to_floats)(rows, buffer, count);
     return buffer;
 }
 
@@ -35,7 +35,7 @@ int NAMED(last_attention)(const ACTIVATION* states, const parameters* query, con
     int failed = buffer == NULL;
     if (failed) return failed;
     for (size text = 0; text < texts; text++)
-        NAMED(widen)(states + text * width * hidden, first + text * hidden, hidden);
+        NAMED(to_floats)(states + text * width * hidden, first + text * hidden, hidden);
     product(queries, hidden, plain(first, hidden), transposed(query->weight, hidden), texts, hidden,
             hidden);
     add_bias_f32(queries, query->bias, texts, hidden);
@@ -79,7 +79,7 @@ static void NAMED(last_attention_of_text_backward)(const ACTIVATION* states, con
     product(target, hidden, transposed(weights, width), plain(inner, hidden), width, hidden, heads);
     multiply(target, hidden, transposed(scores, width), plain(asking, hidden), width, hidden, heads,
              scale, 1.0f);
-    if (target == buffer) NAMED(narrow)(buffer, outputs, width * hidden);
+    if (target == buffer) NAMED(from_floats)(buffer, outputs, width * hidden);
 }
 
 /* The way back: the gradient of the states. That of the first tokens, which the residual connection

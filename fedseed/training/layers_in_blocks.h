@@ -1,7 +1,7 @@
 /* A layer's attention and its feed-forward network in fp32, in blocks of rows that stay in a core's
    cache: the kernels of kernels_by_type.h with the products of products.h between them. */
 
-/* Rows at once; a text longer than that is a block of its own. */
+/* Rows at once; for attention at least a text. */
 enum { ROWS = 128 };
 
 KERNEL int add_bias_f32(float* restrict inputs, const float* restrict bias, size rows,

@@ -37,7 +37,8 @@ class LeanBert:
             shape: the architecture.
             few_shapes: round numbers of rows up, so that matrices have few different shapes; for
                 a single model only.
-            fused: compute with the kernels of fused.py; for a single model on a CPU only.
+            fused: compute with kernels (fused_layers.py, blocked_layers.py); for a single model on
+                a CPU only.
         """
         self._stack = stack
         self._few_shapes = few_shapes

@@ -76,7 +76,7 @@ KERNEL int transpose_f32(const float* restrict inputs, float* restrict outputs, 
 }
 
 /* A layer's weight, shape (outputs, inputs), as the right factor of its forward product. For many
-   rows it is turned over first, into memory to be freed: a product then takes a sixth less. */
+   rows it is turned over first, into memory to be freed: as it is a product takes a sixth longer. */
 static operand forward_factor(const parameters* linear, size outputs, size inputs, int many,
                               float** copy) {
     *copy = many ? floats(outputs * inputs) : NULL;

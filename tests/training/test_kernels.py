@@ -4,6 +4,7 @@ import platform
 import re
 import shutil
 import subprocess
+import sys
 import sysconfig
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
@@ -87,6 +88,9 @@ def test_libraries_that_are_not_taken(tmp_path: Path, monkeypatch: pytest.Monkey
     with monkeypatch.context() as patch:  # a library without matrix products
         patch.setattr(torch._C, "__file__", str(own))
         assert kernels.load(own, folder) is None
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "byteorder", "big")
+        assert kernels.load(own, folder) is None
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
     assert kernels.load(own, folder) is None
 
@@ -139,7 +143,12 @@ def test_norm_of_a_sum(dtype: torch.dtype, rows: int, count: int, seed: int, mor
     exact = (inputs.double() + residual + (0 if bias is None else bias)).requires_grad_()
     weight, shift = (part.double().requires_grad_() for part in (layer.weight, layer.bias))
     wanted = functional.layer_norm(exact, [count], weight[0], shift[0], layer.eps)
-    outputs, kept = fused.add_norm(layer, inputs, residual, bias)
+    if bias is None:
+        outputs, kept = fused.add_norm(layer, inputs, residual)
+    else:
+        outputs, kept = torch.empty_like(inputs), (inputs, torch.empty(rows))
+        arrays = (bias, residual, layer.weight, layer.bias, outputs, kept[1])
+        kernels.call("add_norm", inputs, *arrays, rows, count, layer.eps)
     close(outputs, wanted.detach(), dtype)
     first, second = (drawn(seed + n, rows, count, dtype=dtype) for n in (4, 5))
     wanted.backward(first.double() + (second.double() if more else 0))
@@ -248,6 +257,9 @@ def test_nothing_is_read_or_written_beyond_an_array() -> None:
         fused.embed(layer, table, places, texts, table[:2], table, torch.float32)
     with pytest.raises(IndexError, match="3 tokens in 2"):
         fused.softmax(drawn(1, 1, 2, 2), torch.tensor([3]), 1)
+    for wrong, width in ((-1, 2), (0, 0)):
+        with pytest.raises(IndexError, match=f"{wrong} tokens in {width}"):
+            fused.check_lengths(torch.tensor([wrong]), width)
     stack, states = small_stack(), drawn(2, 2, 8)
     layout = Layout.of(torch.tensor([3]), 2, False, states)
     for kind in (BlockedLayer, OneQueryLayer):
@@ -288,3 +300,29 @@ def test_split_and_merge(parts: int, texts: int, width: int, heads: int, size: i
     assert torch.equal(fused.merge(cut, layout, heads, layer), rows)
     close(layer.bias_gradient, rows.double().sum(0, keepdim=True), torch.float32, 10)
     assert torch.equal(fused.merge(cut, layout, heads), rows)
+
+
+@needs_kernels
+@pytest.mark.parametrize("few", [False, True])
+@pytest.mark.parametrize("lengths", [[1], [60, 60, 41, 9], [7] * 20])
+def test_the_last_layer_after_layers_in_bf16(lengths: list[int], few: bool) -> None:
+    """Its own work is in fp32: given the same states, it is the layer of torch's operators."""
+    stack, width = small_stack(), lengths[0]
+    generator = torch.Generator().manual_seed(0)
+    stack.weights.copy_(0.3 * torch.randn(stack.weights.shape, generator=generator))
+    layout = Layout.of(torch.tensor(lengths), width, few, torch.empty(0))
+    states = drawn(1, layout.rows, 8, dtype=torch.bfloat16)
+    states[len(lengths) * width :] = 0
+    above = drawn(2, layout.first_rows, 8)
+    above[len(lengths) :] = 0
+    found = []
+    for kind, own in ((OneQueryLayer, states), (LastLayer, states.float())):
+        stack.gradients.zero_()
+        layer = kind(stack, "bert.encoder.layer.0", 2)
+        outputs = layer.forward(own, layout)[: len(lengths)]
+        found.append((outputs, layer.backward(above), stack.gradients.clone()))
+    close(found[0][0], found[1][0], torch.float32)
+    close(found[0][1], found[1][1], torch.bfloat16, 0.5)
+    close(found[0][2], found[1][2], torch.float32)
+    assert found[0][1].dtype == torch.bfloat16
+    assert found[1][2].any()

@@ -20,6 +20,7 @@ from fedseed.training.stack import WORDS, WeightStack
 transformers = pytest.importorskip("transformers")
 ANY = torch.empty(0)
 SMALL = Architecture("small", 3, 32, 4, 64, labels=3, vocabulary=50, positions=24)
+ODD = Architecture("odd", 2, 36, 3, 50, labels=3, vocabulary=50, positions=24)
 
 
 def models(shape: Architecture, seed: int) -> tuple[BertClassifier, Any]:
@@ -89,11 +90,17 @@ def their_gradients(
     seed=st.integers(0, 99),
     few_shapes=st.booleans(),
     fused=st.booleans(),
+    shape=st.sampled_from([SMALL, ODD]),
 )
 def test_logits_and_every_gradient(
-    lengths: list[int], count: int, seed: int, few_shapes: bool, fused: bool
+    lengths: list[int],
+    count: int,
+    seed: int,
+    few_shapes: bool,
+    fused: bool,
+    shape: Architecture,
 ) -> None:
-    pairs = [models(SMALL, seed + number) for number in range(count)]
+    pairs = [models(shape, seed + number) for number in range(count)]
     draws = torch.Generator().manual_seed(seed)
     sizes = torch.tensor([np.roll(lengths, number).tolist() for number in range(count)])
     ids = torch.randint(1, 50, (count, len(lengths), max(lengths)), generator=draws)
