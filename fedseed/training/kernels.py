@@ -48,9 +48,8 @@ def load(path: Path, sources: Path) -> Any:
     except (OSError, AttributeError):
         return None
     library.digest.restype = ctypes.c_char_p
-    setup = sources / "../../setup.py"
-    if setup.exists():  # in a checkout; as setup.py does
-        files = [setup, *sorted(sources.glob("*.[ch]"))]
+    files = [sources / "../../setup.py", *sorted(sources.glob("*.[ch]"))]  # as in setup.py
+    if files[0].exists() and files[1:]:  # in a checkout
         digest = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
         if library.digest().decode() != digest:
             return None

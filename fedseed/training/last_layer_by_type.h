@@ -31,7 +31,7 @@ int NAMED(last_attention)(const ACTIVATION* states, const parameters* query, con
                           float* queries, float* asking, float* weights, float* mixed,
                           float* values, size texts, size width, size heads, size features) {
     size hidden = heads * features, all = heads * hidden;
-    float *buffer = floats(width * hidden), scale = 1.0f / sqrtf((float)features);
+    float *buffer = floats(width * hidden), scale = scale_of(features);
     int failed = buffer == NULL;
     if (failed) return failed;
     for (size text = 0; text < texts; text++)
@@ -69,7 +69,7 @@ static void NAMED(last_attention_of_text_backward)(const ACTIVATION* states, con
                                                    float* scores, size width, size heads,
                                                    size features) {
     size hidden = heads * features;
-    float scale = 1.0f / sqrtf((float)features);
+    float scale = scale_of(features);
     const float* own = NAMED(as_floats)(states, buffer, width * hidden);
     product(scores, width, plain(inner, hidden), transposed(own, hidden), heads, width, hidden);
     softmax_backward_f32(scores, weights, heads, width);

@@ -4,6 +4,8 @@
 /* Rows at once; for attention at least a text. */
 enum { ROWS = 128 };
 
+static size texts_at_once(size width) { return ROWS / width > 0 ? ROWS / width : 1; }
+
 KERNEL int add_bias_f32(float* restrict inputs, const float* restrict bias, size rows,
                         size features) {
     for (size row = 0; row < rows; row++)
@@ -31,8 +33,8 @@ int attention_f32(const float* states, const parameters* projections, const int6
                   float* projected, float* weights, float* mixed, size texts, size width,
                   size heads, size features) {
     size hidden = heads * features, all = 3 * hidden, square = width * width;
-    size step = ROWS / width > 0 ? ROWS / width : 1;
-    float *copy, scale = 1.0f / sqrtf((float)features);
+    size step = texts_at_once(width);
+    float *copy, scale = scale_of(features);
     int failed = 0;
     operand project = forward_factor(projections, all, hidden, texts > step, &copy);
     for (size from = 0; from < texts && !failed; from += step) {
@@ -64,7 +66,7 @@ static void attention_of_text_backward(const float* gradient, const float* queri
                                        const float* weights, float* back, float* buffer, size width,
                                        size heads, size features) {
     size hidden = heads * features, all = 3 * hidden, square = width * width;
-    float scale = 1.0f / sqrtf((float)features);
+    float scale = scale_of(features);
     for (size head = 0; head < heads; head++) {
         size at = head * features;
         operand own = plain(gradient + at, hidden);
@@ -86,7 +88,7 @@ int attention_backward_f32(const float* gradient, const float* states,
                            const float* weights, float* outputs, size texts, size width, size heads,
                            size features) {
     size hidden = heads * features, all = 3 * hidden, square = width * width;
-    size step = ROWS / width > 0 ? ROWS / width : 1;
+    size step = texts_at_once(width);
     float *back = floats(step * width * all), *buffer = floats(square);
     int failed = back == NULL || buffer == NULL;
     for (size from = 0; from < texts && !failed; from += step) {

@@ -59,6 +59,9 @@ static float* floats(size count) {
 
 static size least(size one, size other) { return one < other ? one : other; }
 
+/* What attention's scores are multiplied with (Vaswani et al. 2017). */
+static float scale_of(size features) { return 1.0f / sqrtf((float)features); }
+
 /* Parameters of a linear layer or a layer norm. Gradients are added to. Weights have one row for each
    output, as torch's. */
 typedef struct {
