@@ -22,15 +22,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for benchmarks i
 from benchmarks.workload import BATCH, LENGTH, RATE, Workload, open_shards
 from fedseed.cli import run_main
 from fedseed.evaluation.metrics import Accuracy, accuracy, count_correct
-from fedseed.growing import grow
 from fedseed.randomness import generator, random_key
 from fedseed.recipe import Recipe
 from fedseed.results.folder import make_folder
 from fedseed.results.provenance import code, machine, packages
 from fedseed.results.record import RunRecord
+from fedseed.runs.original import describe_dataset
+from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import encode
 from fedseed.seeds.random import random_seed
-from fedseed.studies.original import describe_dataset
 from fedseed.training import Compute, fit, predict
 from fedseed.training.batches import batches
 from fedseed.training.generic import GenericTrainer
@@ -40,8 +40,8 @@ WAYS = ("lean fp32", "generic fp32", "lean bf16")
 
 def trained(way: str, seed: int, steps: int) -> Accuracy:
     """Accuracy on the common test split after training in one of the ways."""
-    site = open_shards(Workload())
-    dataset = site.dataset
+    federated = open_shards(Workload())
+    dataset = federated.dataset
     recipe = Recipe(
         optimiser="adamw", learning_rate=RATE, embedding_multiplier=10.0, schedule="linear",
         warmup=0.1, steps=steps, batch_size=BATCH, max_length=LENGTH,

@@ -23,13 +23,13 @@ def client_app(work: Workload) -> ClientApp:
 
     @app.train()
     def fit(message: Message, context: Context) -> Message:
-        site = open_shards(work)
+        federated = open_shards(work)
         client = int(context.node_config["partition-id"])
         model = hugging_face_model()
         model.load_state_dict(message.content["arrays"].to_torch_state_dict())
         number = int(message.content["config"]["server-round"])
-        loss = train(model, site, client, number, work.steps)
-        examples = len(site.shard(client).whole())
+        loss = train(model, federated, client, number, work.steps)
+        examples = len(federated.shard(client).whole())
         content = {
             "arrays": ArrayRecord(model.state_dict()),
             "metrics": MetricRecord({"loss": loss, "num-examples": examples}),
@@ -75,10 +75,10 @@ def main() -> None:
         num_supernodes=work.clients,
         backend_config={"client_resources": {"num_cpus": 1, "num_gpus": 0.0}},
     )
-    site = open_shards(work)
+    federated = open_shards(work)
     rounds = sorted(kept) if "each" in sys.argv else [work.rounds]
     for number in rounds:
-        tell("tested", round=number, **tested(kept[number], site))
+        tell("tested", round=number, **tested(kept[number], federated))
 
 
 if __name__ == "__main__":

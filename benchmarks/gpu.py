@@ -23,16 +23,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for benchmarks i
 from benchmarks.running import run, spread
 from benchmarks.workload import BATCH, LENGTH, RATE, Workload, open_shards
 from fedseed.cli import run_main
-from fedseed.data.site import Site
-from fedseed.growing import grow
+from fedseed.data.federated_dataset import FederatedDataset
 from fedseed.randomness import generator
 from fedseed.recipe import Recipe
 from fedseed.results.folder import make_folder
 from fedseed.results.provenance import code, machine, packages
 from fedseed.results.record import RunRecord
+from fedseed.runs.original import describe_dataset
+from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import encode
 from fedseed.seeds.random import random_seed
-from fedseed.studies.original import describe_dataset
 from fedseed.training import Compute, FitJob, FitResult, fit_together
 from fedseed.training.compute import PRECISIONS, choose
 from fedseed.training.trainer import stack_bytes
@@ -41,16 +41,16 @@ _ALONE = 4
 """Clients that are timed one after another."""
 
 
-def jobs(site: Site, clients: int, steps: int) -> list[FitJob]:
+def jobs(federated: FederatedDataset, clients: int, steps: int) -> list[FitJob]:
     """Some clients' fine-tuning, from one model."""
     seed = encode(random_seed("bert-tiny", 2, 1, "bert"))
     recipe = Recipe(
         optimiser="adamw", learning_rate=RATE, batch_size=BATCH, max_length=LENGTH, steps=steps
     )
-    shards = [site.shard(number).whole() for number in range(site.config.clients)]
+    shards = [federated.shard(number).whole() for number in range(federated.config.clients)]
     return [
         FitJob(
-            grow(seed), site.dataset.table, shards[number % len(shards)], recipe,
+            grow(seed), federated.dataset.table, shards[number % len(shards)], recipe,
             generator(0, "benchmark", 0, number),
         )
         for number in range(clients)
@@ -72,17 +72,17 @@ def measure_stacks(
     sizes: list[int], repeats: int, steps: int, device: str, show: Console
 ) -> dict[str, Any]:
     """Clients a second by precision and size of the stack."""
-    site = open_shards(Workload())
+    federated = open_shards(Workload())
     rates: dict[str, dict[int, list[float]]] = {p: {n: [] for n in sizes} for p in PRECISIONS}
     memory: dict[str, dict[str, int]] = {}
     differences = dict.fromkeys(PRECISIONS, 0.0)
     for precision in PRECISIONS:
-        timed(jobs(site, 2, 3), Compute(precision, device), 2)  # loads the kernels
+        timed(jobs(federated, 2, 3), Compute(precision, device), 2)  # loads the kernels
     for turn in range(repeats):
         for precision in PRECISIONS:
             alone: list[FitResult] = []
             for size in sizes:
-                work = jobs(site, max(size, _ALONE), steps)
+                work = jobs(federated, max(size, _ALONE), steps)
                 torch.cuda.reset_peak_memory_stats()
                 seconds, results = timed(work, Compute(precision, device), size)
                 rates[precision][size].append(len(work) / seconds)

@@ -16,8 +16,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.workload import BATCH, LENGTH, RATE, Workload, open_shards, tell
 from fedseed.federation.memory import keep_memory
-from fedseed.growing import grow
 from fedseed.recipe import Recipe
+from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import encode
 from fedseed.seeds.random import random_seed
 from fedseed.training import kernels
@@ -84,18 +84,18 @@ def main() -> None:
     precision, repetitions = sys.argv[1], int(sys.argv[2])
     torch.set_num_threads(1)
     keep_memory()  # as a worker does
-    site = open_shards(Workload())
+    federated = open_shards(Workload())
     recipe = Recipe(optimiser="adamw", learning_rate=RATE, steps=10_000)
     compute = Compute("bf16" if precision == "bf16" else "fp32")
     model = grow(encode(random_seed("bert-tiny", 2, 1, "bert")))
     assert is_lean(model, recipe)
     trainer = LeanTrainer([model], [recipe], compute)
-    order = batches(site.shard(0).whole(), BATCH, np.random.default_rng(0))
+    order = batches(federated.shard(0).whole(), BATCH, np.random.default_rng(0))
 
     def step() -> None:
         rows = next(order)
-        rows = rows[longest_first(site.dataset.table.lengths(rows, LENGTH))]
-        trainer.step([rows], site.dataset.table)
+        rows = rows[longest_first(federated.dataset.table.lengths(rows, LENGTH))]
+        trainer.step([rows], federated.dataset.table)
 
     step()
     counted: list[float] = []

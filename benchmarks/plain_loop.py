@@ -13,7 +13,7 @@ from benchmarks.workload import Workload, hugging_face_model, open_shards, tell,
 def main() -> None:
     """Run the workload, and print an event after every round."""
     work = Workload(*(int(word) for word in sys.argv[1:4]))
-    site = open_shards(work)
+    federated = open_shards(work)
     state = hugging_face_model().state_dict()
     tell("training")
     for number in range(1, work.rounds + 1):
@@ -21,12 +21,12 @@ def main() -> None:
         for client in range(work.clients):
             model = hugging_face_model()
             model.load_state_dict(state)
-            train(model, site, client, number, work.steps)
+            train(model, federated, client, number, work.steps)
             for name, part in model.state_dict().items():
                 total[name] = total.get(name, 0) + part.detach() / work.clients
         state = total
         tell("round", round=number)
-    tell("tested", round=work.rounds, **tested(state, site))
+    tell("tested", round=work.rounds, **tested(state, federated))
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ from fedseed.recipe import Recipe
 from fedseed.results.folder import make_folder
 from fedseed.results.provenance import code, machine, packages
 from fedseed.results.record import RunRecord, read_record
-from fedseed.studies.original import describe_dataset
+from fedseed.runs.original import describe_dataset
 from fedseed.training.compute import choose
 
 _BEST = Recipe(

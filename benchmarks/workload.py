@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from fedseed.config import RunConfig
-from fedseed.data.site import Site, open_site
+from fedseed.data.federated_dataset import FederatedDataset, open_federated_dataset
 from fedseed.evaluation.metrics import count_correct
 from fedseed.randomness import generator
 from fedseed.training.batches import batches
@@ -41,9 +41,9 @@ class Workload:
         return [str(self.clients), str(self.rounds), str(self.steps)]
 
 
-def open_shards(work: Workload) -> Site:
+def open_shards(work: Workload) -> FederatedDataset:
     """The bundled reviews, dealt out to the workload's clients."""
-    return open_site(RunConfig(clients=work.clients, newcomers=0, max_length=LENGTH))
+    return open_federated_dataset(RunConfig(clients=work.clients, newcomers=0, max_length=LENGTH))
 
 
 def hugging_face_model(seed: int = 0) -> Any:
@@ -59,12 +59,14 @@ def hugging_face_model(seed: int = 0) -> Any:
     )  # fmt: skip
 
 
-def train(model: nn.Module, site: Site, client: int, round_number: int, steps: int) -> float:
+def train(
+    model: nn.Module, federated: FederatedDataset, client: int, round_number: int, steps: int
+) -> float:
     """One client's local training; returns the mean loss."""
     rng = generator(0, "reference", round_number, client)
     torch.manual_seed(int(rng.integers(2**31)))
-    table = site.dataset.table
-    order = batches(site.shard(client).whole(), BATCH, rng)
+    table = federated.dataset.table
+    order = batches(federated.shard(client).whole(), BATCH, rng)
     optimiser = torch.optim.AdamW(model.parameters(), lr=RATE)
     model.train()
     losses = []
@@ -84,16 +86,16 @@ def train(model: nn.Module, site: Site, client: int, round_number: int, steps: i
     return float(np.mean(losses))
 
 
-def tested(state: dict[str, torch.Tensor], site: Site) -> dict[str, Any]:
+def tested(state: dict[str, torch.Tensor], federated: FederatedDataset) -> dict[str, Any]:
     """Correct predictions of some weights on the common test split, by class; not timed."""
     from fedseed.models.registry import build, find_model
     from fedseed.training import predict
 
     numpy_state = {name: part.detach().numpy() for name, part in state.items()}
     model = build(find_model("bert-tiny", 2), numpy_state)
-    rows = site.dataset.test
-    likelihoods = predict(model, site.dataset.table, rows, LENGTH)
-    counts = count_correct(likelihoods, site.dataset.table.labels[rows])
+    rows = federated.dataset.test
+    likelihoods = predict(model, federated.dataset.table, rows, LENGTH)
+    counts = count_correct(likelihoods, federated.dataset.table.labels[rows])
     return {"correct": counts.correct, "examples": counts.examples}
 
 

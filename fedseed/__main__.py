@@ -22,8 +22,8 @@ def show(
 ) -> None:
     """Print the tables of a record."""
     from fedseed.results.record import read_record
-    from fedseed.results.study_tables import STUDY_TABLES
     from fedseed.results.table import summary
+    from fedseed.studies.tables import STUDY_TABLES
 
     found = read_record(Path(record))
     kind = found.get("kind")
@@ -56,7 +56,7 @@ def inspect(
     state = None
     if weights is not None:
         from fedseed.models.registry import find_model
-        from fedseed.studies.extracting import open_weights
+        from fedseed.seeds.sources import open_weights
 
         own = found.model if weights.endswith(".safetensors") else None
         shapes = find_model(found.model, found.labels).shapes()
@@ -96,8 +96,8 @@ def extract(
     from fedseed.results.seed_table import seed_tables
     from fedseed.seeds.codec import write_seed
     from fedseed.seeds.pca import PcaOptions
-    from fedseed.studies.extracting import open_weights
-    from fedseed.studies.starts import EXTRACTED, budgets, make_seed
+    from fedseed.seeds.rows import EXTRACTED, budgets, make_seed
+    from fedseed.seeds.sources import open_weights
 
     if kind not in EXTRACTED:
         raise ConfigError(f"unknown kind '{kind}': choose from {', '.join(EXTRACTED)}")

@@ -2,7 +2,7 @@
 
 from fedseed.federation.client_app import client_app as make_client_app
 from fedseed.federation.engines import server_app as make_server_app
-from fedseed.studies.deployment import serve
+from fedseed.runs.deployment import serve
 
 client_app = make_client_app()
 server_app = make_server_app(serve)

@@ -18,7 +18,7 @@ from fedseed.options import Options
 from fedseed.without_effect import refuse_without_effect
 
 if TYPE_CHECKING:
-    from fedseed.studies.study import Study
+    from fedseed.studies.base import Study
 
 INTERRUPTED = 130
 PIPE_CLOSED = 141
@@ -160,7 +160,7 @@ def federated(
     if not dry_run and (resume is not None or _has_workers(given)):
         start_early()
     with heavy_imports():
-        from fedseed.studies.command import run_command
+        from fedseed.runs.command import run_command
 
     run_command(given, out, resume, dry_run, quiet, Console())
 
@@ -193,7 +193,7 @@ def study(kind: "type[Study]") -> Callable[..., None]:
         ] = None,
         quiet: Annotated[bool, typer.Option("--quiet", help="Print only the table.")] = False,
     ) -> None:
-        from fedseed.studies.study import study_command
+        from fedseed.studies.base import study_command
 
         given = {name: value for name, value in options.items() if value is not None}
         if resume is not None:

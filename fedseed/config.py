@@ -9,12 +9,12 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from fedseed.aggregators.names import AGGREGATOR_NAMES
 from fedseed.data import PARTITIONS
 from fedseed.options import Options, refuse_no_path
 from fedseed.privacy.rules import refuse_impossible_privacy
 from fedseed.protocols import OPTIONS, PROTOCOLS, STRATEGIES
 from fedseed.recipe import Recipe
+from fedseed.recipe_search.names import AGGREGATOR_NAMES
 
 Cell = bool | float | int | str
 

@@ -3,7 +3,7 @@
 import sys
 
 from fedseed.cli import run_main, study
-from fedseed.studies.ablation import Ablation
+from fedseed.studies.ablation.study import Ablation
 
 if __name__ == "__main__":
     sys.exit(run_main(study(Ablation)))

@@ -3,7 +3,7 @@
 import sys
 
 from fedseed.cli import run_main, study
-from fedseed.studies.budget import Budget
+from fedseed.studies.budget.study import Budget
 
 if __name__ == "__main__":
     sys.exit(run_main(study(Budget)))

@@ -3,7 +3,7 @@
 import sys
 
 from fedseed.cli import run_main, study
-from fedseed.studies.comparison import Comparison
+from fedseed.studies.comparison.study import Comparison
 
 if __name__ == "__main__":
     sys.exit(run_main(study(Comparison)))

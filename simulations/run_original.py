@@ -25,11 +25,11 @@ def main(
 ) -> None:
     """Train the reference model of a data set on all shards together."""
     from fedseed.config import RunConfig
-    from fedseed.data.site import open_dataset
+    from fedseed.data.federated_dataset import open_dataset
     from fedseed.results.display import make_display
     from fedseed.results.folder import RECORD, locked, make_folder
     from fedseed.results.table import percent
-    from fedseed.studies.original import train_original
+    from fedseed.runs.original import train_original
 
     config = RunConfig.parse({"model": model, "data": data, "max_length": max_length})
     display = make_display(quiet=False, console=Console())

@@ -3,7 +3,7 @@
 import sys
 
 from fedseed.cli import run_main, study
-from fedseed.studies.privacy import Privacy
+from fedseed.studies.privacy.study import Privacy
 
 if __name__ == "__main__":
     sys.exit(run_main(study(Privacy)))

@@ -3,7 +3,7 @@
 import sys
 
 from fedseed.cli import run_main, study
-from fedseed.studies.zero_shot import ZeroShot
+from fedseed.studies.zero_shot.study import ZeroShot
 
 if __name__ == "__main__":
     sys.exit(run_main(study(ZeroShot)))

@@ -220,7 +220,7 @@ def test_what_readme_links_to_exists() -> None:
 
 @pytest.mark.parametrize("kind", ["ablation", "zero_shot", "budget", "comparison", "privacy"])
 def test_a_study_table_is_that_of_its_record(kind: str) -> None:
-    from fedseed.results.study_tables import STUDY_TABLES
+    from fedseed.studies.tables import STUDY_TABLES
 
     folder = OFFICIAL / kind
     record = read_record(folder / "record.json")
@@ -230,7 +230,9 @@ def test_a_study_table_is_that_of_its_record(kind: str) -> None:
 
 
 def test_the_studies_in_readme_are_those_of_their_records() -> None:
-    from fedseed.results import ablation_table, budget_table, zero_shot_table
+    from fedseed.studies.ablation import table as ablation_table
+    from fedseed.studies.budget import table as budget_table
+    from fedseed.studies.zero_shot import table as zero_shot_table
 
     results = {
         kind: read_record(OFFICIAL / kind / "record.json")["results"]
@@ -252,8 +254,8 @@ def test_the_studies_in_readme_are_those_of_their_records() -> None:
 
 def test_labels_of_reviews_in_readme() -> None:
     from fedseed.evaluation.frontier import break_even_speed, cheapest, points
-    from fedseed.results.comparison_readings import size
-    from fedseed.results.comparison_table import client_bytes, comparison_table
+    from fedseed.studies.comparison.readings import size
+    from fedseed.studies.comparison.table import client_bytes, comparison_table
 
     folder = OFFICIAL / "comparison-labels-reviews"
     record = read_record(folder / "record.json")
@@ -278,8 +280,8 @@ def test_labels_of_reviews_in_readme() -> None:
 
 
 def test_personalisation_in_readme_is_that_of_its_record() -> None:
-    from fedseed.results.comparison_table import comparison_table
     from fedseed.results.markdown import interval_in_points, points
+    from fedseed.studies.comparison.table import comparison_table
 
     folder = OFFICIAL / "comparison"
     record = read_record(folder / "record.json")
@@ -311,9 +313,9 @@ def test_personalisation_in_readme_is_that_of_its_record() -> None:
 def test_the_comparison_in_readme_is_that_of_its_record() -> None:
     """The table, and every figure of the sentences below it."""
     from fedseed.evaluation.repeats import paired
-    from fedseed.results.comparison_readings import size, verdicts
-    from fedseed.results.comparison_table import client_bytes, main_grid
     from fedseed.results.markdown import interval_in_points, points, with_interval
+    from fedseed.studies.comparison.readings import size, verdicts
+    from fedseed.studies.comparison.table import client_bytes, main_grid
 
     cells = read_record(OFFICIAL / "comparison" / "record.json")["results"]["cells"]
     plain = {(c["protocol"], c["partition"]): c for c in cells if c["condition"] is None}
@@ -359,7 +361,7 @@ def test_the_comparison_in_readme_is_that_of_its_record() -> None:
 
 
 def test_what_readme_and_pages_say_of_privacy_is_in_its_record() -> None:
-    from fedseed.results.privacy_table import crafted_line, defence_grid, main_grid
+    from fedseed.studies.privacy.table import crafted_line, defence_grid, main_grid
 
     results = read_record(OFFICIAL / "privacy" / "record.json")["results"]
     cells = results["cells"]

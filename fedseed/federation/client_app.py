@@ -10,14 +10,14 @@ from flwr.app import Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
 from fedseed.config import RunConfig
-from fedseed.data.site import Site, open_site
+from fedseed.data.federated_dataset import FederatedDataset, open_federated_dataset
 from fedseed.errors import WireError
 from fedseed.evaluation.metrics import ClassCounts, count_correct
 from fedseed.federation.wire import ContextMemory, content, payload_of
 from fedseed.privacy.budget import defence_of, within_budget
+from fedseed.privacy.mechanisms import Defence
 from fedseed.protocols import find_protocol
 from fedseed.protocols.base import Memory, ProtocolClient
-from fedseed.protocols.defences import Defence
 from fedseed.randomness import generator
 from fedseed.training import Compute, Trainer, choose
 
@@ -70,7 +70,7 @@ class _Parts:
 
     config: RunConfig | None
     trainer: Trainer | None
-    site: Site | None
+    federated: FederatedDataset | None
 
     @property
     def deployed(self) -> bool:
@@ -84,25 +84,25 @@ class _Parts:
         own = self.config or RunConfig.from_run_config(context.run_config).with_quick()
         return own, int(context.node_config["partition-id"])
 
-    def site_of(self, own: RunConfig) -> Site:
+    def federated_of(self, own: RunConfig) -> FederatedDataset:
         """All shards."""
-        return self.site or open_site(own)
+        return self.federated or open_federated_dataset(own)
 
     def defence_of(self, own: RunConfig) -> Defence | None:
         """What a client does to what it sends."""
-        defence = defence_of(own, self.site_of(own))
+        defence = defence_of(own, self.federated_of(own))
         if defence is not None and self.deployed:  # the server may ask for more than they say
             defence = replace(defence, most_batch=own.given_recipe().batch_size)
         return defence
 
     def client(self, own: RunConfig, defence: Defence | None = None) -> ProtocolClient:
         """A client of the run's protocol."""
-        site, trainer = self.site_of(own), self.trainer or Trainer(compute_of(own))
+        federated, trainer = self.federated_of(own), self.trainer or Trainer(compute_of(own))
         if defence is not None and defence.unit == "example":
             trainer = Trainer(trainer.compute, dp=defence.dp_sgd)
-        client = find_protocol(own.protocol).client(trainer, site.public, defence)
+        client = find_protocol(own.protocol).client(trainer, federated.public, defence)
         if self.deployed:
-            client.architecture = own.model, site.dataset.labels
+            client.architecture = own.model, federated.dataset.labels
         return client
 
     def seed(self, own: RunConfig, round_number: int, memory: Memory) -> int:
@@ -115,7 +115,7 @@ class _Parts:
             return own.run_seed
         rounds = own.rounds
         if self.deployed:  # the rounds that epsilon allows, whatever the server asks for
-            rounds = within_budget(own, own.given_recipe(), self.site_of(own))[0].rounds
+            rounds = within_budget(own, own.given_recipe(), self.federated_of(own))[0].rounds
         if round_number > rounds:
             raise WireError(f"round {round_number} is not in the privacy budget")
         if not self.deployed:
@@ -144,16 +144,18 @@ def _number(memory: Memory, name: str) -> int:
 
 
 def client_app(
-    config: RunConfig | None = None, trainer: Trainer | None = None, site: Site | None = None
+    config: RunConfig | None = None,
+    trainer: Trainer | None = None,
+    federated: FederatedDataset | None = None,
 ) -> ClientApp:
     """Make the ClientApp.
 
     Args:
         config: the run's configuration; None to read it from Flower's ``run_config``.
         trainer: trains the clients' models; None to make one by the configuration.
-        site: the clients' shards; None to deal them out by the configuration.
+        federated: the clients' shards; None to deal them out by the configuration.
     """
-    app, parts = ClientApp(), _Parts(config, trainer, site)
+    app, parts = ClientApp(), _Parts(config, trainer, federated)
 
     @app.query()
     def introduce(message: Message, context: Context) -> Message:
@@ -165,14 +167,14 @@ def client_app(
         own, pid = parts.options(context)
         number, memory = int(message.metadata.group_id), ContextMemory(context)
         rng = generator(parts.seed(own, number, memory), "train", number, pid)
-        client, shard = parts.client(own, parts.defence_of(own)), parts.site_of(own).shard(pid)
+        client, shard = parts.client(own, parts.defence_of(own)), parts.federated_of(own).shard(pid)
         up = client.contribute(payload_of(message), shard, memory, rng)
         return Message(content(up), reply_to=message)
 
     @app.evaluate()
     def evaluate(message: Message, context: Context) -> Message:
         own, pid = parts.options(context)
-        here = parts.site_of(own)
+        here = parts.federated_of(own)
         table, shard = here.dataset.table, here.shard(pid)
         rng = generator(own.run_seed, "evaluate", 0, pid)
         # What is grown stays here, and its test is the study's: neither is noised.

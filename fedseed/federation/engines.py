@@ -10,7 +10,7 @@ from flwr.serverapp import Grid as Grid
 from flwr.serverapp import ServerApp
 
 from fedseed.config import Cell, RunConfig
-from fedseed.data.site import Site
+from fedseed.data.federated_dataset import FederatedDataset
 from fedseed.errors import ConfigError
 from fedseed.federation.client_app import client_app, compute_of
 from fedseed.federation.executors import Executor, InProcess, Stacked
@@ -43,7 +43,10 @@ def count_workers(config: RunConfig) -> int:
 
 
 def run_local(
-    config: RunConfig, main: Main, state_folder: Path | None, site: Site | None = None
+    config: RunConfig,
+    main: Main,
+    state_folder: Path | None,
+    federated: FederatedDataset | None = None,
 ) -> None:
     """Run in this process, or in worker processes when there is more than one worker.
 
@@ -51,7 +54,7 @@ def run_local(
         config: the run's configuration.
         main: the server's main function.
         state_folder: keeps the clients' contexts for a resumed run.
-        site: the clients' shards, for runs in this process; None to deal them out by the
+        federated: the clients' shards, for runs in this process; None to deal them out by the
             configuration.
     """
     logging.getLogger("flwr").setLevel(logging.ERROR)
@@ -63,7 +66,7 @@ def run_local(
         trainer = StackingTrainer(compute, workers=workers)
         executor = Stacked(client_app(config, trainer), trainer, _GROUP)
     elif workers == 1 and config.client_timeout is None:
-        executor = InProcess(client_app(config, site=site))
+        executor = InProcess(client_app(config, federated=federated))
     else:
         executor = WorkerPool(config, workers)
     run_config = config.to_run_config()

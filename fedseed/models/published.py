@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fedseed.data.hub import prepare_hub
-from fedseed.data.sources import package_folder
 from fedseed.errors import ConfigError, first_line
+from fedseed.hub import package_folder, prepare_hub
 from fedseed.models.architecture import FROM_PRNG, Architecture, Shapes
 
 _LARGEST_SIZE = 4_000_000

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fedseed.config import RunConfig
-from fedseed.data.site import Site
+from fedseed.data.federated_dataset import FederatedDataset
 from fedseed.errors import ConfigError
 from fedseed.privacy.accounting import (
     calibrate,
@@ -18,7 +18,7 @@ from fedseed.privacy.accounting import (
     randomised_response_spent,
     spent,
 )
-from fedseed.protocols.defences import Defence
+from fedseed.privacy.mechanisms import Defence
 from fedseed.recipe import Recipe
 
 DELTA = 1e-5
@@ -81,13 +81,15 @@ class Budget:
         )
 
 
-def within_budget(config: RunConfig, given: Recipe, site: Site) -> tuple[RunConfig, Budget | None]:
+def within_budget(
+    config: RunConfig, given: Recipe, federated: FederatedDataset
+) -> tuple[RunConfig, Budget | None]:
     """Decide noise and rounds.
 
     Args:
         config: the options.
         given: the recipe by which clients train; its batch size counts.
-        site: the shards; the smallest counts, of which an example is sampled most often.
+        federated: the shards; the smallest counts, of which an example is sampled most often.
 
     Returns:
         The options with delta, noise and the number of rounds that the budget allows, and what they
@@ -100,14 +102,14 @@ def within_budget(config: RunConfig, given: Recipe, site: Site) -> tuple[RunConf
         return config, None
     delta = DELTA if config.delta is None else config.delta
     if _is_randomised_response(config):
-        each = _epsilon_each(config, site)
-        cost = randomised_response_spent(each, config.rounds * _texts(site), delta)
+        each = _epsilon_each(config, federated)
+        cost = randomised_response_spent(each, config.rounds * _texts(federated), delta)
         name = f"randomised response, epsilon {each:.3g} a label"
         budget = Budget(
             "client", cost, delta, None, None, name, config.rounds, config.rounds
         )  # fmt: skip
         return config.parse(config.model_dump() | {"delta": delta}), budget
-    mechanism = mechanism_of(config, given, site)
+    mechanism = mechanism_of(config, given, federated)
     noise, rounds = config.noise, config.rounds
     if noise is None:
         assert config.epsilon is not None
@@ -124,12 +126,12 @@ def within_budget(config: RunConfig, given: Recipe, site: Site) -> tuple[RunConf
     return config.parse(config.model_dump() | resolved), budget
 
 
-def mechanism_of(config: RunConfig, given: Recipe, site: Site) -> Mechanism:
+def mechanism_of(config: RunConfig, given: Recipe, federated: FederatedDataset) -> Mechanism:
     """What clients do in one round under options with Gaussian noise."""
     if config.privacy == "example":
         from fedseed.training.dp_sgd import sampling_rate
 
-        smallest = min(len(part) for part in site.parts[: config.clients])
+        smallest = min(len(part) for part in federated.parts[: config.clients])
         rate = sampling_rate(given.batch_size, smallest)
         return Mechanism("DP-SGD", config.steps, rate)
     if config.protocol == "recipe":
@@ -138,7 +140,7 @@ def mechanism_of(config: RunConfig, given: Recipe, site: Site) -> Mechanism:
     return Mechanism("Gaussian noise on the change of weights", 1, sensitivity=2.0)
 
 
-def defence_of(config: RunConfig, site: Site) -> Defence | None:
+def defence_of(config: RunConfig, federated: FederatedDataset) -> Defence | None:
     """What a client does; None when there is nothing to do.
 
     Options of a simulation come with their noise; a client of a deployment decides on it itself, by
@@ -151,9 +153,9 @@ def defence_of(config: RunConfig, site: Site) -> Defence | None:
         return None
     each = 0.0
     if _is_randomised_response(config):
-        each = _epsilon_each(config, site)
+        each = _epsilon_each(config, federated)
     elif config.privacy is not None and config.noise is None:
-        config, _ = within_budget(config, config.given_recipe(), site)
+        config, _ = within_budget(config, config.given_recipe(), federated)
     return Defence(
         config.privacy, config.clip or 0.0, config.noise or 0.0, each, config.steps,
         config.recipes_per_client, config.metric_digits, config.metric_threshold,
@@ -164,15 +166,15 @@ def _is_randomised_response(config: RunConfig) -> bool:
     return config.privacy == "client" and config.protocol == "labels"
 
 
-def _texts(site: Site) -> int:
-    assert site.public is not None
-    return len(site.public.rows)
+def _texts(federated: FederatedDataset) -> int:
+    assert federated.public is not None
+    return len(federated.public.rows)
 
 
-def _epsilon_each(config: RunConfig, site: Site) -> float:
+def _epsilon_each(config: RunConfig, federated: FederatedDataset) -> float:
     assert config.epsilon is not None
     delta = DELTA if config.delta is None else config.delta
-    return calibrate_randomised_response(config.epsilon, delta, config.rounds * _texts(site))
+    return calibrate_randomised_response(config.epsilon, delta, config.rounds * _texts(federated))
 
 
 def _affordable(mechanism: Mechanism, config: RunConfig, noise: float, delta: float) -> int:

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedseed.errors import WireError
-from fedseed.growing import grow
 from fedseed.models.architecture import Shapes, State
 from fedseed.models.registry import to_state
 from fedseed.protocols.codecs import Vector, believable
+from fedseed.seeds.assemble import grow
 from fedseed.seeds.base import digest
 from fedseed.seeds.counter import normal
 

@@ -21,7 +21,6 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from fedseed.data.shard import Shard
-from fedseed.growing import grow
 from fedseed.protocols.adapter_layout import (
     ALPHA,
     COLUMNS,
@@ -34,6 +33,7 @@ from fedseed.protocols.base import Memory, Protocol, Setup
 from fedseed.protocols.codecs import Vector
 from fedseed.protocols.shared_model import SharedModelClient, SharedModelServer
 from fedseed.recipe import Recipe
+from fedseed.seeds.assemble import grow
 from fedseed.training import FitJob, FitResult
 from fedseed.training.generic import WORD_EMBEDDINGS
 

@@ -13,13 +13,13 @@ import numpy as np
 from torch import nn
 
 from fedseed.config import RunConfig
-from fedseed.data.public import PublicTexts
+from fedseed.data.public_texts import PublicTexts
 from fedseed.data.shard import Shard
 from fedseed.data.splits import Rows
 from fedseed.data.tokens import TokenTable
 from fedseed.models.architecture import Shapes
+from fedseed.privacy.mechanisms import Defence
 from fedseed.protocols.averaging import Aggregator, Mean
-from fedseed.protocols.defences import Defence
 from fedseed.recipe import Recipe
 from fedseed.training import Trainer
 

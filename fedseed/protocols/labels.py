@@ -16,17 +16,17 @@ import struct
 import numpy as np
 from torch import nn
 
-from fedseed.data.public import PublicTexts
+from fedseed.data.public_texts import PublicTexts
 from fedseed.data.shard import Shard
 from fedseed.errors import WireError
-from fedseed.growing import grow
+from fedseed.privacy.mechanisms import randomised_response, unbiased_shares
 from fedseed.protocols.averaging import Mean
 from fedseed.protocols.base import Memory, Protocol, Setup
-from fedseed.protocols.defences import randomised_response, unbiased_shares
 from fedseed.protocols.shared_model import SharedModelClient, SharedModelServer
 from fedseed.protocols.soft_labels import BITS, Probabilities, decode_labels, encode_labels
 from fedseed.randomness import generator
 from fedseed.recipe import Recipe
+from fedseed.seeds.assemble import grow
 from fedseed.seeds.base import digest
 from fedseed.seeds.codec import decode
 from fedseed.training import FitJob, FitResult, Trainer

@@ -26,7 +26,6 @@ from torch.nn.utils import parametrize
 
 from fedseed.data.shard import Shard
 from fedseed.errors import WireError
-from fedseed.growing import grow
 from fedseed.protocols.base import Memory, Protocol, Setup
 from fedseed.protocols.mask_coding import (
     MOST_MASKS,
@@ -38,6 +37,7 @@ from fedseed.protocols.mask_coding import (
 )
 from fedseed.protocols.shared_model import SharedModelClient, SharedModelServer
 from fedseed.recipe import Recipe
+from fedseed.seeds.assemble import grow
 from fedseed.training import FitJob, FitResult
 from fedseed.training.generic import WORD_EMBEDDINGS
 

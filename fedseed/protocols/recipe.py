@@ -13,15 +13,12 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from fedseed.aggregators.base import RecipeAggregator, Trial
-from fedseed.aggregators.registry import AGGREGATORS
-from fedseed.aggregators.space import RecipeSpace
 from fedseed.data.shard import Shard
 from fedseed.data.splits import Rows
 from fedseed.data.tokens import TokenTable
 from fedseed.errors import WireError
 from fedseed.evaluation.metrics import mean_loss
-from fedseed.growing import grow
+from fedseed.privacy.mechanisms import Defence, noisy_loss
 from fedseed.protocols.base import (
     Memory,
     Protocol,
@@ -30,7 +27,6 @@ from fedseed.protocols.base import (
     Report,
     Setup,
 )
-from fedseed.protocols.defences import Defence, noisy_loss
 from fedseed.protocols.recipe_messages import (
     SCORE_BYTES,
     RecipeScore,
@@ -40,6 +36,10 @@ from fedseed.protocols.recipe_messages import (
     why_absurd,
 )
 from fedseed.recipe import Recipe
+from fedseed.recipe_search.base import RecipeAggregator, Trial
+from fedseed.recipe_search.registry import AGGREGATORS
+from fedseed.recipe_search.space import RecipeSpace
+from fedseed.seeds.assemble import grow
 from fedseed.seeds.base import digest
 from fedseed.seeds.codec import decode
 from fedseed.training import FitJob, Trainer

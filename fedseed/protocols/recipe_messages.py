@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 from fedseed.errors import WireError
+from fedseed.privacy.mechanisms import coarse_metrics
 from fedseed.protocols.base import Memory
-from fedseed.protocols.defences import coarse_metrics
 from fedseed.recipe import RECIPE_BYTES, Recipe
 from fedseed.seeds.base import digest
 from fedseed.seeds.codec import decode

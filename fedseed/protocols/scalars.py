@@ -20,10 +20,10 @@ from torch import nn
 
 from fedseed.data.shard import Shard
 from fedseed.errors import ConfigError, WireError
-from fedseed.growing import grow
 from fedseed.protocols.base import Memory, Protocol, Setup
 from fedseed.protocols.shared_model import SharedModelClient, SharedModelServer
 from fedseed.recipe import Recipe
+from fedseed.seeds.assemble import grow
 from fedseed.seeds.base import digest
 from fedseed.training import FitJob, FitResult
 from fedseed.training.zeroth_order import (

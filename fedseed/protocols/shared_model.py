@@ -19,12 +19,12 @@ from fedseed.data.shard import Shard
 from fedseed.data.splits import Rows
 from fedseed.data.tokens import TokenTable
 from fedseed.errors import WireError
-from fedseed.growing import grow
 from fedseed.models.registry import to_state
+from fedseed.privacy.mechanisms import Defence
 from fedseed.protocols.base import Memory, ProtocolClient, ProtocolServer, Report, Setup
-from fedseed.protocols.defences import Defence
 from fedseed.protocols.recipe_messages import decode_request, encode_request
 from fedseed.recipe import Recipe
+from fedseed.seeds.assemble import grow
 from fedseed.seeds.base import digest
 from fedseed.training import FitJob, FitResult
 

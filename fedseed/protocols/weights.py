@@ -16,12 +16,12 @@ from torch import nn
 
 from fedseed.data.shard import Shard
 from fedseed.errors import WireError
-from fedseed.growing import grow, grow_with, tensor_sizes
+from fedseed.privacy.mechanisms import noisy_vector
 from fedseed.protocols.base import Memory, Protocol, Setup
 from fedseed.protocols.codecs import Codec, Vector, believable, codec_of, make_codec
-from fedseed.protocols.defences import noisy_vector
 from fedseed.protocols.shared_model import SharedModelClient, SharedModelServer, flat_weights
 from fedseed.recipe import Recipe
+from fedseed.seeds.assemble import grow, grow_with, tensor_sizes
 from fedseed.training import FitJob, FitResult
 
 _CODEC = "<Bf"

@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from fedseed.data.site import subset
+from fedseed.data.federated_dataset import subset
 from fedseed.data.splits import Rows
 from fedseed.data.tokens import Dataset
 from fedseed.evaluation.metrics import ClassCounts, count_correct
 from fedseed.models.architecture import State
 from fedseed.results.display import Display
-from fedseed.studies.floors import measure_floors
-from fedseed.studies.original import Original, original_weights
-from fedseed.studies.starts import read_weights
-from fedseed.studies.study import StudyOptions, dataset_of, tested_rows
+from fedseed.runs.baselines import measure_floors
+from fedseed.runs.original import Original, original_weights
+from fedseed.seeds.rows import read_weights
+from fedseed.studies.base import StudyOptions, dataset_of, tested_rows
 from fedseed.training import predict
 from fedseed.training.compute import choose
 

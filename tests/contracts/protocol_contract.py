@@ -16,7 +16,7 @@ from fedseed.errors import WireError
 from fedseed.protocols import OPTIONS, PROTOCOLS, find_protocol
 from fedseed.protocols.base import ProtocolServer
 from fedseed.randomness import generator
-from fedseed.studies.plan import Plan, make_plan
+from fedseed.runs.plan import Plan, make_plan
 
 RECIPE = """optimiser = "adamw"
 learning_rate = 1e-3
@@ -36,10 +36,10 @@ class World:
 
     def contribution(self, pid: int, number: int, payload: bytes) -> bytes:
         """What a client answers in a round."""
-        client = find_protocol(self.plan.config.protocol).client(public=self.plan.site.public)
+        client = find_protocol(self.plan.config.protocol).client(public=self.plan.federated.public)
         memory = self.memories.setdefault(pid, {})
         rng = generator(0, "train", number, pid)
-        return client.contribute(payload, self.plan.site.shard(pid), memory, rng)
+        return client.contribute(payload, self.plan.federated.shard(pid), memory, rng)
 
     def round(self, server: ProtocolServer, number: int, cohort: list[int]) -> dict[int, bytes]:
         """All clients' answers."""
@@ -174,7 +174,7 @@ class ProtocolContract:
     def test_no_text_and_no_label_list_travels(self, world: World) -> None:
         server = world.plan.server()
         contribution = world.round(server, 1, [0])[0]
-        shard = world.plan.site.shard(0)
+        shard = world.plan.federated.shard(0)
         table, rows = shard.table, shard.whole()
         for dtype in ("<u2", "<u4", "<i8"):
             for row in rows:
@@ -186,14 +186,16 @@ class ProtocolContract:
     def test_a_newcomer_grows_a_model(self, world: World) -> None:
         server = world.plan.server()
         server.aggregate(1, world.round(server, 1, [0, 1, 2]))
-        site = world.plan.site
-        client = find_protocol(self.protocol).client(public=site.public)
+        federated = world.plan.federated
+        client = find_protocol(self.protocol).client(public=federated.public)
         for product in server.products().values():
-            rows = site.shard(3).whole()
+            rows = federated.shard(3).whole()
             rng = generator(0, "evaluate", 0, 3)
-            model, length = client.grow(product, site.dataset.table, rows, {}, rng)
+            model, length = client.grow(product, federated.dataset.table, rows, {}, rng)
             assert length == 16
-            found = client.trainer.predict(model, site.dataset.table, site.test_rows(), length)
+            found = client.trainer.predict(
+                model, federated.dataset.table, federated.test_rows(), length
+            )
             assert found.shape == (60, 2)
             assert np.isfinite(found).all()
 

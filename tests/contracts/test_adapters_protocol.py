@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 
 from fedseed.config import RunConfig
 from fedseed.errors import WireError
-from fedseed.growing import grow
 from fedseed.protocols.adapter_layout import Layout, read_download
 from fedseed.protocols.adapters import AdaptedModel, AdaptersServer, merged
 from fedseed.protocols.base import ProtocolServer
 from fedseed.protocols.shared_model import HEAD_BYTES, flat_weights
+from fedseed.runs.plan import make_plan
+from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import encode
 from fedseed.seeds.pretrained import pretrained_seed
 from fedseed.seeds.random import random_seed
-from fedseed.studies.plan import make_plan
 from tests.contracts.protocol_contract import ProtocolContract, World
 from tests.models.test_published import folder
 
@@ -173,6 +173,6 @@ def test_it_learns(small: dict[str, Any], tmp_path: Path, kind: str) -> None:
     world, server = World(plan), plan.server()
     server.aggregate(1, world.round(server, 1, [0, 1, 2]))
     assert isinstance(server, AdaptersServer)
-    rows, table = plan.site.test_rows(), plan.site.dataset.table
+    rows, table = plan.federated.test_rows(), plan.federated.dataset.table
     found = server.setup.trainer.predict(server.model(), table, rows, 16)
     assert (found.argmax(axis=1) == table.labels[rows]).mean() > 0.85

@@ -15,7 +15,7 @@ from fedseed.protocols.base import ProtocolServer
 from fedseed.protocols.labels import LabelsServer
 from fedseed.protocols.shared_model import HEAD_BYTES
 from fedseed.protocols.soft_labels import decode_labels, encode_labels
-from fedseed.studies.plan import make_plan
+from fedseed.runs.plan import make_plan
 from tests.contracts.protocol_contract import ProtocolContract, World
 
 
@@ -93,7 +93,7 @@ def test_it_learns_from_labels_alone(small: dict[str, Any], tmp_path: Path) -> N
     contributions = world.round(server, 1, [0, 1, 2])
     server.aggregate(1, contributions)
     assert max(map(len, contributions.values())) < 60
-    rows, table = plan.site.test_rows(), plan.site.dataset.table
+    rows, table = plan.federated.test_rows(), plan.federated.dataset.table
     model = server.model()
     assert model is not None
     found = world.plan.server().setup.trainer.predict(model, table, rows, plan.max_length)  # type: ignore[attr-defined]
@@ -102,13 +102,13 @@ def test_it_learns_from_labels_alone(small: dict[str, Any], tmp_path: Path) -> N
 
 def test_public_texts_are_nobody_s(small: dict[str, Any]) -> None:
     plan = make_plan(RunConfig.parse(small | {"protocol": "labels", "public": "reviews:60"}))
-    public = plan.site.public
+    public = plan.federated.public
     assert public is not None
     assert not public.table.labels.any()
-    private = np.concatenate(plan.site.parts)
+    private = np.concatenate(plan.federated.parts)
     assert not set(public.rows) & set(private)
-    assert not set(public.rows) & set(plan.site.dataset.test)
-    assert len(public.rows) + len(private) == len(plan.site.dataset.train)
+    assert not set(public.rows) & set(plan.federated.dataset.test)
+    assert len(public.rows) + len(private) == len(plan.federated.dataset.train)
 
 
 def test_bad_public_texts(small: dict[str, Any], reviews: Path, tmp_path: Path) -> None:
@@ -142,5 +142,5 @@ def test_a_file_of_public_texts(small: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "public.txt"
     path.write_text("a wonderful film\na boring film\n\na wonderful film\n")
     plan = make_plan(RunConfig.parse(small | {"protocol": "labels", "public": str(path)}))
-    assert plan.site.public is not None
-    assert len(plan.site.public.rows) == 2
+    assert plan.federated.public is not None
+    assert len(plan.federated.public.rows) == 2

@@ -11,10 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedseed.aggregators.registry import AGGREGATORS
-from fedseed.aggregators.space import RecipeSpace
 from fedseed.config import RunConfig
-from fedseed.data.site import open_site
+from fedseed.data.federated_dataset import open_federated_dataset
 from fedseed.errors import WireError
 from fedseed.protocols.base import ProtocolServer
 from fedseed.protocols.recipe import RecipeClient, RecipeServer
@@ -26,6 +24,8 @@ from fedseed.protocols.recipe_messages import (
 )
 from fedseed.randomness import generator
 from fedseed.recipe import Recipe
+from fedseed.recipe_search.registry import AGGREGATORS
+from fedseed.recipe_search.space import RecipeSpace
 from fedseed.seeds.base import digest
 from fedseed.seeds.codec import encode
 from fedseed.seeds.random import random_seed
@@ -160,8 +160,8 @@ def test_resume_by_handing_over_the_same_contributions() -> None:
 
 
 def test_a_client_trains_scores_and_tells_nothing_else(small: dict[str, Any]) -> None:
-    site = open_site(RunConfig.parse(small))
-    shard = site.shard(0)
+    federated = open_federated_dataset(RunConfig.parse(small))
+    shard = federated.shard(0)
     request = encode_request(SEED, digest(SEED), [Recipe(steps=2, batch_size=4, max_length=16)] * 2)
     memory: dict[str, bytes] = {}
     reply = RecipeClient().contribute(request, shard, memory, generator(0, "train", 1, 0))
@@ -180,7 +180,7 @@ def test_divergence_is_reported_not_hidden(
 ) -> None:
     from fedseed.training import FitResult
 
-    shard = open_site(RunConfig.parse(small)).shard(0)
+    shard = open_federated_dataset(RunConfig.parse(small)).shard(0)
     result = FitResult(steps=7, train_loss=math.nan, diverged=True)
     monkeypatch.setattr("fedseed.training.Trainer.fit", lambda *_: result)
     request = encode_request(SEED, digest(SEED), [Recipe(max_length=16)])
@@ -191,13 +191,15 @@ def test_divergence_is_reported_not_hidden(
 def test_products_grow_models(small: dict[str, Any]) -> None:
     import torch
 
-    site = open_site(RunConfig.parse(small))
+    federated = open_federated_dataset(RunConfig.parse(small))
     products = server().products()
     assert list(products) == ["given", "aggregated"]
     recipe = Recipe(steps=1, max_length=16)
     request = encode_request(SEED, digest(SEED), [recipe])
-    rows = site.shard(3).whole()
-    model, length = RecipeClient().grow(request, site.dataset.table, rows, {}, generator(0, "t"))
+    rows = federated.shard(3).whole()
+    model, length = RecipeClient().grow(
+        request, federated.dataset.table, rows, {}, generator(0, "t")
+    )
     assert length == 16
     assert isinstance(model, torch.nn.Module)
     assert np.isfinite(model.classifier.weight.detach().numpy()).all()  # type: ignore[union-attr,operator]

@@ -12,7 +12,6 @@ from torch.nn import functional
 
 from fedseed.data.tokens import TokenTable
 from fedseed.errors import ConfigError, WireError
-from fedseed.growing import grow
 from fedseed.models.architecture import Architecture
 from fedseed.models.bert import BertClassifier
 from fedseed.protocols.base import ProtocolServer
@@ -25,6 +24,7 @@ from fedseed.protocols.scalars import (
 from fedseed.protocols.shared_model import HEAD_BYTES, flat_weights
 from fedseed.randomness import generator
 from fedseed.recipe import Recipe
+from fedseed.seeds.assemble import grow
 from fedseed.training import Compute, FitJob, FitResult, fit, predict
 from fedseed.training.zeroth_order import (
     LARGEST,
@@ -55,7 +55,7 @@ class TestScalars(ProtocolContract):
     def walked(self, world: World, pid: int) -> tuple[np.ndarray, Scalars]:
         """A client's weights after round 1, and its scalars."""
         seed = world.plan.encoded_seed
-        shard = world.plan.site.shard(pid)
+        shard = world.plan.federated.shard(pid)
         recipe = world.plan.given.replace(steps=world.plan.config.steps)
         job = FitJob(grow(seed), shard.table, shard.whole(), recipe, generator(0, "train", 1, pid))
         surface = make_surface(job, self.head, Compute())
@@ -127,7 +127,7 @@ class TestHead(TestScalars):
         server.aggregate(1, world.round(server, 1, [0]))
         payload = server.configure(2, [0])[0]
         memory = world.memories[0]
-        assert len(memory["features"]) == 32 + 4 * 128 * len(world.plan.site.shard(0).whole())
+        assert len(memory["features"]) == 32 + 4 * 128 * len(world.plan.federated.shard(0).whole())
         with_features = world.contribution(0, 2, payload)
         memory["features"] = b"of another seed"
         assert world.contribution(0, 2, payload) == with_features

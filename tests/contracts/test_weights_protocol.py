@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from fedseed.errors import WireError
-from fedseed.growing import grow
 from fedseed.protocols.averaging import Mean
 from fedseed.protocols.base import ProtocolServer
 from fedseed.protocols.codecs import make_codec
 from fedseed.protocols.shared_model import HEAD_BYTES, flat_weights
 from fedseed.protocols.weights import WeightsClient
 from fedseed.randomness import generator
+from fedseed.seeds.assemble import grow
 from fedseed.training import FitJob, Trainer
 from tests.contracts.protocol_contract import ProtocolContract, World
 
@@ -23,7 +23,7 @@ SIZE = 4_386_178
 
 def trained(world: World, pid: int) -> np.ndarray:
     """A client's weights after round 1."""
-    shard = world.plan.site.shard(pid)
+    shard = world.plan.federated.shard(pid)
     model = grow(world.plan.encoded_seed)
     recipe = world.plan.given.replace(steps=world.plan.config.steps)
     rng = generator(0, "train", 1, pid)
@@ -33,9 +33,9 @@ def trained(world: World, pid: int) -> np.ndarray:
 
 def aggregated(world: World, server: ProtocolServer) -> np.ndarray:
     """The weights that a newcomer gets."""
-    site = world.plan.site
+    federated = world.plan.federated
     model, _ = WeightsClient().grow(
-        server.products()["aggregated"], site.dataset.table, site.shard(3).whole(), {},
+        server.products()["aggregated"], federated.dataset.table, federated.shard(3).whole(), {},
         generator(0, "evaluate", 0, 3),
     )  # fmt: skip
     return flat_weights(model)

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from fedseed.data.hub import prepare_hub
+from fedseed.hub import prepare_hub
 
 
 @pytest.mark.parametrize(

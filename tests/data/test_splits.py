@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fedseed.config import RunConfig
-from fedseed.data.site import open_dataset, open_site, subset
+from fedseed.data.federated_dataset import open_dataset, open_federated_dataset, subset
 from fedseed.data.sources import LabelledTexts, open_source
 from fedseed.data.splits import fold, split
 from fedseed.data.tokens import TokenTable, load_dataset
@@ -57,25 +57,25 @@ def test_a_one_class_test_split_is_refused() -> None:
 def test_no_test_text_reaches_training(small: dict[str, Any], reviews: Path) -> None:
     found = open_source(str(reviews)).read()
     config = RunConfig.parse(small)
-    site = open_site(config)
+    federated = open_federated_dataset(config)
     kept = split(found).kept
-    test = {fold(found.texts[kept[row]]) for row in site.dataset.test}
+    test = {fold(found.texts[kept[row]]) for row in federated.dataset.test}
     for pid in range(config.clients + config.newcomers):
-        own = {fold(found.texts[kept[row]]) for row in site.shard(pid).whole()}
+        own = {fold(found.texts[kept[row]]) for row in federated.shard(pid).whole()}
         assert own
         assert not own & test
 
 
 def test_the_test_split_is_independent_of_the_run_seed(small: dict[str, Any]) -> None:
-    first = open_site(RunConfig.parse(small | {"run_seed": 1}))
-    second = open_site(RunConfig.parse(small | {"run_seed": 2}))
+    first = open_federated_dataset(RunConfig.parse(small | {"run_seed": 1}))
+    second = open_federated_dataset(RunConfig.parse(small | {"run_seed": 2}))
     assert np.array_equal(first.test_rows(), second.test_rows())
     assert np.array_equal(first.test_rows(0), second.test_rows(1))
     assert not np.array_equal(first.parts[0], second.parts[0])
 
 
 def test_shards_hold_their_validation_back(small: dict[str, Any]) -> None:
-    shard = open_site(RunConfig.parse(small)).shard(0)
+    shard = open_federated_dataset(RunConfig.parse(small)).shard(0)
     assert len(shard.validation) == round(0.2 * len(shard.whole()))
     assert not set(shard.train) & set(shard.validation)
 

@@ -20,7 +20,7 @@ from fedseed.models.causal import CAUSAL, SMALL_GPT2
 from fedseed.models.registry import build, find_model
 from fedseed.seeds.codec import assemble
 from fedseed.seeds.random import random_seed
-from fedseed.studies.language_model import logits_of
+from fedseed.studies.zero_shot.language_model import logits_of
 
 VOCABULARY = 11
 

@@ -8,8 +8,8 @@ import pytest
 from fedseed.config import RunConfig
 from fedseed.results.display import Quiet
 from fedseed.results.folder import make_folder
-from fedseed.studies.command import run_plan
-from fedseed.studies.plan import make_plan
+from fedseed.runs.command import run_plan
+from fedseed.runs.plan import make_plan
 from tests.federation.running import Run
 
 

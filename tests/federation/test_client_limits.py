@@ -13,9 +13,9 @@ from fedseed.federation.client_app import client_app
 from fedseed.federation.wire import content
 from fedseed.protocols.recipe_messages import encode_request
 from fedseed.protocols.shared_model import encode_download
+from fedseed.runs.plan import Plan, make_plan
 from fedseed.seeds.base import digest
 from fedseed.seeds.codec import encode
-from fedseed.studies.plan import Plan, make_plan
 
 pytestmark = pytest.mark.usefixtures("identity")
 EXAMPLE = {"protocol": "weights", "privacy": "example", "clip": 1.0}
@@ -35,7 +35,7 @@ class Deployed:
 
     def __init__(self, config: RunConfig, plan: Plan) -> None:
         self.plan = plan
-        self.app: Callable[..., Message] = client_app(site=plan.site)
+        self.app: Callable[..., Message] = client_app(federated=plan.federated)
         self.context = Context(
             1, 1, {"partition-id": 0}, RecordDict(), config.to_run_config()
         )  # fmt: skip
@@ -57,7 +57,7 @@ def deployed(small: dict[str, Any], **options: Any) -> Deployed:
 
 def test_a_client_answers_no_round_beyond_its_budget(small: dict[str, Any]) -> None:
     plan = make_plan(RunConfig.parse(small | RECIPE | {"noise": 1.0}))
-    app: Callable[..., Message] = client_app(plan.config, site=plan.site)
+    app: Callable[..., Message] = client_app(plan.config, federated=plan.federated)
     payload = plan.server().configure(1, [0])[0]
     context = Context(1, 1, {"partition-id": 0}, RecordDict(), {})
     app(Message(content(payload), 1, "train", group_id="2"), context)

@@ -21,7 +21,7 @@ from fedseed.federation.wire import (
 )
 from fedseed.federation.worker_pool import WorkerPool
 from fedseed.federation.workers import asks_for_workers
-from fedseed.studies.plan import make_plan
+from fedseed.runs.plan import make_plan
 
 
 @pytest.fixture

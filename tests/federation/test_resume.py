@@ -86,7 +86,7 @@ def test_what_an_attempt_left_is_gone_when_its_round_is_run_again(tmp_path: Path
 
 def test_resume_refuses_other_public_texts(run: Run, tmp_path: Path) -> None:
     from fedseed.errors import OutputError
-    from fedseed.studies.command import run_command
+    from fedseed.runs.command import run_command
 
     texts = tmp_path / "public.txt"
     texts.write_text("\n".join(f"a fine film of {n} minutes" for n in range(40)))
@@ -119,7 +119,7 @@ def test_ctrl_c(small: dict[str, Any], tmp_path: Path) -> None:
 def test_a_failed_run_can_be_taken_up_when_the_cause_is_gone(
     run: Run, small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from fedseed.studies.command import run_command
+    from fedseed.runs.command import run_command
 
     whole = run()
 
@@ -139,9 +139,9 @@ def test_a_failed_run_can_be_taken_up_when_the_cause_is_gone(
 
 def test_resume_refuses_other_inputs(run: Run, small: dict[str, Any], tmp_path: Path) -> None:
     from fedseed.errors import OutputError
+    from fedseed.runs.command import run_command
     from fedseed.seeds.codec import write_seed
     from fedseed.seeds.random import random_seed
-    from fedseed.studies.command import run_command
 
     seed, recipe = tmp_path / "a.fseed", tmp_path / "r.toml"
     write_seed(seed, random_seed("bert-tiny", 2, 1, "scaled"))

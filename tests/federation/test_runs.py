@@ -13,7 +13,7 @@ from fedseed.config import RunConfig
 from fedseed.errors import RunError
 from fedseed.protocols import recipe
 from fedseed.protocols.recipe import RecipeClient
-from fedseed.studies.plan import make_plan
+from fedseed.runs.plan import make_plan
 from tests.federation.running import Run, lasting
 
 
@@ -173,14 +173,14 @@ def test_ray_ends_with_the_same_results_and_payloads(run: Run, changes: dict[str
 
 
 def test_no_newcomers(run: Run, small: dict[str, Any]) -> None:
-    from fedseed.data.site import open_site
-    from fedseed.studies.original import find_original
+    from fedseed.data.federated_dataset import open_federated_dataset
+    from fedseed.runs.original import find_original
 
     results = run(newcomers=0)["results"]
     assert results["aggregated"]["newcomers"] is None
     plan = make_plan(RunConfig.parse(small | {"newcomers": 0}))
-    dataset = open_site(plan.config).dataset
-    same = find_original(dataset, "bert-tiny", 16).accuracy(dataset, plan.site.test_rows(0))
+    dataset = open_federated_dataset(plan.config).dataset
+    same = find_original(dataset, "bert-tiny", 16).accuracy(dataset, plan.federated.test_rows(0))
     mean = results["aggregated"]["participants_mean"]["value"]
     assert same.n == results["aggregated"]["participants_mean"]["n"]
     assert results["retention"]["plain"]["aggregated"] == pytest.approx(mean / same.value)

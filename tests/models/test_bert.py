@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from fedseed.growing import grow
 from fedseed.models.architecture import architecture
 from fedseed.models.registry import GenericModel, build, find_model, to_state
+from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import encode
 from fedseed.seeds.random import random_seed
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from fedseed.config import RunConfig
-from fedseed.data.site import open_dataset
+from fedseed.data.federated_dataset import open_dataset
 from fedseed.errors import ConfigError, SeedError
-from fedseed.growing import grow
 from fedseed.models.published import published_digest, tokenizer_file
 from fedseed.models.registry import GenericModel, find_model, max_tokens
+from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import assemble, encode
 from fedseed.seeds.pretrained import pretrained_seed
 

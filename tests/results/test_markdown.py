@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from fedseed.results.budget_table import _verdict
-from fedseed.results.comparison_readings import robustness_grid
 from fedseed.results.markdown import interval_in_points, with_interval
+from fedseed.studies.budget.table import _verdict
+from fedseed.studies.comparison.readings import robustness_grid
 
 
 def test_a_share_with_and_without_an_interval() -> None:

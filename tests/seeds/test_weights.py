@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from fedseed.growing import grow
 from fedseed.models.architecture import architecture
+from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import assemble, encode
 from fedseed.seeds.counter import integer_normal, normal
 from fedseed.seeds.random import random_seed

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from fedseed.studies.study import Study, study_command
+from fedseed.studies.base import Study, study_command
 
 Run = Callable[..., dict[str, Any]]
 

@@ -7,10 +7,10 @@ import pytest
 from rich.console import Console
 
 from fedseed.errors import InputError, OutputError
-from fedseed.studies import ablation
-from fedseed.studies.ablation import Ablation
+from fedseed.studies.ablation import study as ablation
+from fedseed.studies.ablation.study import Ablation
+from fedseed.studies.base import study_command
 from fedseed.studies.cells import CELLS, read_cells
-from fedseed.studies.study import study_command
 from tests.studies.conftest import Run, lasting, runner
 
 SMALL = {"most_steps": 2}

@@ -6,7 +6,7 @@ import pytest
 
 from fedseed.errors import ConfigError
 from fedseed.evaluation.costs import break_even, cost_analysis, transfer_seconds
-from fedseed.studies.budget import Budget, smallest
+from fedseed.studies.budget.study import Budget, smallest
 from tests.studies.conftest import Run, lasting
 
 SMALL: dict[str, Any] = {

@@ -15,11 +15,11 @@ from fedseed.evaluation.frontier import (
     within_budget,
 )
 from fedseed.protocols import OPTIONS, PROTOCOLS
-from fedseed.results.comparison_readings import verdicts
-from fedseed.studies.comparison import Comparison
-from fedseed.studies.comparison_cells import ComparisonOptions, partition_options, run_config
-from fedseed.studies.comparison_rows import BOUNDS, CONDITIONS, ROWS
-from fedseed.studies.plan import make_plan
+from fedseed.runs.plan import make_plan
+from fedseed.studies.comparison.cells import ComparisonOptions, partition_options, run_config
+from fedseed.studies.comparison.readings import verdicts
+from fedseed.studies.comparison.rows import BOUNDS, CONDITIONS, ROWS
+from fedseed.studies.comparison.study import Comparison
 from tests.studies.conftest import Run, lasting
 
 SMALL: dict[str, Any] = {
@@ -72,7 +72,7 @@ def test_a_cell_is_what_the_federated_run_is(run: Run, options: dict[str, Any]) 
     """The same bytes and the same model as run_fed.py with these options."""
     import torch
 
-    from fedseed.studies.comparison_cells import measure
+    from fedseed.studies.comparison.cells import measure
 
     config = ComparisonOptions.parse(
         options | {"clients": 3, "most_steps": 4, "original_steps": None}

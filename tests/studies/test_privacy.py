@@ -5,14 +5,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fedseed.attacks.observer import OBSERVERS, view_of
 from fedseed.errors import ConfigError
-from fedseed.privacy.view import OBSERVERS, view_of
-from fedseed.studies.privacy import Privacy
-from fedseed.studies.privacy_cells import clients_of, plan_of, world_of
-from fedseed.studies.privacy_options import ATTACKS, PrivacyOptions
-from fedseed.studies.privacy_results import membership_cells
-from fedseed.studies.privacy_runs import observe, pack, unpack, watch
-from fedseed.studies.privacy_world import CANARY_REPEATS
+from fedseed.studies.privacy.cells import clients_of, plan_of, world_of
+from fedseed.studies.privacy.options import ATTACKS, PrivacyOptions
+from fedseed.studies.privacy.outcomes import membership_cells
+from fedseed.studies.privacy.study import Privacy
+from fedseed.studies.privacy.watched_runs import observe, pack, unpack, watch
+from fedseed.studies.privacy.world import CANARY_REPEATS
 from tests.studies.conftest import Run, lasting
 
 TINY: dict[str, Any] = {
@@ -73,8 +73,8 @@ def test_observers_see_no_more_than_they_should(small_config: PrivacyOptions) ->
     text = small_config.model_dump_json()
     plan, world = plan_of(text, "weights"), world_of(text, 2, 20)
     own = clients_of(plan, 0)
-    site = world.site(own, None, 0, 0)
-    watched = watch(plan, own, site)
+    federated = world.federated(own, None, 0, 0)
+    watched = watch(plan, own, federated)
     views = {name: watched.view(name) for name in OBSERVERS}
     assert {e.partition_id for e in views["server"].exchanges} == {0, 1}
     assert {e.partition_id for e in views["eavesdropper"].exchanges} == {0}
@@ -85,7 +85,7 @@ def test_observers_see_no_more_than_they_should(small_config: PrivacyOptions) ->
     assert views["newcomer"].payload_bytes() == len(watched.result)
     with pytest.raises(ValueError, match="nobody"):
         view_of(watched.transcript, "nobody", b"")
-    found = observe(watched, world, plan, site)
+    found = observe(watched, world, plan, federated)
     assert [len(found["signals"][name]) for name in ("server", "newcomer")] == [2, 1]
     assert all(words["recall"] == 1.0 for words in found["words"])
 
@@ -98,9 +98,9 @@ def test_a_world_deals_every_candidate_once_and_canaries_as_often_as_said(
     for repeat in range(2):
         owners = world.owners(repeat, 0)
         assert np.bincount(owners + 1).tolist() == [40, 20, 20]
-        site = world.site(clients_of(plan, repeat), None, repeat, 0)
+        federated = world.federated(clients_of(plan, repeat), None, repeat, 0)
         for client in range(2):
-            part = site.parts[client]
+            part = federated.parts[client]
             assert np.isin(part, np.concatenate([world.candidates, world.canaries])).all()
             places = range(client * len(CANARY_REPEATS), (client + 1) * len(CANARY_REPEATS))
             counts = [int((part == world.canaries[place]).sum()) for place in places]

@@ -10,11 +10,11 @@ from rich.console import Console
 from fedseed.errors import ConfigError, DataError, InputError, OutputError, SeedError
 from fedseed.seeds.codec import write_seed
 from fedseed.seeds.random import random_seed
-from fedseed.studies import zero_shot
-from fedseed.studies.language_model import trained_folder
-from fedseed.studies.study import study_command
-from fedseed.studies.zero_shot import ZeroShot
-from fedseed.studies.zero_shot_cells import language_of, text_of
+from fedseed.studies.base import study_command
+from fedseed.studies.zero_shot import study as zero_shot
+from fedseed.studies.zero_shot.cells import language_of, text_of
+from fedseed.studies.zero_shot.language_model import trained_folder
+from fedseed.studies.zero_shot.study import ZeroShot
 from tests.studies.conftest import Run, lasting
 
 
@@ -29,7 +29,7 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def gpt2(text: Path) -> Path:
     """A folder in the hub's format, trained for a few steps."""
     from fedseed.data.plain_text import PlainText
-    from fedseed.studies.language_model import TRAINING
+    from fedseed.studies.zero_shot.language_model import TRAINING
 
     content = text.read_text()
     recipe = TRAINING.replace(steps=4, batch_size=2, max_length=32)

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from fedseed.config import RunConfig
-from fedseed.data.site import open_site
-from fedseed.growing import grow
+from fedseed.data.federated_dataset import open_federated_dataset
 from fedseed.randomness import generator
 from fedseed.recipe import Recipe
+from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import encode
 from fedseed.seeds.random import random_seed
 from fedseed.training import Compute, FitJob, fit_together, predict
@@ -28,7 +28,7 @@ pytestmark = [
 def test_a_stack_on_the_gpu(
     small: dict[str, Any], precision: Any, tolerance: float, apart: float
 ) -> None:
-    site = open_site(RunConfig.parse(small))
+    federated = open_federated_dataset(RunConfig.parse(small))
     recipes = [
         Recipe(
             optimiser="adamw", learning_rate=1e-3 * (1 + apart * number), steps=6, batch_size=8,
@@ -40,8 +40,9 @@ def test_a_stack_on_the_gpu(
     def jobs() -> list[FitJob]:
         return [
             FitJob(
-                grow(encode(random_seed("bert-tiny", 2, number, "scaled"))), site.dataset.table,
-                site.dataset.train, recipes[number], generator(0, "t", 0, number),
+                grow(encode(random_seed("bert-tiny", 2, number, "scaled"))),
+                federated.dataset.table,
+                federated.dataset.train, recipes[number], generator(0, "t", 0, number),
             )
             for number in range(3)
         ]  # fmt: skip
@@ -52,7 +53,7 @@ def test_a_stack_on_the_gpu(
     assert np.allclose(*losses, atol=tolerance)
     for ours, theirs in zip(here, there, strict=True):
         found = [
-            predict(job.model, site.dataset.table, site.dataset.test, 16, compute)
+            predict(job.model, federated.dataset.table, federated.dataset.test, 16, compute)
             for job, compute in ((ours, Compute()), (theirs, Compute(precision, "cuda:0")))
         ]
         assert np.allclose(*found, atol=10 * tolerance)

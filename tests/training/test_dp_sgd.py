@@ -15,10 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fedseed.config import RunConfig
-from fedseed.data.site import Site, open_site
+from fedseed.data.federated_dataset import FederatedDataset, open_federated_dataset
 from fedseed.data.tokens import TokenTable
 from fedseed.errors import ConfigError
-from fedseed.growing import grow
 from fedseed.models.architecture import Architecture
 from fedseed.models.bert import BertClassifier
 from fedseed.models.registry import to_state
@@ -26,6 +25,7 @@ from fedseed.protocols.adapter_layout import Layout
 from fedseed.protocols.adapters import AdaptedModel
 from fedseed.randomness import generator
 from fedseed.recipe import Recipe
+from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import encode
 from fedseed.seeds.random import random_seed
 from fedseed.training import Compute, DpSgd, FitJob, StackingTrainer, Trainer, fit, fit_together
@@ -263,13 +263,15 @@ def test_ranges(clip: float, noise: float) -> None:
 
 
 @pytest.fixture
-def site(small: dict[str, Any]) -> Site:
-    return open_site(RunConfig.parse(small))
+def federated(small: dict[str, Any]) -> FederatedDataset:
+    return open_federated_dataset(RunConfig.parse(small))
 
 
-def private(site: Site, recipe: Recipe, run_seed: int = 0, **more: Any) -> tuple[Any, Any]:
+def private(
+    federated: FederatedDataset, recipe: Recipe, run_seed: int = 0, **more: Any
+) -> tuple[Any, Any]:
     model = grow(SEED)
-    table, rows = site.dataset.table, site.dataset.train
+    table, rows = federated.dataset.table, federated.dataset.train
     rng = generator(run_seed, "t")
     result = fit(model, table, rows, recipe, rng, dp=DpSgd(1.0, 0.5), **more)
     return to_state(model), result
@@ -279,7 +281,7 @@ def private(site: Site, recipe: Recipe, run_seed: int = 0, **more: Any) -> tuple
     "change", [{}, {"dropout": 0.2}, {"optimiser": "sgd"}], ids=["lean", "dropout", "sgd"]
 )
 def test_same_bits_and_no_loss(
-    site: Site, change: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    federated: FederatedDataset, change: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = Recipe(
         **({"optimiser": "adamw", "steps": 2, "batch_size": 4, "max_length": 16} | change)
@@ -294,9 +296,9 @@ def test_same_bits_and_no_loss(
 
         monkeypatch.setattr(kind, "step", spy)
     before = torch.get_rng_state()
-    first, result = private(site, recipe)
-    second, _ = private(site, recipe)
-    other, _ = private(site, recipe, run_seed=1)
+    first, result = private(federated, recipe)
+    second, _ = private(federated, recipe)
+    other, _ = private(federated, recipe, run_seed=1)
     assert set(used) == {"DpGenericTrainer" if change else "DpLeanTrainer"}
     assert all(np.array_equal(first[name], second[name]) for name in first)
     assert all(not np.array_equal(first[name], other[name]) for name in first)
@@ -305,12 +307,12 @@ def test_same_bits_and_no_loss(
     assert (result.steps, result.diverged) == (2, False)
 
 
-def test_learns_with_little_noise(site: Site) -> None:
+def test_learns_with_little_noise(federated: FederatedDataset) -> None:
     recipe = Recipe(
         optimiser="adamw", learning_rate=1e-3, steps=40, batch_size=16, max_length=16
     )  # fmt: skip
     model, losses = grow(SEED), []
-    table, rows = site.dataset.table, site.dataset.train
+    table, rows = federated.dataset.table, federated.dataset.train
     fit(
         model, table, rows, recipe, generator(0, "t"), dp=DpSgd(1.0, 0.0),
         progress=lambda _, loss: losses.append(loss),
@@ -320,10 +322,10 @@ def test_learns_with_little_noise(site: Site) -> None:
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.1], ids=["lean", "generic"])
-def test_empty_samples_and_watching(site: Site, dropout: float) -> None:
+def test_empty_samples_and_watching(federated: FederatedDataset, dropout: float) -> None:
     """One example of 240 is expected in three steps: most samples are empty."""
     recipe = Recipe(optimiser="adamw", steps=3, batch_size=1, max_length=16, dropout=dropout)
-    rows = site.dataset.train
+    rows = federated.dataset.train
     seen: list[dict[str, Any]] = []
 
     def look(losses: Sequence[float], model: Callable[[], Any]) -> bool:
@@ -334,7 +336,7 @@ def test_empty_samples_and_watching(site: Site, dropout: float) -> None:
         model = grow(SEED)
         own = recipe.replace(steps=count)
         rng = generator(3, "t")
-        result = fit(model, site.dataset.table, rows, own, rng, dp=DpSgd(1.0, 1.0), **more)
+        result = fit(model, federated.dataset.table, rows, own, rng, dp=DpSgd(1.0, 1.0), **more)
         return to_state(model), result
 
     watched, result = run(3, watch=look)
@@ -348,23 +350,23 @@ def test_empty_samples_and_watching(site: Site, dropout: float) -> None:
         assert not np.array_equal(seen[1][name], values)
 
 
-def test_a_broken_model_takes_all_its_steps(site: Site) -> None:
+def test_a_broken_model_takes_all_its_steps(federated: FederatedDataset) -> None:
     """When training ends must not tell of an example."""
     model = grow(SEED)
     with torch.no_grad():
         model.classifier.weight.fill_(float("nan"))  # type: ignore[union-attr,operator]
     recipe = Recipe(optimiser="adamw", steps=3, batch_size=8, max_length=16)
-    table, rows = site.dataset.table, site.dataset.train
+    table, rows = federated.dataset.table, federated.dataset.train
     result = fit(model, table, rows, recipe, generator(0, "t"), dp=DpSgd(1.0, 1.0))
     assert (result.steps, result.diverged) == (3, True)
 
 
-def test_trainers_pass_it_on(site: Site) -> None:
+def test_trainers_pass_it_on(federated: FederatedDataset) -> None:
     dp = DpSgd(1.0, 1.0)
     recipe = Recipe(optimiser="adamw", steps=1, batch_size=8, max_length=16)
 
     def jobs() -> list[FitJob]:
-        table, rows = site.dataset.table, site.dataset.train
+        table, rows = federated.dataset.table, federated.dataset.train
         return [
             FitJob(grow(SEED), table, rows, recipe, generator(0, "t", 0, own)) for own in (0, 1)
         ]  # fmt: skip
@@ -382,14 +384,14 @@ def test_trainers_pass_it_on(site: Site) -> None:
 
 
 @pytest.mark.parametrize("kind", ["lora", "ffa"])
-def test_low_rank_factors(site: Site, kind: str) -> None:
+def test_low_rank_factors(federated: FederatedDataset, kind: str) -> None:
     """Gradients are pulled back from the weights to the factors of every text alone."""
     layout = Layout.of(random_shapes(), 4, kind)
     start = layout.start(SEED)
     start = start + generator(0, "factors").normal(0, 0.05, start.shape).astype(np.float32)
     model = AdaptedModel(SEED, layout, start, 3.0)
-    table = site.dataset.table
-    order = site.dataset.train[:10]
+    table = federated.dataset.table
+    order = federated.dataset.train[:10]
     cut = [table.tokens[table.offsets[row] : table.offsets[row + 1]] for row in order]
     sizes = np.cumsum([0, *(len(part) for part in cut)])
     own = TokenTable(np.concatenate(cut), sizes, table.labels[order])

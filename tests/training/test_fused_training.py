@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from fedseed.growing import grow
 from fedseed.recipe import Recipe
+from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import encode
 from fedseed.seeds.random import random_seed
 from fedseed.training import lean_trainer

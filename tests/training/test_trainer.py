@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from fedseed.config import RunConfig
-from fedseed.data.site import open_site
-from fedseed.growing import grow
+from fedseed.data.federated_dataset import open_federated_dataset
 from fedseed.randomness import generator
 from fedseed.recipe import Recipe
+from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import encode
 from fedseed.seeds.random import random_seed
 from fedseed.training import Compute, FitJob, StackingTrainer
@@ -22,7 +22,7 @@ RECIPE = Recipe(steps=2, batch_size=4, max_length=16)
 def test_few_threads_work_at_a_time_and_all_models_are_stacked(
     small: dict[str, Any], workers: int, at_once: int
 ) -> None:
-    site = open_site(RunConfig.parse(small))
+    federated = open_federated_dataset(RunConfig.parse(small))
     seed = encode(random_seed("bert-tiny", 2, 9, "scaled"))
     trainer = StackingTrainer(Compute(), at_once, workers=workers)
     lock, working, most, results = threading.Lock(), [0], [0], []
@@ -36,7 +36,11 @@ def test_few_threads_work_at_a_time_and_all_models_are_stacked(
         busy(1)
         time.sleep(0.01)
         job = FitJob(
-            grow(seed), site.dataset.table, site.dataset.train, RECIPE, generator(0, "client")
+            grow(seed),
+            federated.dataset.table,
+            federated.dataset.train,
+            RECIPE,
+            generator(0, "client"),
         )
         busy(-1)
         result = trainer.fit(job)

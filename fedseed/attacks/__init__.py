@@ -1,0 +1,1 @@
+"""What is learnt from a run: attacks that read what crossed the wire, and nothing else."""

@@ -1,0 +1,162 @@
+"""FederatedDataset: the data of a run with every client's shard. Each process opens its own."""
+
+import functools
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from fedseed.config import RunConfig
+from fedseed.data.partition import label_counts, partition
+from fedseed.data.public_texts import PublicTexts, open_public
+from fedseed.data.shard import Shard, make_shard
+from fedseed.data.sources import open_source
+from fedseed.data.splits import Rows
+from fedseed.data.tokens import Dataset, Progress, TokenTable, load_dataset
+from fedseed.errors import ConfigError
+from fedseed.models.architecture import REGISTRY
+from fedseed.models.published import tokenizer_file
+from fedseed.models.registry import max_tokens, vocabulary
+from fedseed.options import Options
+from fedseed.randomness import generator
+
+DEFAULT_LENGTH = 128
+
+
+@dataclass(frozen=True)
+class FederatedDataset:
+    """A data set and its partition. Partitions from ``clients`` on are the newcomers'."""
+
+    config: RunConfig
+    dataset: Dataset
+    parts: tuple[Rows, ...]
+    public: PublicTexts | None = None
+    """Unlabelled texts of everybody, under a protocol that needs them."""
+
+    def shard(self, partition_id: int) -> Shard:
+        """The private shard of one client.
+
+        Raises:
+            ConfigError: there is no such partition.
+        """
+        if not 0 <= partition_id < len(self.parts):
+            raise ConfigError(
+                f"there is no partition {partition_id}: --clients and --newcomers make "
+                f"{len(self.parts)}"
+            )
+        rng = generator(self.config.run_seed, "validation", 0, partition_id)
+        share = self.config.validation_share
+        poisoned = partition_id < self.config.poisoned_clients
+        table = self._turned if poisoned else self.dataset.table
+        return make_shard(table, self.parts[partition_id], share, rng)
+
+    @functools.cached_property
+    def _turned(self) -> TokenTable:
+        """The same texts with every label moved on by one class."""
+        table = self.dataset.table
+        return replace(table, labels=(table.labels + 1) % self.dataset.labels)
+
+    def test_rows(self, partition_id: int | None = None) -> Rows:
+        """Test rows for newcomers and studies (None), or for a participating client.
+
+        Participants use a fixed subset, which every participant shares.
+        """
+        whole, shared = self._test_rows
+        newcomer = partition_id is None or partition_id >= self.config.clients
+        return whole if newcomer else shared
+
+    @functools.cached_property
+    def _test_rows(self) -> tuple[Rows, Rows]:
+        whole = subset(self.dataset, self.dataset.test, self.config.test_examples)
+        return whole, subset(self.dataset, whole, self.config.participants_test_examples)
+
+    def test_counts(self, partition_id: int | None = None) -> list[int]:
+        """Test examples of each class; see :meth:`test_rows`."""
+        labels = self.dataset.table.labels[self.test_rows(partition_id)]
+        return [int(count) for count in np.bincount(labels, minlength=self.dataset.labels)]
+
+    def label_counts(self) -> list[list[int]]:
+        """Examples of each class by partition."""
+        return label_counts(self.dataset.table.labels, list(self.parts), self.dataset.labels)
+
+
+def subset(dataset: Dataset, rows: Rows, size: int | None) -> Rows:
+    """A fixed subset with the same class shares, whatever the run's seed.
+
+    Args:
+        dataset: has the labels.
+        rows: the rows to choose from.
+        size: rows to keep, about; all of them when None or larger.
+    """
+    if size is None or size >= len(rows):
+        return rows
+    rng = generator(0, "test-subset", size)
+    labels = dataset.table.labels[rows]
+    chosen = [
+        rng.permutation(rows[labels == number])[: max(1, round(size * count / len(rows)))]
+        for number, count in zip(*np.unique(labels, return_counts=True), strict=True)
+    ]
+    return np.sort(np.concatenate(chosen))
+
+
+def open_dataset(config: Options, progress: Progress | None = None) -> Dataset:
+    """Open the data set of a run, tokenised for its model.
+
+    Raises:
+        DataError: the data cannot be read or split.
+        ConfigError: the model cannot be found, takes no texts of that length, or has fewer words
+            than its tokenizer.
+    """
+    length = config.max_length or DEFAULT_LENGTH
+    longest = max_tokens(config.model)
+    if length > longest:
+        raise ConfigError(
+            f"{config.model} takes texts of at most {longest} tokens, not {length}: "
+            "lower --max-length or the recipe's max_length"
+        )
+    source = open_source(config.data, config.text_column, config.label_column)
+    dataset = load_dataset(source, tokenizer_file(config.model), length, progress)
+    if config.model not in REGISTRY:  # whose tokenizer is its own; to look would read all tokens
+        _refuse_foreign_tokenizer(config.model, dataset.table)
+    return dataset
+
+
+def _refuse_foreign_tokenizer(model: str, table: TokenTable) -> None:
+    """Raise a ConfigError for tokens that a published model has no words for."""
+    words = vocabulary(model)
+    if words is None or not len(table.tokens):
+        return
+    largest = int(table.tokens.max())
+    if largest >= words:
+        raise ConfigError(
+            f"the tokenizer of {model} makes token {largest} of these texts, and its "
+            f"config.json says vocab_size {words}: give a folder whose parts belong together"
+        )
+
+
+@functools.lru_cache(maxsize=2)
+def open_federated_dataset(config: RunConfig) -> FederatedDataset:
+    """Open the data set and deal it out, once for each process.
+
+    Raises:
+        DataError: the data cannot be read, split or dealt out.
+    """
+    return partition_dataset(config, open_dataset(config))
+
+
+def partition_dataset(config: RunConfig, dataset: Dataset) -> FederatedDataset:
+    """Deal an open data set out.
+
+    Raises:
+        DataError: more clients than the data can serve, or public texts that cannot be used.
+    """
+    public, rows = config.protocol_options().get("public"), dataset.train
+    found = None
+    if public is not None:
+        length = config.max_length or DEFAULT_LENGTH
+        found, rows = open_public(public, dataset, tokenizer_file(config.model), length)
+    parts = partition(
+        dataset.table.labels, rows, config.clients + config.newcomers, config.partition,
+        generator(config.run_seed, "partition"), alpha=config.alpha,
+        shards_per_client=config.shards_per_client, minimum=1,
+    )  # fmt: skip
+    return FederatedDataset(config, dataset, tuple(parts), found)

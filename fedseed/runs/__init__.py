@@ -1,0 +1,1 @@
+"""Runs: from options to a plan, from a plan to a record."""

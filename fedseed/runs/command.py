@@ -1,0 +1,165 @@
+"""The federated run as a command: folder, display, study, tables, figure."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from fedseed.config import RunConfig
+from fedseed.errors import OutputError
+from fedseed.federation.engines import count_workers
+from fedseed.results.display import Workload, make_display
+from fedseed.results.folder import STATE, default_folder, interrupted_run, locked, make_folder
+from fedseed.results.provenance import packages, refuse_other_kernels
+from fedseed.results.table import plan_table, summary
+from fedseed.runs.plan import Plan, make_plan
+from fedseed.seeds.codec import describe
+
+_EXAMPLES_PER_STEP = 96
+"""Test examples that cost about as much as one training step of 32."""
+
+
+def run_command(
+    options: Mapping[str, Any],
+    out: str | None,
+    resume: str | None,
+    dry_run: bool,
+    quiet: bool,
+    console: Console,
+) -> None:
+    """Run, resume or only plan a federated run.
+
+    Args:
+        options: values for RunConfig, by option name.
+        out: the output folder; a new one below results/scratch when None.
+        resume: the folder of an interrupted run, or None.
+        dry_run: print the plan and stop.
+        quiet: print only the final table.
+        console: where to print.
+
+    Raises:
+        FedseedError: see there.
+    """
+    display = make_display(quiet, console)
+    folder = Path(resume or out or default_folder("federated"))
+    begun = False
+    try:
+        if resume is not None:
+            plan = _resumed(folder, interrupted_run(folder), options, display.tokenising)
+        else:
+            plan = make_plan(RunConfig.parse(options), display.tokenising)
+        if dry_run:
+            _print_plan(plan, console)
+            return
+        if resume is None:
+            make_folder(folder)
+        begun = True
+        compute, workers = plan.compute, count_workers(plan.config)
+        display.phase(
+            f"{compute.precision} on {compute.device}, {workers} worker(s), writing to {folder}"
+        )
+        record = run_plan(plan, folder, display, resume is not None)
+    except KeyboardInterrupt:
+        if begun:
+            print(f"interrupted: go on with --resume {folder}", file=sys.stderr)
+        raise
+    finally:
+        display.stop()
+    console.print(summary(record), highlight=False, soft_wrap=True)
+    line = f"record, figure, recipe and seed: {folder}"
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def run_plan(plan: Plan, folder: Path, display: Any, resumed: bool = False) -> dict[str, Any]:
+    """Run a plan in a folder that exists; returns the record.
+
+    Raises:
+        RunError: too few clients replied.
+        OutputError: the folder cannot be written, or another run is writing it.
+    """
+    from fedseed.runs.federated import FederatedStudy
+
+    with locked(folder):
+        if resumed:  # another run may have finished it meanwhile
+            interrupted_run(folder)
+        study = FederatedStudy(plan, folder, display, plan.config.engine)
+        workload = make_workload(plan)
+        workload.resume(list(study.transcript))
+        display.start(workload)
+        return study.run().to_dict()
+
+
+def make_workload(plan: Plan) -> Workload:
+    """How much work a plan is, for the time left."""
+    config, federated = plan.config, plan.federated
+    people = config.cohort_size + config.newcomers
+    examples = config.cohort_size * len(federated.test_rows(0)) + config.newcomers * len(
+        federated.test_rows()
+    )
+    test = examples / people / _EXAMPLES_PER_STEP
+    work = {"given": plan.given.steps + test, "aggregated": config.steps + test}
+    return Workload(config.steps, config.rounds, config.cohort_size, people, work)
+
+
+def _resumed(
+    folder: Path, record: Mapping[str, Any], options: Mapping[str, Any], progress: Any
+) -> Plan:
+    from fedseed.runs.federated import describe_public
+
+    values = {name: value for name, value in record["config"].items() if name != "given_recipe"}
+    if record["provenance"]["machine"]["engine"] != "local":
+        raise OutputError(
+            "--resume works for runs of the local engine: others keep their clients' state "
+            "elsewhere; start the run again"
+        )
+    plan = make_plan(RunConfig.parse(values | dict(options)), progress)
+    here, then = plan.compute, record["provenance"]["machine"]
+    if (here.precision, here.device) != (then["precision"], then["device"]):
+        raise OutputError(
+            f"--resume: the run computed in {then['precision']} on {then['device']}, this machine "
+            f"would go on in {here.precision} on {here.device}: start the run again"
+        )
+    refuse_other_kernels(then)
+    if plan.given.model_dump() != record["config"]["given_recipe"]:
+        raise OutputError("--resume: the recipe file has changed since the run began: restore it")
+    if describe(plan.seed) != record["provenance"]["seed"]:
+        raise OutputError("--resume: the seed file has changed since the run began: restore it")
+    if plan.federated.dataset.sha256 != record["provenance"]["dataset"]["sha256"]:
+        raise OutputError("--resume: the data have changed since the run began: restore them")
+    if list((folder / STATE).glob("*.bin")):
+        raise OutputError("--resume: an older version of fedseed began the run: start it again")
+    public = describe_public(plan.federated).get("public_texts")
+    if public != record["provenance"].get("public_texts"):
+        raise OutputError("--resume: the public texts changed since the run began: restore them")
+    if packages() != record["provenance"].get("packages"):
+        raise OutputError("--resume: the packages changed since the run began: start it again")
+    return plan
+
+
+def _print_plan(plan: Plan, console: Console) -> None:
+    config, dataset = plan.config, plan.federated.dataset
+    console.print(plan_table(plan.federated.label_counts(), list(dataset.classes), config.clients))
+    estimate = plan.server().payload_estimate()
+    cohort = config.cohort_size
+    down = cohort * (estimate["down_first"] + (config.rounds - 1) * estimate["down_later"])
+    up = cohort * config.rounds * estimate["up"]
+    steps = cohort * config.rounds * config.steps
+    tests = (cohort + config.newcomers) * (plan.given.steps + config.steps)
+    rows = plan.federated.test_rows()
+    for line in (
+        f"data: {dataset.source}, {len(dataset.train):,} training and {len(rows):,} test examples, "
+        f"{dataset.duplicates_dropped} duplicates dropped",
+        f"model: {plan.seed.model}, seed of kind {plan.seed.kind}, {len(plan.encoded_seed)} bytes",
+        f"rounds: {config.rounds} of {cohort} clients, {config.steps} steps each: "
+        f"{steps:,} steps, and {tests:,} for testing",
+        f"estimated payload: {down:,} bytes down, {up:,} up in all; a client gets "
+        f"{estimate['down_first']} in round 1, {estimate['down_later']} later, sends "
+        f"{estimate['up']}",
+        f"weights in fp32 would be {plan.fp32_model_bytes():,} bytes each way",
+    ):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    for name, value in config.for_record().items():
+        line = f"  {name.replace('_', '-')} = {value}"
+        console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,117 @@
+"""Plan: everything a federated run has decided before the first message."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fedseed.config import RunConfig
+from fedseed.data.federated_dataset import FederatedDataset, open_dataset, partition_dataset
+from fedseed.data.tokens import Progress
+from fedseed.errors import ConfigError, SeedError
+from fedseed.federation.client_app import compute_of
+from fedseed.federation.strategies import make_aggregator
+from fedseed.models.causal import CAUSAL
+from fedseed.models.registry import find_model
+from fedseed.privacy.budget import Budget, defence_of, within_budget
+from fedseed.protocols import find_protocol
+from fedseed.protocols.base import ProtocolServer, Setup
+from fedseed.randomness import random_key
+from fedseed.recipe import Recipe
+from fedseed.runs.original import start_seed
+from fedseed.seeds.base import Seed
+from fedseed.seeds.codec import assemble, encode, read_seed
+from fedseed.training import Compute, Trainer
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run's configuration with every default resolved, its seed, recipe and data."""
+
+    config: RunConfig
+    given: Recipe
+    seed: Seed
+    federated: FederatedDataset
+    budget: Budget | None = None
+    """What differential privacy costs; the configuration has its noise and rounds."""
+
+    @property
+    def encoded_seed(self) -> bytes:
+        """The seed's bytes."""
+        return encode(self.seed)
+
+    @property
+    def max_length(self) -> int:
+        """Tokens kept of each text."""
+        assert self.config.max_length is not None
+        return self.config.max_length
+
+    @property
+    def compute(self) -> Compute:
+        """Precision and device on this machine."""
+        return compute_of(self.config)
+
+    def fp32_model_bytes(self) -> int:
+        """What sending the weights once would cost."""
+        return find_model(self.seed.model, self.seed.labels).fp32_bytes()
+
+    def setup(self) -> Setup:
+        """What the protocol's server side starts from; all of it is public."""
+        shapes = find_model(self.seed.model, self.seed.labels).shapes()
+        return Setup(
+            self.config, self.encoded_seed, self.given, self.seed.labels, shapes,
+            Trainer(self.compute), self.federated.public,
+            lambda: make_aggregator(self.config.protocol_options().get("strategy", "fedavg")),
+            defence_of(self.config, self.federated),
+        )  # fmt: skip
+
+    def server(self) -> ProtocolServer:
+        """The protocol's server side."""
+        return find_protocol(self.config.protocol).server(self.setup())
+
+
+def make_plan(
+    config: RunConfig, progress: Progress | None = None, given: Recipe | None = None
+) -> Plan:
+    """Resolve a configuration, and refuse what cannot work before anything is written.
+
+    Args:
+        config: the options.
+        progress: called with texts done and texts in all while tokenising.
+        given: the given recipe; the one that the options name when None.
+
+    Raises:
+        InputError: data, model, seed or recipe cannot be used, or do not fit together.
+    """
+    asked = config.model if "model" in config.model_fields_set else None
+    config = config.with_quick()
+    if config.protocol == "recipe":
+        import scipy.stats  # noqa: F401  # slow to import: now, while the workers start
+    compute_of(config)  # refuse a device that is not here
+    given = config.given_recipe() if given is None else given
+    stored = read_seed(Path(config.seed_file)) if config.seed_file else None
+    if stored and stored.labels == CAUSAL:
+        raise SeedError("the seed is of a language model: give one of a classifier")
+    length = config.max_length or given.max_length
+    if given.max_length > length:
+        raise ConfigError(
+            f"the recipe's max_length {given.max_length} is more than --max-length {length}: "
+            "raise the option or lower the recipe's"
+        )
+    model = stored.model if stored else config.model
+    if asked not in (None, model):
+        raise SeedError(f"the seed is for {model}, not {asked}: leave out --model")
+    config = config.parse(
+        config.model_dump() | {"max_length": length, "model": model} | config.protocol_options()
+    )
+    dataset = open_dataset(config, progress)
+    key = random_key(config.run_seed, "seed")
+    seed = stored or start_seed(model, dataset.labels, config.scheme, key)
+    if seed.labels != dataset.labels:
+        raise SeedError(
+            f"the seed is for {seed.labels} classes, {dataset.source} has {dataset.labels}: "
+            "give another --seed-file or --data"
+        )
+    if seed.kind != "random":  # refuse weights that do not fit before anything is written
+        assemble(seed, find_model(seed.model, seed.labels).shapes())
+    federated = partition_dataset(config, dataset)
+    config, budget = within_budget(config, given, federated)
+    return Plan(config, given, seed, federated, budget)

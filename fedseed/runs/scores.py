@@ -1,0 +1,139 @@
+"""What the test runs of a federated run come down to: its ``results``."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from fedseed.data.splits import Rows
+from fedseed.errors import RunError, WireError
+from fedseed.evaluation.metrics import Accuracy, ClassCounts, accuracy, count_correct
+from fedseed.evaluation.retention import chance_corrected, plain
+from fedseed.federation.client_app import decode_counts
+from fedseed.protocols.base import ProtocolServer
+from fedseed.results.display import Display
+from fedseed.runs.baselines import known_or_measured_floors
+from fedseed.runs.original import find_original
+from fedseed.runs.plan import Plan
+from fedseed.seeds.assemble import grow
+from fedseed.training import predict
+from fedseed.transcript import Exchange
+
+Counts = dict[str, dict[int, ClassCounts]]
+"""Test runs by product and partition."""
+
+
+def judge(
+    plan: Plan,
+    exchanges: Sequence[Exchange],
+    summaries: Mapping[str, Mapping[str, Any]],
+    display: Display,
+) -> dict[str, Any]:
+    """Return the results of a federated run, in record.json's form.
+
+    Args:
+        plan: the run.
+        exchanges: the test runs as they came over the wire.
+        summaries: what each product is.
+        display: is told how far the original's training is.
+
+    Raises:
+        RunError: no newcomer's or no participant's model could be tested.
+    """
+    counts, failures = _believable(plan, exchanges, list(summaries))
+    results: dict[str, Any] = {
+        name: {**summary, **_by_role(plan, counts[name])} for name, summary in summaries.items()
+    }
+    results["zero_shot"] = zero_shot(plan).to_record()
+    dataset = plan.federated.dataset
+    found = find_original(dataset, plan.seed.model, plan.max_length, display.original)
+    reference = found.accuracy(dataset, plan.federated.test_rows())
+    results["original"] = {"name": found.name, **reference.to_record()}
+    # Newcomers were tested on what the original was; participants on a subset of it.
+    trained, same = results["aggregated"]["newcomers"], reference
+    if trained is None:
+        trained = results["aggregated"]["participants_mean"]
+        same = found.accuracy(dataset, plan.federated.test_rows(0))
+    results["retention"] = {
+        "plain": {
+            "zero_shot": plain(results["zero_shot"]["value"], reference.value),
+            "aggregated": plain(trained["value"], same.value),
+        },
+        "chance_corrected": {
+            "zero_shot": _corrected(results["zero_shot"]["value"], reference),
+            "aggregated": _corrected(trained["value"], same),
+        },
+    }
+    display.phase("measuring the floors, which need no network")
+    tests = plan.federated.test_rows()
+    results["floors"] = known_or_measured_floors(plan.config, dataset, tests, plan.max_length)
+    if failures:
+        results["failures"] = failures
+    return results
+
+
+def zero_shot(plan: Plan) -> Accuracy:
+    """Accuracy of the assembled seed before any training, on the common test split."""
+    return _test(plan, grow(plan.encoded_seed))
+
+
+def tested_model(plan: Plan, server: ProtocolServer, round_number: int) -> Accuracy | None:
+    """Accuracy of the server's model when it is to be tested after this round."""
+    every = plan.config.test_every
+    model = server.model() if every and round_number % every == 0 else None
+    return None if model is None else _test(plan, model)
+
+
+def _test(plan: Plan, model: nn.Module) -> Accuracy:
+    torch.set_num_threads(1)
+    return accuracy([test_run(plan, model, plan.federated.test_rows())])
+
+
+def test_run(plan: Plan, model: nn.Module, rows: Rows) -> ClassCounts:
+    """A model's test run on some of the test rows."""
+    table = plan.federated.dataset.table
+    likelihoods = predict(model, table, rows, plan.max_length, plan.compute)
+    return count_correct(likelihoods, table.labels[rows])
+
+
+def _corrected(value: float, reference: Accuracy) -> float | None:
+    return chance_corrected(value, reference.value, reference.majority_baseline)
+
+
+def _believable(
+    plan: Plan, exchanges: Sequence[Exchange], products: Sequence[str]
+) -> tuple[Counts, list[dict[str, Any]]]:
+    """Believable test runs, and why the others are missing."""
+    counts: Counts = {name: {} for name in products}
+    failures: list[dict[str, Any]] = []
+    for exchange in exchanges:
+        expected = plan.federated.test_counts(exchange.partition_id)
+        reason = exchange.reason or exchange.status
+        if exchange.status == "ok":
+            try:
+                found = decode_counts(exchange.up, expected)
+                counts[exchange.group][exchange.partition_id] = found
+                continue
+            except WireError as error:
+                reason = str(error)
+        failures.append(
+            {"product": exchange.group, "partition_id": exchange.partition_id, "reason": reason}
+        )
+    return counts, failures
+
+
+def _by_role(plan: Plan, counts: Mapping[int, ClassCounts]) -> dict[str, Any]:
+    clients = plan.config.clients
+    newcomers = [found for pid, found in counts.items() if pid >= clients]
+    participants = [found for pid, found in counts.items() if pid < clients]
+    if not participants or (plan.config.newcomers and not newcomers):
+        raise RunError("no client's model could be tested: the reasons are in transcript.jsonl")
+    worst = min(participants, key=lambda found: found.accuracy)
+    best = max(participants, key=lambda found: found.accuracy)
+    return {
+        "newcomers": accuracy(newcomers).to_record() if newcomers else None,
+        "participants_mean": accuracy(participants).to_record(),
+        "participants_worst": accuracy([worst]).to_record(),
+        "participants_best": accuracy([best]).to_record(),
+    }

@@ -1,0 +1,256 @@
+"""A study as a command: options, folder, cells, record, table and figure."""
+
+import contextlib
+import functools
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from pydantic import Field
+from rich.console import Console
+from rich.markdown import Markdown
+
+from fedseed.data.federated_dataset import DEFAULT_LENGTH, open_dataset, subset
+from fedseed.data.splits import Rows
+from fedseed.data.tokens import Dataset
+from fedseed.errors import InputError, OutputError
+from fedseed.federation.workers import count_cores
+from fedseed.files import write_text
+from fedseed.options import Options
+from fedseed.results.display import Display, make_display
+from fedseed.results.folder import RECORD, default_folder, interrupted_run, locked, make_folder
+from fedseed.results.markdown import DETAILS
+from fedseed.results.provenance import (
+    PeakMemory,
+    code,
+    machine,
+    packages,
+    refuse_other_kernels,
+)
+from fedseed.results.record import Kind, RunRecord
+from fedseed.runs.original import describe_dataset
+from fedseed.studies.cells import CELLS, Cell, Work, read_cells, run_cells
+from fedseed.training.compute import choose
+
+TABLE, FIGURE = "table.md", "figure.png"
+
+
+class StudyOptions(Options):
+    """What every study of one client takes."""
+
+    repeats: int = Field(
+        5, ge=1, le=1000, description="Repeats of every cell, each with its own key and order of "
+        "examples."
+    )  # fmt: skip
+    original_steps: int | None = Field(
+        None, ge=1, description="Train the original for so many steps, not for one epoch."
+    )
+
+    @property
+    def length(self) -> int:
+        """Tokens kept of each text."""
+        return self.max_length or DEFAULT_LENGTH
+
+
+class Study(ABC):
+    """Measurements that make one table: how to measure, and what comes out."""
+
+    kind: ClassVar[Kind]
+    options: ClassVar[type[StudyOptions]]
+
+    def __init__(self, config: Any) -> None:
+        """Prepare a study with its resolved configuration."""
+        self.config = config
+
+    @property
+    @abstractmethod
+    def work(self) -> Work:
+        """The function that measures a cell."""
+
+    @abstractmethod
+    def prepare(self, display: Display) -> None:
+        """Make what the cells share (tokens, the original) while the user is told.
+
+        Raises:
+            InputError: what was asked for cannot be done.
+        """
+
+    def provenance(self) -> dict[str, Any]:
+        """What else the record says about where its figures come from."""
+        return {"dataset": describe_dataset(dataset_of(self.config))}
+
+    @abstractmethod
+    def cells(self) -> list[Cell]:
+        """Everything to measure."""
+
+    @abstractmethod
+    def results(self, found: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+        """The record's results, from the cells' by name."""
+
+    @abstractmethod
+    def table(self, record: Mapping[str, Any]) -> str:
+        """The table as Markdown, from the record alone."""
+
+    @abstractmethod
+    def figure(self, record: Mapping[str, Any], path: Path) -> None:
+        """Draw the figure, from the record alone."""
+
+    @classmethod
+    def from_options(cls, given: Mapping[str, Any]) -> Self:
+        """Make a study of option values.
+
+        Raises:
+            ConfigError: an unknown name or an impossible value.
+        """
+        return cls(cls.options.parse(given).with_quick())
+
+
+@functools.lru_cache(maxsize=1)
+def dataset_of(config: StudyOptions) -> Dataset:
+    """The data set of a study, opened once for each process."""
+    return open_dataset(config)
+
+
+def tested_rows(config: StudyOptions, dataset: Dataset) -> Rows:
+    """The common test split, or the fixed subset that the options ask for."""
+    return subset(dataset, dataset.test, config.test_examples)
+
+
+def study_command(
+    kind: type[Study],
+    given: Mapping[str, Any],
+    out: str | None,
+    resume: str | None,
+    quiet: bool,
+    console: Console,
+) -> dict[str, Any]:
+    """Run a study, or go on with an interrupted one; returns its record.
+
+    Args:
+        kind: which study.
+        given: option values by name; with ``resume`` only those of execution.
+        out: the output folder; a new one below results/scratch when None.
+        resume: the folder of an interrupted run, or None.
+        quiet: print only the table.
+        console: where to print.
+
+    Raises:
+        FedseedError: see there.
+    """
+    folder = Path(resume or out or default_folder(kind.kind))
+    display = make_display(quiet, console)
+    begun, is_new = False, not folder.exists()
+    try:
+        before = interrupted_run(folder, kind.kind) if resume is not None else None
+        study = kind.from_options(given if before is None else before["config"] | dict(given))
+        if before is None:
+            make_folder(folder)
+        with locked(folder):
+            if before is not None:  # another run may have finished it meanwhile
+                before = interrupted_run(folder, kind.kind)
+            begun = True
+            record = run_study(study, folder, display, before)
+    except KeyboardInterrupt:
+        if begun:
+            print(f"interrupted: go on with --resume {folder}", file=sys.stderr)
+        raise
+    except InputError:
+        if is_new:  # nothing was measured: leave nothing behind
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise
+    finally:
+        display.stop()
+    brief, _, more = study.table(record).partition(DETAILS)
+    console.print(Markdown(brief))
+    rest = f"; the rest of the table: {folder / TABLE}" if more else ""
+    line = f"record, table and figure: {folder}{rest}"
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
+    return record
+
+
+def run_study(
+    study: Study, folder: Path, display: Display, before: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Measure what is missing in a folder, and write record, table and figure.
+
+    Args:
+        study: what to measure.
+        folder: exists, and is locked for this run.
+        display: is told what happens.
+        before: the interrupted run's record.
+
+    Raises:
+        OutputError: the data, the code's results or the folder do not allow to go on.
+    """
+    config, clock = study.config, time.monotonic()
+    study.prepare(display)
+    workers = count_cores(config.workers)
+    past = {} if before is None else before["provenance"]
+    record = _begun(study, workers, past)
+    record.write(folder / RECORD)
+    display.phase(f"{workers} worker(s), writing to {folder}")
+    cells, began = study.cells(), time.monotonic()
+    kept = read_cells(folder)
+    first = sum(cell.cost for cell in cells if cell.name in kept)
+
+    def note_time() -> None:
+        seconds = time.monotonic() - clock + past.get("wall_seconds", 0.0)
+        record.provenance["wall_seconds"] = round(seconds, 3)
+
+    def report(done: float, total: float, name: str) -> None:
+        # What an earlier run has done took no time now.
+        rate = (time.monotonic() - began) / max(1e-9, done - first)
+        left = round(rate * (total - done))
+        note_time()
+        record.write(folder / RECORD)
+        display.progress("cells", done, total, f"{left // 60}:{left % 60:02d} left, {name}")
+
+    with PeakMemory() as memory:
+        found = run_cells(cells, study.work, config.model_dump_json(), folder, workers, report)
+    record.results = study.results(found)
+    record.status = "completed"
+    note_time()
+    most = max(memory.bytes, past.get("peak_memory_bytes", 0))
+    record.provenance["peak_memory_bytes"] = most
+    finished = record.to_dict()
+    study.figure(finished, folder / FIGURE)
+    write_text(folder / TABLE, study.table(finished))
+    record.write(folder / RECORD)  # last: a completed record has everything beside it
+    (folder / CELLS).unlink(missing_ok=True)
+    return finished
+
+
+def _begun(study: Study, workers: int, past: Mapping[str, Any]) -> RunRecord:
+    """The record before its results; ``past`` is the provenance of a run that is resumed."""
+    decides = study.provenance()
+    record = RunRecord(
+        kind=study.kind,
+        config=study.config.for_record(),
+        provenance={
+            **code(), "packages": packages(), "machine": machine("local", workers),
+            **decides,
+            "started": past.get("started", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())),
+        },
+    )  # fmt: skip
+    record.provenance["machine"]["precision"] = choose(study.config.precision).precision
+    if past:
+        _refuse_changes(past, record.provenance, set(decides))
+    return record
+
+
+def _refuse_changes(past: Mapping[str, Any], now: Mapping[str, Any], decides: set[str]) -> None:
+    """Refuse to put cells of different data, weights, seeds or libraries into one record."""
+    for name in sorted(decides | {"packages"}):
+        if past.get(name) != now.get(name):
+            words = name.replace("_", " ")
+            raise OutputError(f"--resume: the {words} changed since the run began: start it again")
+    if past["machine"]["precision"] != now["machine"]["precision"]:
+        raise OutputError(
+            f"--resume: the run computed in {past['machine']['precision']}, this machine would go "
+            f"on in {now['machine']['precision']}: give --precision, or start the run again"
+        )
+    refuse_other_kernels(past["machine"])

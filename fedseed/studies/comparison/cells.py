@@ -1,0 +1,315 @@
+"""The cells of the comparison: one row, on one partition, under one condition, once."""
+
+import copy
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from pydantic import Field, field_validator, model_validator
+from torch import nn
+
+from fedseed.config import RunConfig
+from fedseed.data.federated_dataset import FederatedDataset, open_federated_dataset
+from fedseed.data.splits import Rows
+from fedseed.evaluation.metrics import ClassCounts
+from fedseed.federation.client_app import decode_counts
+from fedseed.federation.engines import Grid, run_local
+from fedseed.federation.rounds import RoundResult, Wire, discover, run_rounds
+from fedseed.randomness import generator
+from fedseed.recipe import Recipe
+from fedseed.results.display import Quiet
+from fedseed.runs.plan import Plan, make_plan
+from fedseed.runs.scores import test_run
+from fedseed.seeds.assemble import grow
+from fedseed.studies.base import StudyOptions
+from fedseed.studies.comparison.rows import BOUNDS, CONDITIONS, ROWS, Row
+from fedseed.studies.measuring import floor_cell
+from fedseed.training import FitJob, Trainer
+from fedseed.transcript import EVALUATE, TRAIN, Transcript, byte_sums, ledger
+
+CENTRAL_EPOCHS = 2
+
+
+class RowOptions(StudyOptions):
+    """What studies of the comparison's rows take."""
+
+    clients: int = Field(10, ge=1, le=10_000, description="Clients; one newcomer stands beside.")
+    rounds: int = Field(2, ge=1, le=1000, description="Rounds of the protocols that have several.")
+    steps: int = Field(
+        62, ge=1, le=1_000_000, description="Steps of a client in a round of federated averaging."
+    )
+    most_steps: int | None = Field(None, ge=1, description="Cut all trainings to so many steps.")
+
+    def cut(self, steps: int) -> int:
+        """So many steps, or fewer under ``--most-steps``."""
+        return min(steps, self.most_steps or steps)
+
+
+class ComparisonOptions(RowOptions):
+    """Options of the comparison."""
+
+    small: ClassVar[Mapping[str, Any]] = {
+        "repeats": 1, "clients": 3, "test_examples": 200, "most_steps": 3, "rounds": 2,
+        "partitions": "iid,dirichlet-0.1",
+    }  # fmt: skip
+
+    repeats: int = Field(
+        3, ge=1, le=1000, description="Repeats of every cell, each with its own shards, key and "
+        "order of examples; the shards are the same for all protocols."
+    )  # fmt: skip
+    protocols: str = Field(
+        "main", description=f"Rows to compare, with commas: {', '.join(ROWS)}; all; or main: a "
+        "choice of them, of which fewer run on the partitions after the first."
+    )  # fmt: skip
+    partitions: str = Field(
+        "iid,dirichlet-0.5,dirichlet-0.1", description="Partitions, with commas: iid, "
+        "dirichlet-ALPHA, shards or quantity-ALPHA."
+    )  # fmt: skip
+    conditions: str = Field(
+        "dropout,poison", description="Robustness is measured under: dropout (30 % of the replies "
+        "lost), poison (one client with turned labels), both, or none."
+    )  # fmt: skip
+    personalize: int | None = Field(
+        None, ge=1, le=1_000_000, description="Also let every client adapt the final model to its "
+        "own texts for so many steps, under labels and weights."
+    )  # fmt: skip
+
+    @field_validator("protocols")
+    @classmethod
+    def _known_rows(cls, value: str) -> str:
+        _known([] if value in ("all", "main") else value.split(","), ROWS)
+        return value
+
+    @model_validator(mode="after")
+    def _somebody_adapts(self) -> Self:
+        names = [] if self.protocols in ("all", "main") else self.protocols.split(",")
+        if self.personalize and names and not any(ROWS[name].personal for name in names):
+            able = " and ".join(name for name, row in ROWS.items() if row.personal)
+            raise ValueError(f"--personalize works with {able}: add one of them to --protocols")
+        return self
+
+    @field_validator("conditions")
+    @classmethod
+    def _known_conditions(cls, value: str) -> str:
+        _known([] if value == "none" else value.split(","), CONDITIONS)
+        return value
+
+    @field_validator("partitions")
+    @classmethod
+    def _known_partitions(cls, value: str) -> str:
+        for name in value.split(","):
+            partition_options(name)
+        return value
+
+
+def _known(names: Sequence[str], known: Mapping[str, Any]) -> None:
+    for name in names:
+        if name not in known:
+            raise ValueError(f"unknown '{name}': choose from {', '.join(known)}")
+
+
+def partition_options(name: str) -> dict[str, Any]:
+    """Options of a federated run for a partition such as ``iid`` or ``dirichlet-0.1``."""
+    scheme, _, alpha = name.partition("-")
+    try:
+        if scheme in ("iid", "shards") and not alpha:
+            return {"partition": scheme}
+        if scheme in ("dirichlet", "quantity") and 0 < float(alpha) <= 1e6:
+            return {"partition": scheme, "alpha": float(alpha)}
+    except ValueError:
+        pass
+    raise ValueError(f"unknown '{name}': write iid, shards, dirichlet-ALPHA or quantity-ALPHA")
+
+
+def run_config(
+    config: RowOptions, row: Row, partition: str, condition: str, repeat: int
+) -> tuple[RunConfig, Recipe]:
+    """The federated run of a cell, and its recipe."""
+    federated = row.protocol not in BOUNDS
+    steps = config.cut(row.steps or config.steps)
+    options: dict[str, Any] = {
+        "clients": config.clients, "newcomers": 1, "rounds": row.rounds or config.rounds,
+        "steps": steps, "workers": "1", "model": config.model, "data": config.data,
+        "text_column": config.text_column, "label_column": config.label_column,
+        "max_length": config.length, "test_examples": config.test_examples,
+        "run_seed": config.run_seed + repeat, "precision": config.precision,
+        "device": "cpu", "protocol": row.protocol if federated else "recipe",
+    }  # fmt: skip
+    options |= {**partition_options(partition), **row.options, "steps": steps}
+    if condition:
+        options.update(CONDITIONS[condition][1])
+    if "distil_steps" in options:
+        options["distil_steps"] = config.cut(options["distil_steps"])
+    recipe = row.recipe.replace(
+        steps=config.cut(row.recipe.steps), max_length=min(config.length, row.recipe.max_length)
+    )
+    return RunConfig.parse(options), recipe
+
+
+def measure(config_json: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Measure one cell."""
+    config = ComparisonOptions.model_validate_json(config_json)
+    if arguments["what"] == "floors":
+        return floor_cell(config)
+    row = ROWS[arguments["row"]]
+    run, recipe = run_config(
+        config, row, arguments["partition"], arguments["condition"], arguments["repeat"]
+    )
+    plan = make_plan(run, given=recipe)
+    if row.protocol == "local":
+        return _local(plan, recipe.replace(steps=config.cut(row.steps or config.steps)))
+    if row.protocol == "central":
+        return _central(plan, recipe, config)
+    personal = config.personalize if row.personal and not arguments["condition"] else None
+    return FederatedRun(plan, personal and config.cut(personal)).run()
+
+
+def _train(plan: Plan, rows: Rows, recipe: Recipe, rng: np.random.Generator) -> nn.Module:
+    model = grow(plan.encoded_seed)
+    table = plan.federated.dataset.table
+    Trainer(plan.compute).fit(FitJob(model, table, rows, recipe, rng))
+    return model
+
+
+def _local(plan: Plan, recipe: Recipe) -> dict[str, Any]:
+    """Every client trains alone; its model is what it would have without any protocol."""
+    clock, federated, seed = time.monotonic(), plan.federated, plan.config.run_seed
+    models = [
+        _train(plan, federated.shard(pid).whole(), recipe, generator(seed, "evaluate", 0, pid))
+        for pid in range(plan.config.clients + 1)
+    ]
+    seconds = (time.monotonic() - clock) / len(models)
+    participants = [test_run(plan, model, federated.test_rows(0)) for model in models[:-1]]
+    newcomer = test_run(plan, models[-1], federated.test_rows())
+    return {
+        "participants": [one.to_record() for one in participants],
+        "newcomers": [newcomer.to_record()],
+        "rounds": [], "client_steps": recipe.steps, "client_seconds": seconds,
+    }  # fmt: skip
+
+
+def _central(plan: Plan, recipe: Recipe, config: ComparisonOptions) -> dict[str, Any]:
+    """All participants' texts together, as if they could be."""
+    clock = time.monotonic()
+    rows = np.sort(np.concatenate(plan.federated.parts[: plan.config.clients]))
+    steps = config.cut(-(-CENTRAL_EPOCHS * len(rows) // recipe.batch_size))
+    rng = generator(plan.config.run_seed, "central")
+    model = _train(plan, rows, recipe.replace(steps=steps), rng)
+    seconds = time.monotonic() - clock
+    found = test_run(plan, model, plan.federated.test_rows()).to_record()
+    return {
+        "final": found, "participants": [], "newcomers": [found], "rounds": [],
+        "client_steps": steps, "client_seconds": seconds,
+    }  # fmt: skip
+
+
+class FederatedRun:
+    """A federated run in this process, tested after every round."""
+
+    def __init__(self, plan: Plan, personal_steps: int | None) -> None:
+        self.plan = plan
+        self.personal_steps = personal_steps
+        self.personal: list[dict[str, Any]] = []
+        self.transcript = Transcript()
+        self.tests: list[dict[str, Any] | None] = []
+        self.sizes: list[int] = []
+        """Bytes that anybody downloads to have the result of a round."""
+        self.results: list[RoundResult] = []
+        self.newcomers: list[ClassCounts] = []
+        self.participants: list[ClassCounts] = []
+        self.making = 0.0
+        """Seconds that a newcomer needs to make its model of the result."""
+
+    def run(self) -> dict[str, Any]:
+        """Run it, and say what came out."""
+        run_local(self.plan.config, self._serve, None)
+        config = self.plan.config
+        rounds = []
+        for result, test, size in zip(self.results, self.tests, self.sizes, strict=True):
+            sent = list(self.transcript.of(TRAIN, str(result.round)).values())
+            rounds.append({
+                "round": result.round, "test": test, "result_bytes": size, **byte_sums(sent),
+                "client_payload_bytes": {
+                    way: max(e.payload_bytes[way] for e in sent) for way in ("down", "up")
+                },
+                "steps": sum(map(steps_of, result.clients)) / config.cohort_size,
+                "client_seconds": result.asked / config.cohort_size,
+                "usable_replies": sum(c["status"] == "ok" for c in result.clients),
+            })  # fmt: skip
+        book = ledger(self.transcript, self.plan.fp32_model_bytes())
+        return {
+            "final": self.tests[-1],
+            "newcomers": [one.to_record() for one in self.newcomers],
+            "participants": [one.to_record() for one in self.participants],
+            "rounds": rounds, "making_seconds": self.making, "personal": self.personal,
+            "client_steps": sum(r["steps"] for r in rounds),
+            "client_seconds": sum(r["client_seconds"] for r in rounds),
+            "payload_bytes": book["payload_bytes"], "message_bytes": book["message_bytes"],
+        }  # fmt: skip
+
+    def _serve(self, grid: Grid, _run_config: object = None) -> None:
+        config = self.plan.config
+        nodes = discover(grid, config.clients + config.newcomers)
+        server = self.plan.server()
+        wire = Wire(grid, nodes, self.transcript, Quiet(), server.glance)
+
+        def after(result: RoundResult) -> None:
+            self.results.append(result)
+            clock = time.monotonic()
+            model = server.model()
+            self.making = time.monotonic() - clock
+            rows = self.plan.federated.test_rows()
+            found = None if model is None else test_run(self.plan, model, rows).to_record()
+            self.tests.append(found)
+            self.sizes.append(len(server.products()["aggregated"]))
+
+        run_rounds(wire, server, config, after)
+        model = server.model()
+        if model is not None:
+            self._personalize(model)
+            return
+        # Without a model of the server's own, everybody makes one of what was aggregated.
+        product = server.products()["aggregated"]
+        everybody = range(config.clients + config.newcomers)
+        clock = time.monotonic()
+        exchanges = wire.ask(
+            EVALUATE, {("aggregated", pid): product for pid in everybody}, frozenset()
+        )
+        self.making = (time.monotonic() - clock) / len(everybody)
+        federated = self.plan.federated
+        for exchange in exchanges:
+            counts = decode_counts(exchange.up, federated.test_counts(exchange.partition_id))
+            newcomer = exchange.partition_id >= config.clients
+            (self.newcomers if newcomer else self.participants).append(counts)
+
+    def _personalize(self, model: nn.Module) -> None:
+        """Every client goes on training the final model on its own texts, and keeps the result."""
+        plan, federated = self.plan, self.plan.federated
+        steps = self.personal_steps
+        if steps is None:
+            return
+        recipe = plan.given.replace(steps=steps, learning_rate=plan.given.learning_rate / 4)
+        before, labels = test_run(plan, model, federated.test_rows(0)), federated.label_counts()
+        for pid in range(plan.config.clients):
+            own, shard = copy.deepcopy(model), federated.shard(pid)
+            rng = generator(plan.config.run_seed, "personalize", 0, pid)
+            Trainer(plan.compute).fit(FitJob(own, shard.table, shard.whole(), recipe, rng))
+            after = test_run(plan, own, federated.test_rows(0))
+            self.personal.append({
+                "partition_id": pid, "labels": labels[pid], "before": before.to_record(),
+                "after": after.to_record(),
+            })  # fmt: skip
+
+
+def steps_of(client: Mapping[str, Any]) -> int:
+    """Training steps that a client reported for a round."""
+    metrics = client["metrics"]
+    if "recipes" in metrics:
+        return sum(int(trial["steps"]) for trial in metrics["recipes"])
+    return int(metrics.get("steps", 0))
+
+
+def federated_of(config: ComparisonOptions, repeat: int, partition: str) -> FederatedDataset:
+    """The shards of a repeat, for the record."""
+    return open_federated_dataset(run_config(config, ROWS["local"], partition, "", repeat)[0])

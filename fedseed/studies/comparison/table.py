@@ -1,0 +1,153 @@
+"""table.md of a comparison, from its record alone."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fedseed.results.markdown import DETAILS, QUICK, floor_rows, grid, test_line, with_interval
+from fedseed.studies.comparison.readings import (
+    budget_grid,
+    link_grid,
+    personal_grid,
+    robustness_grid,
+    size,
+    target_grid,
+    verdicts,
+)
+
+Cells = Sequence[Mapping[str, Any]]
+
+
+def comparison_table(record: Mapping[str, Any]) -> str:
+    """Accuracy, bytes and work of every row, read in three ways, and every round in detail."""
+    results, config = record["results"], record["config"]
+    cells = results["cells"]
+    plain = [cell for cell in cells if cell["condition"] is None]
+    partitions = list(dict.fromkeys(cell["partition"] for cell in plain))
+    first = [cell for cell in plain if cell["partition"] == partitions[0]]
+    widest = max((cell["accuracy"] for cell in first), key=lambda found: found["n"])
+    classes = record["provenance"]["dataset"]["classes"]
+    blocks = [
+        f"# What to send: {config['model']}, {config['clients']} clients, "
+        f"{config['repeats']} repeats",
+        QUICK if config["quick"] else "",
+        f"Mean accuracy (95 % interval over test texts and repeats). {test_line(widest, classes)}. "
+        "Bytes are payloads of one client as they were serialised: down in all rounds and once "
+        "more the result at the end, and up; the weights in fp32 are "
+        f"{results['fp32_model_bytes']:,} bytes. Steps and seconds are one client's, on one "
+        "thread; steps are those of the rounds, seconds include making the model at the end. "
+        "\\* by its mean, nothing that sends fewer bytes is as accurate (the bounds, which send "
+        "nothing, are left out).",
+    ]
+    for partition in partitions:
+        here = [cell for cell in plain if cell["partition"] == partition]
+        blocks += [f"**{partition}**", main_grid(here)]
+    blocks += [
+        _what_is_what(first),
+        grid(("floor", "accuracy", "majority"), floor_rows(results["floors"])),
+        f"**The best within a byte budget** (one client, down and up; {partitions[0]}):",
+        budget_grid(first),
+        f"**The fewest bytes to a target accuracy** ({partitions[0]}):",
+        target_grid(first),
+        f"**Seconds until a client has a model of 80 %, by link speed** ({partitions[0]}; bytes "
+        "and one client's computing, no latency; clients work at the same time):",
+        link_grid(first, 0.80),
+        verdicts(first),
+    ]
+    shaken = [cell for cell in cells if cell["condition"] is not None]
+    if shaken:
+        blocks += [
+            "**Robustness** (30 % of the replies lost; or one client whose labels are turned):",
+            robustness_grid(cells, partitions[0]),
+        ]
+    personal = [cell for cell in cells if cell["personalization"]]
+    if personal:
+        blocks += [
+            "**Personalisation** (every client adapts the final model to its own texts for "
+            f"{config['personalize']} steps; accuracy by the client's own class mix on "
+            f"{personal[0]['personalization']['clients'][0]['before']['n']:,} test texts, mean "
+            "over clients and repeats, beside always answering the client's largest class):",
+            personal_grid(personal),
+        ]
+    blocks += [
+        DETAILS,
+        "A newcomer took part in no round. The worst client is the one whose model is right "
+        "least often; a shared model serves all alike. Bytes of all rounds and clients together, "
+        "as payloads and as messages; and the most of one client in one round.",
+        people_grid(cells),
+        "Every round: payload of one client (down, up) in that round, and of the result after it; "
+        "messages as Flower serialises them, all clients.",
+        _rounds(cells),
+    ]
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def main_grid(cells: Cells) -> str:
+    """One line a row."""
+    head = ("row", "accuracy", "down", "up", "steps", "seconds")
+    return grid(head, [_line(cell) for cell in cells])
+
+
+def _line(cell: Mapping[str, Any]) -> list[str]:
+    mark = " \\*" if cell["pareto"] else ""
+    seconds = cell["client_seconds"] + cell["making_seconds"]
+    return [
+        cell["protocol"] + mark, with_interval(cell["accuracy"]), *map(size, client_bytes(cell)),
+        f"{cell['client_steps']:,.0f}", f"{seconds:,.0f}",
+    ]  # fmt: skip
+
+
+def people_grid(cells: Cells) -> str:
+    """What a newcomer and the worst-served client have, and exact bytes."""
+    rows = []
+    for cell in cells:
+        most = cell["payload_bytes"]["per_client_round_max"]
+        rows.append([
+            cell["protocol"], cell["partition"], cell["condition"] or "-",
+            with_interval(cell["newcomers"]), with_interval(cell["worst_client"]),
+            *(f"{cell['payload_bytes'][way]:,.0f}" for way in ("down", "up")),
+            *(f"{cell['message_bytes'][way]:,.0f}" for way in ("down", "up")),
+            *(f"{most[way]:,.0f}" for way in ("down", "up")),
+        ])  # fmt: skip
+    head = ("row", "partition", "condition", "newcomer", "worst client", "payload down",
+            "payload up", "messages down", "messages up", "most down", "most up")  # fmt: skip
+    return grid(head, rows)
+
+
+def client_bytes(cell: Mapping[str, Any]) -> tuple[float, float]:
+    """Payload bytes of one client, down (all rounds, and the result at the end) and up."""
+    down = sum(one["client_payload_bytes"]["down"] for one in cell["rounds"])
+    down += cell["rounds"][-1]["result_bytes"] if cell["rounds"] else 0
+    return down, sum(one["client_payload_bytes"]["up"] for one in cell["rounds"])
+
+
+def _what_is_what(cells: Cells) -> str:
+    """Names and what they stand for; and on how many texts the means of many models are."""
+    lines = [f"{cell['protocol']}: {cell['words']}" for cell in cells]
+    few = [cell for cell in cells if cell["accuracy"]["n"] < cell["newcomers"]["n"]]
+    note = ""
+    if few:
+        names = " and ".join(cell["protocol"] for cell in few)
+        note = (
+            f" The accuracy of {names} is the mean of the clients' own models on "
+            f"{few[0]['accuracy']['n']:,} of the test texts."
+        )
+    return "; ".join(lines) + "." + note
+
+
+def _rounds(cells: Cells) -> str:
+    rows = []
+    for cell in cells:
+        for one in cell["rounds"]:
+            found = one["accuracy"]
+            rows.append([
+                cell["protocol"], cell["partition"], cell["condition"] or "-", str(one["round"]),
+                with_interval(found) if found else "-",
+                *(f"{one['client_payload_bytes'][way]:,.0f}" for way in ("down", "up")),
+                f"{one['result_bytes']:,.0f}",
+                *(f"{one['message_bytes'][way]:,.0f}" for way in ("down", "up")),
+                f"{one['usable_replies']:.0f}", f"{one['client_seconds']:.1f}",
+            ])  # fmt: skip
+    head = ("row", "partition", "condition", "round", "accuracy", "down", "up", "result",
+            "messages down",
+            "messages up", "replies", "seconds")  # fmt: skip
+    return grid(head, rows)
