@@ -1,0 +1,117 @@
+"""How a protocol describes itself: all that the rest of fedseed knows of it by name.
+
+Light to import: neither torch nor Flower, so that ``--help`` is quick.
+"""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from fedseed.privacy.protection import Protection
+from fedseed.protocols.rows import Row
+
+EndsWith = Literal["recipe", "seed", "model"]
+"""What a run ends with: a recipe or a seed by which everybody makes a model, or one model."""
+Revealed = Literal["model", "word_rows", "update", "scores"]
+"""What a contribution shows whoever reads it; attacks name what they need of it.
+
+``model``: alone it makes a model. ``word_rows``: it says something of each row of the word
+embedding. ``update``: it is the change of the weights itself. ``scores``: it holds metrics that the
+client measured, of a model made from the server's seed.
+"""
+
+
+class ProtocolOptions(BaseModel):
+    """A protocol's own options; flags, TOML, ``--run-config`` and docs are made of the fields.
+
+    A description is the command line's help text. Validators raise ValueError with one line.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
+
+    @property
+    def public_texts(self) -> str | None:
+        """Which texts server and clients share, for a protocol that needs some."""
+        return None
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a protocol is drawn, and what tables and figures call what it brings."""
+
+    colour: str
+    """Any colour that matplotlib knows."""
+    marker: str
+    """One of matplotlib's markers."""
+    travelled: str
+    """What travelled, such as ``weights travelled``."""
+    aggregated: str
+    """What a run ends with, such as ``averaged weights``."""
+    given: str = "trained alone"
+    """What a client has without the protocol."""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """One way to a model, as the rest of fedseed sees it.
+
+    It stands as ``PROTOCOL`` in ``__init__.py`` of a folder of :mod:`fedseed.protocols`, or in a
+    package that names it by an entry point of the group ``fedseed.protocols``.
+    """
+
+    name: str
+    summary: str
+    """What travels, in a few words."""
+    options: type[ProtocolOptions]
+    server: str
+    """``module:attribute`` of a :class:`fedseed.protocols.base.ProtocolServer`, made of a Setup."""
+    client: str
+    """``module:attribute`` of a :class:`fedseed.protocols.base.ProtocolClient`."""
+    ends_with: EndsWith
+    style: Style
+    typical_upload: float
+    """About the bytes that one client sends in a run; tables and figures are in this order."""
+    sums: str | None = None
+    """What the server needs of the contributions in sum alone, so that secure aggregation can hide
+    each of them; None when it must see each."""
+    privacy: Mapping[str, Protection] = field(default_factory=dict)
+    """By unit, ``example`` or ``client``: how differential privacy can protect it."""
+    privacy_advice: Mapping[str, str] = field(default_factory=dict)
+    """By unit that cannot be protected: why, and what to do instead, in one line."""
+    reveals: frozenset[Revealed] = frozenset()
+    numbers: str | None = None
+    """``module:attribute`` of a function that reads payloads as numbers for attacks, where
+    contributions make no model; see :class:`fedseed.attacks.replay.Numbers`."""
+    rows: Mapping[str, Row] = field(default_factory=dict)
+    """Rows of the comparison, by name; one with usual options when none are given."""
+
+    def make_server(self, setup: Any) -> Any:
+        """The server side of one run; imports it.
+
+        Args:
+            setup: a :class:`fedseed.protocols.base.Setup`.
+        """
+        return load(self.server)(setup)
+
+    @property
+    def client_class(self) -> Any:
+        """The class of the client side; imports it."""
+        return load(self.client)
+
+    def to_record(self) -> dict[str, Any]:
+        """What tables and figures need of it, so that a record can be shown without it."""
+        style = self.style
+        return {
+            "name": self.name, "summary": self.summary, "ends_with": self.ends_with,
+            "colour": style.colour, "marker": style.marker, "travelled": style.travelled,
+            "given": style.given, "aggregated": style.aggregated,
+        }  # fmt: skip
+
+
+def load(place: str) -> Any:
+    """Import what ``module:attribute`` names."""
+    module, _, attribute = place.partition(":")
+    return getattr(importlib.import_module(module), attribute)
