@@ -101,9 +101,7 @@ def with_options(
             for name, parameter in inspect.signature(function).parameters.items()
             if name != "options"
         }
-        # A run's own options first, then those that all runs share.
-        names = sorted(kind_of_run.model_fields, key=lambda name: name in Options.model_fields)
-        fields = [_option(name, kind_of_run) for name in names]
+        fields = [_option(name, kind_of_run) for name in kind_of_run.names_for_help()]
         own = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters.values()]
         command.__signature__ = inspect.Signature([*fields, *own])  # type: ignore[attr-defined]
         command.__doc__ = function.__doc__

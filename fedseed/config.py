@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from fedseed.data import PARTITIONS
-from fedseed.options import Options, refuse_no_path
+from fedseed.data.options import ShardOptions
+from fedseed.options import refuse_no_path
 from fedseed.privacy.rules import refuse_impossible_privacy
 from fedseed.protocols import OPTIONS, PROTOCOLS, STRATEGIES
 from fedseed.recipe import Recipe
@@ -19,7 +19,7 @@ from fedseed.recipe_search.names import AGGREGATOR_NAMES
 Cell = bool | float | int | str
 
 
-class RunConfig(Options):
+class RunConfig(ShardOptions):
     """A federated run. Field descriptions are the command line's help texts."""
 
     execution: ClassVar[frozenset[str]] = frozenset({"engine", "workers"})
@@ -28,12 +28,7 @@ class RunConfig(Options):
         "participants_test_examples": 200,
     }  # fmt: skip
 
-    clients: int = Field(10, ge=1, le=1_000_000, description="Clients that take part.")
     rounds: int = Field(3, ge=1, le=100_000, description="Rounds of training.")
-    newcomers: int = Field(
-        2, ge=0, le=10_000, description="Further clients that take part in no round and grow "
-        "their model from the final seed and recipe."
-    )  # fmt: skip
     cohort: int | None = Field(
         None, ge=1, description="Clients drawn for each round; without it all of them."
     )
@@ -59,28 +54,9 @@ class RunConfig(Options):
     aggregator: str = Field(
         "log-mean", description="How recipes are aggregated: log-mean, halving or fedex."
     )
-    partition: str = Field(
-        "iid", description="How examples are dealt out: iid, dirichlet, shards or quantity."
-    )
-    alpha: float = Field(
-        0.5, gt=0, le=1e6, description="Concentration of dirichlet and quantity; small is uneven."
-    )
-    shards_per_client: int = Field(
-        2, ge=1, le=1000, description="Label-sorted pieces for each client under shards."
-    )
-    validation_share: float = Field(
-        0.2, gt=0, lt=1, description="Share of a client's examples it validates recipes on."
-    )
-    participants_test_examples: int = Field(
-        1000, ge=2, description="Test examples for the participating clients' own models."
-    )
     drop_rate: float = Field(
         0.0, ge=0, le=1, description="Probability that a client's reply is lost, each round."
     )
-    poisoned_clients: int = Field(
-        0, ge=0, description="Clients, from partition 0 on, whose labels are turned (class c "
-        "becomes c + 1): poisoned data, for tests of robustness."
-    )  # fmt: skip
     min_clients: int = Field(
         1, ge=1, description="Fewest believable replies a round may have before the run ends."
     )
@@ -179,7 +155,6 @@ class RunConfig(Options):
         for option, value, known in (
             ("protocol", self.protocol, PROTOCOLS),
             ("aggregator", self.aggregator, AGGREGATOR_NAMES),
-            ("partition", self.partition, PARTITIONS),
             ("strategy", self.strategy or "fedavg", STRATEGIES),
         ):
             if value not in known:
@@ -190,8 +165,6 @@ class RunConfig(Options):
             raise ValueError("--label-bits: give 1, 2, 4 or 8")
         if self.min_clients > self.cohort_size:
             raise ValueError("--min-clients is larger than --clients or --cohort: lower it")
-        if self.poisoned_clients > self.clients:
-            raise ValueError("--poisoned-clients is larger than --clients: lower it")
         if self.cohort_size > self.clients:
             raise ValueError("--cohort is larger than --clients: lower it")
         if self.steps < self.recipes_per_client:
@@ -215,6 +188,12 @@ class RunConfig(Options):
             name: default if getattr(self, name) is None else getattr(self, name)
             for name, default in OPTIONS[self.protocol].items()
         }
+
+    @property
+    def public_texts(self) -> str | None:
+        """See :class:`ShardOptions`."""
+        public: str | None = self.protocol_options().get("public")
+        return public
 
     @property
     def cohort_size(self) -> int:

@@ -12,7 +12,7 @@ from fedseed.validation import first_problem
 
 
 class Options(BaseModel):
-    """Data, model and execution. Field descriptions are the command line's help texts."""
+    """How a run is executed. Field descriptions are the command line's help texts."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
 
@@ -21,24 +21,6 @@ class Options(BaseModel):
     small: ClassVar[Mapping[str, Any]] = {}
     """What ``--quick`` sets unless it was given."""
 
-    model: str = Field(
-        "bert-tiny", description="bert-tiny, bert-mini, bert-small (random start), minilm "
-        "(pre-trained), or a Hugging Face id or folder of a sequence classifier."
-    )  # fmt: skip
-    data: str = Field(
-        "bundled", description="bundled, hub, hub:NAME, or a path: CSV (.gz), Parquet, JSON Lines "
-        "or an aclImdb folder."
-    )  # fmt: skip
-    text_column: str | None = Field(None, description="Name of the text column.")
-    label_column: str | None = Field(None, description="Name of the label column.")
-    max_length: int | None = Field(
-        None, ge=4, le=65_535, description="Tokens kept of each text; without it the given "
-        "recipe's max_length, 128."
-    )  # fmt: skip
-    test_examples: int | None = Field(
-        None, ge=2, description="Test on a fixed, stratified subset of this size."
-    )
-    run_seed: int = Field(0, ge=0, lt=2**63, description="Seed of every random choice.")
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="Precision of training and testing: auto takes bf16 where "
         "it is faster (CUDA, AMX, AVX-512 bf16 of an AMD processor), else fp32."
@@ -51,11 +33,6 @@ class Options(BaseModel):
         "auto", pattern=r"^(auto|[1-9]\d{0,3})$", description="Worker processes, one thread each: "
         "a number, or auto for one a core."
     )  # fmt: skip
-
-    @field_validator("data", "model")
-    @classmethod
-    def _is_a_name_or_path(cls, value: str | None) -> str | None:
-        return refuse_no_path(value)
 
     @field_validator("workers", mode="before")
     @classmethod
@@ -94,6 +71,13 @@ class Options(BaseModel):
             if name not in cls.model_fields and name not in also:
                 raise ConfigError(f"--config {path}: unknown option '{name}': see --help")
         return named
+
+    @classmethod
+    def names_for_help(cls) -> list[str]:
+        """Names of all options: a class's before those of its base classes."""
+        options = [base for base in cls.__mro__ if issubclass(base, Options)]
+        names = [name for base in options for name in base.__annotations__]
+        return list(dict.fromkeys(name for name in names if name in cls.model_fields))
 
     def with_quick(self) -> Self:
         """The configuration that runs: ``--quick`` shrinks what was not given."""
