@@ -37,6 +37,9 @@ class ProtocolOptions(BaseModel):
         """Which texts server and clients share, for a protocol that needs some."""
         return None
 
+    def check_steps(self, steps: int) -> None:
+        """Raise ValueError, in one line, when a client's steps in one round do not suffice."""
+
     def without_effect(self) -> Mapping[str, str]:
         """Options that change nothing beside the others: what each works with, by its name."""
         return {}

@@ -9,8 +9,8 @@ from fedseed.data.federated_dataset import open_dataset
 from fedseed.data.shard import Shard, make_shard
 from fedseed.errors import WireError
 from fedseed.models.architecture import architecture
-from fedseed.protocols.recipe import RecipeClient
-from fedseed.protocols.recipe_messages import RecipeScore, why_absurd
+from fedseed.protocols.recipe.client import RecipeClient
+from fedseed.protocols.recipe.messages import RecipeScore, why_absurd
 from fedseed.randomness import generator
 from fedseed.recipe import Recipe
 from fedseed.seeds.codec import decode

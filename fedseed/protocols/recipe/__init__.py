@@ -39,6 +39,11 @@ class RecipeOptions(ProtocolOptions):
             )
         return value
 
+    def check_steps(self, steps: int) -> None:
+        """See :class:`ProtocolOptions`: every recipe is given a step."""
+        if steps < self.recipes_per_client:
+            raise ValueError("--recipes-per-client is larger than --steps: lower it")
+
 
 def _scores(options: RecipeOptions) -> int:
     return options.recipes_per_client

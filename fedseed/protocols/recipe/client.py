@@ -34,7 +34,7 @@ class RecipeClient(ProtocolClient):
         seed, recipes = decode_request(task.payload, task.memory, self.architecture)
         defence, shard = self.defence or Defence(), task.shard
         if defence.by_client:
-            if len(recipes) > defence.most_recipes:
+            if len(recipes) > defence.most_releases:
                 raise WireError(f"{len(recipes)} scores are more than the privacy budget covers")
             scores = [self._private(seed, recipe, task, defence) for recipe in recipes]
             return b"".join(score.encode() for score in scores)
