@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from fedseed.attacks.observer import View
+from fedseed.data.shard import Shard
 from fedseed.data.tokens import TokenTable
 from fedseed.errors import WireError
-from fedseed.protocols.base import ProtocolServer, Setup
+from fedseed.protocols.base import ClientTask, ProtocolServer, Setup
 from fedseed.protocols.description import load
 
 
@@ -85,18 +86,19 @@ def downloaded_models(view: View, setup: Setup) -> list[nn.Module]:
 
     The model of round 1, which is public, is left out.
     """
-    client = setup.protocol.client_class(setup.trainer, setup.public)
+    client = setup.protocol.make_client(
+        setup.options, trainer=setup.trainer, public=setup.public
+    )  # fmt: skip
     payloads = [*view.downloads()[1:], *([view.result] if view.result else [])]
     memory: dict[str, bytes] = {"seed": setup.seed}
     nobody = np.random.Generator(np.random.PCG64(0))  # a result that holds a model draws nothing
-    texts = setup.public.table if setup.public else _no_texts()
-    no_rows = np.empty(0, dtype=np.int64)
-    return [client.grow(payload, texts, no_rows, memory, nobody)[0] for payload in payloads]
+    tasks = [ClientTask(payload, _no_texts(), memory, nobody) for payload in payloads]
+    return [client.grow(task)[0] for task in tasks]
 
 
-def _no_texts() -> TokenTable:
+def _no_texts() -> Shard:
     nothing = np.empty(0, dtype=np.int64)
-    return TokenTable(nothing, np.zeros(1, dtype=np.int64), nothing)
+    return Shard(TokenTable(nothing, np.zeros(1, dtype=np.int64), nothing), nothing, nothing)
 
 
 def start_model(setup: Setup) -> nn.Module:

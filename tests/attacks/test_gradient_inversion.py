@@ -142,7 +142,7 @@ def test_the_span_gives_one_text_away(length: int, rate: float) -> None:
 def test_the_span_gives_two_texts_of_unequal_length_away() -> None:
     long, short = texts(2, 12)
     true = [long, [*short[:8], 102]]
-    assert recovery(attack(true, **SGD), true) == {"tokens": 1.0, "sentences": 1.0}
+    assert recovery(attack(true, **SGD), true) == {"token_share": 1.0, "text_share": 1.0}
 
 
 def test_as_many_tokens_as_features_defeat_the_span() -> None:
@@ -189,6 +189,9 @@ def test_alike_positions_leave_a_bag_of_words() -> None:
 
 def test_recovery() -> None:
     true = [[101, 5, 6, 102], [101, 7, 102]]
-    assert recovery([[101, 7, 102], [101, 5, 9, 102]], true) == {"tokens": 6 / 7, "sentences": 0.5}
-    assert recovery([], true) == {"tokens": 0.0, "sentences": 0.0}
-    assert recovery([true[0], true[0]], true)["sentences"] == 0.5
+    assert recovery([[101, 7, 102], [101, 5, 9, 102]], true) == {
+        "token_share": 6 / 7,
+        "text_share": 0.5,
+    }
+    assert recovery([], true) == {"token_share": 0.0, "text_share": 0.0}
+    assert recovery([true[0], true[0]], true)["text_share"] == 0.5

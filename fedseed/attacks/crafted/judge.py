@@ -19,5 +19,5 @@ def judge(evidence: Evidence) -> list[dict[str, Any]]:
     return [word_cell(answers) | {
         "attack": "crafted seed",
         "counts_exact": float(np.mean([client["exact"] for client in answers])),
-        "payload_bytes": evidence.runs[0]["payload_bytes"],
+        "bytes_read": evidence.runs[0]["payload_bytes"],
     }]  # fmt: skip

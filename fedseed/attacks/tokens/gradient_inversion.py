@@ -170,8 +170,8 @@ def recovery(
         true_texts: the texts of the batch as they were trained on, at least one.
 
     Returns:
-        ``tokens``, the share of tokens recovered at their place, and ``sentences``, that of texts
-        recovered whole; both in [0, 1].
+        ``token_share``, the share of tokens recovered at their place, and ``text_share``, that of
+        texts recovered whole; both in [0, 1].
     """
     from scipy.optimize import linear_sum_assignment
 
@@ -183,4 +183,4 @@ def recovery(
     matches = [(true_texts[row], guesses[column]) for row, column in zip(rows, columns) if guesses]
     whole = sum(list(text) == list(guess) for text, guess in matches)
     share = float(right[rows, columns].sum()) / sum(map(len, true_texts))
-    return {"tokens": share, "sentences": whole / len(true_texts)}
+    return {"token_share": share, "text_share": whole / len(true_texts)}

@@ -44,8 +44,8 @@ def update_cell(update: Mapping[str, Any]) -> dict[str, Any]:
     """
     cell = word_cell(update["words"])
     if update["texts"]:
-        cell["span"] = {
+        cell["gradient_inversion"] = {
             name: over_targets([text[name] for text in update["texts"]])
-            for name in ("tokens", "sentences")
+            for name in ("token_share", "text_share")
         }
     return cell
