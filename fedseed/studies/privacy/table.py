@@ -147,8 +147,8 @@ def _updates(cells: Cells) -> str:
     if not lines:
         return ""
     head = ("row", "one client's first update, of", "words: precision", "recall",
-            "gradient inversion: tokens in place", "whole texts")  # fmt: skip
-    return "**Words and texts from an update of a few texts**\n\n" + grid(head, lines)
+            "tokens in place", "whole texts")  # fmt: skip
+    return "**Gradient inversion: what an update of a few texts gives away**\n\n" + grid(head, lines)
 
 
 def crafted_line(cells: Cells) -> str:
