@@ -148,7 +148,8 @@ def _updates(cells: Cells) -> str:
         return ""
     head = ("row", "one client's first update, of", "words: precision", "recall",
             "tokens in place", "whole texts")  # fmt: skip
-    return "**Gradient inversion: what an update of a few texts gives away**\n\n" + grid(head, lines)
+    title = "**Gradient inversion: what an update of a few texts gives away**"
+    return f"{title}\n\n{grid(head, lines)}"
 
 
 def crafted_line(cells: Cells) -> str:
