@@ -42,7 +42,7 @@ def _usual(config: PrivacyOptions, arguments: Arguments) -> dict[str, Any]:
 def _skewed(config: PrivacyOptions, arguments: Arguments) -> dict[str, Any]:
     """One round among clients of unequal class mixes."""
     whole, repeat = plan_of(config, arguments["row"]), arguments["repeat"]
-    plan = replace(whole, config=whole.config.parse(whole.config.values() | {"rounds": 1}))
+    plan = replace(whole, config=whole.config.replace(rounds=1))
     world = world_of(config, config.clients, config.shard)
     client_config = clients_of(plan, repeat)
     public = plan.federated.public
@@ -73,7 +73,7 @@ def _accuracy(config: PrivacyOptions, arguments: Arguments) -> dict[str, Any]:
         options = {"privacy": unit, "epsilon": epsilon, "delta": config.delta}
         if protection_of(row, unit).needs_clip:
             options["clip"] = config.clip
-    shifted = config.parse(config.model_dump() | {"run_seed": config.run_seed + repeat})
+    shifted = config.replace(run_seed=config.run_seed + repeat)
     plan = plan_row(shifted, attacked_row(row), **options)
     outcome = FederatedRun(plan, None).run()
     counts = outcome["final"] or outcome["newcomers"][0]

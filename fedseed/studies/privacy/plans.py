@@ -44,6 +44,4 @@ def world_of(config: PrivacyOptions, clients: int, shard: int) -> World:
 
 def clients_of(plan: Plan, repeat: int) -> RunConfig:
     """The configuration that the clients of a repeat draw their choices from."""
-    return plan.config.parse(
-        plan.config.values() | {"run_seed": plan.config.run_seed + 1 + repeat}
-    )  # fmt: skip
+    return plan.config.replace(run_seed=plan.config.run_seed + 1 + repeat)

@@ -16,9 +16,9 @@ from fedseed.attacks.tokens.vocabulary import moved_rows, vocabulary_recovery
 from fedseed.config import RunConfig
 from fedseed.data.federated_dataset import FederatedDataset
 from fedseed.data.splits import Rows
+from fedseed.federation.privacy_budget import within_budget
 from fedseed.models.bert import BertClassifier
 from fedseed.models.registry import to_state
-from fedseed.privacy.budget import within_budget
 from fedseed.protocols.rows import BEST, USUAL
 from fedseed.randomness import generator
 from fedseed.recipe import Recipe
@@ -40,17 +40,13 @@ _AUDITED_STEPS = 150
 def memorise(config: PrivacyOptions, arguments: Arguments) -> dict[str, Any]:
     """One client with few texts and many epochs; and texts that no run has ever seen."""
     row = attacked_row(arguments["row"], recipe=BEST, steps=_MEMORISING_STEPS, rounds=1)
-    plan = plan_row(_one_client(config), row)
+    plan = plan_row(config.replace(clients=1), row)
     world = world_of(config, 1, min(MEMORISED, config.shard))
     client_config = clients_of(plan, arguments["repeat"])
     federated = world.federated(client_config, None, arguments["repeat"], config.run_seed)
     model = _contributed_model(watch(plan, client_config, federated))
     candidates = np.concatenate([world.candidates, world.population])
     return {"signals": pack(signals(model, world, candidates, plan))}
-
-
-def _one_client(config: PrivacyOptions, **changes: Any) -> PrivacyOptions:
-    return config.parse(config.model_dump() | {"clients": 1} | changes)
 
 
 def _contributed_model(watched: Watched) -> nn.Module:
@@ -65,7 +61,7 @@ def update_of_few_texts(config: PrivacyOptions, arguments: Arguments) -> dict[st
         row, recipe=_update_recipe(arguments), options={**row.options, "scheme": "bert"},
         steps=arguments["steps"], rounds=1,
     )  # fmt: skip
-    plan = plan_row(_one_client(config, most_steps=None), row)
+    plan = plan_row(config.replace(clients=1, most_steps=None), row)
     world = world_of(config, config.clients, config.shard)
     batch = arguments["batch"]
     words, texts = [], []
@@ -105,7 +101,7 @@ def audit_run(config: PrivacyOptions, arguments: Arguments) -> dict[str, Any]:
     row = attacked_row(
         arguments["row"], recipe=BEST.replace(schedule="constant"), steps=_AUDITED_STEPS, rounds=1
     )
-    plan = plan_row(_one_client(config), row)
+    plan = plan_row(config.replace(clients=1), row)
     world = world_of(config, config.clients, config.shard)
     rng = generator(config.run_seed, "privacy/audit", repeat)
     count = config.audit_secrets
@@ -138,10 +134,9 @@ def _defended(
     federated: FederatedDataset,
 ) -> tuple[RunConfig, float]:
     """A run's options under DP-SGD within a budget, and what it spends."""
-    options = {
-        "privacy": "example", "epsilon": epsilon, "delta": config.delta, "clip": config.clip,
-    }  # fmt: skip
-    asked = run.parse(run.values() | options)
+    asked = run.replace(
+        privacy="example", epsilon=epsilon, delta=config.delta, clip=config.clip
+    )  # fmt: skip
     resolved, budget = within_budget(asked, given, federated)
     assert budget is not None
     return resolved, budget.epsilon
