@@ -38,7 +38,7 @@ def exposure(canary_loss: float, reference_losses: ArrayLike) -> float:
         the model has never seen.
 
     Raises:
-        ValueError: there are no references, or a loss is not a number.
+        ValueError: there are no references, or a loss is NaN.
     """
     losses = _checked(canary_loss, reference_losses)
     before = (losses < canary_loss).sum() + (losses == canary_loss).sum() / 2
@@ -50,7 +50,7 @@ def _checked(canary_loss: float, reference_losses: ArrayLike) -> NDArray[np.floa
     if not len(losses):
         raise ValueError("exposure needs reference texts")
     if math.isnan(canary_loss) or np.isnan(losses).any():
-        raise ValueError("a loss is not a number")
+        raise ValueError("a loss is NaN")
     return losses
 
 
@@ -72,7 +72,7 @@ def extrapolated_exposure(canary_loss: float, reference_losses: ArrayLike) -> fl
         A number of at least 0.
 
     Raises:
-        ValueError: there are no references, or a loss is not a number or infinite.
+        ValueError: there are no references, or a loss is NaN or infinite.
     """
     losses = _checked(canary_loss, reference_losses)
     if not (math.isfinite(canary_loss) and np.isfinite(losses).all()):
@@ -117,8 +117,8 @@ def _log_cdf(z: float, shape: float) -> float:
         return math.log(min(near, 1.0))
 
     def log_density(at: float) -> float:
-        own = -at * at / 2 - math.log(2 * math.pi) / 2
-        return math.log(2.0) + own + float(log_ndtr(shape * at))
+        normal = -at * at / 2 - math.log(2 * math.pi) / 2
+        return math.log(2.0) + normal + float(log_ndtr(shape * at))
 
     hazard = -(shape**2) * z * z / 2 - math.log(2 * math.pi) / 2 - float(log_ndtr(shape * z))
     slope = -z + shape * math.exp(hazard)

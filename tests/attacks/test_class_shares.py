@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from fedseed.attacks.label_share import (
+from fedseed.attacks.label_distribution.class_shares import (
     baseline_error,
     fit_and_estimate,
     label_error,
@@ -25,8 +25,8 @@ def test_reads_a_mix_that_moves_the_features(classes: int) -> None:
     assert estimated.shape == (40, classes)
     assert estimated.sum(axis=1) == pytest.approx(np.ones(40))
     assert (estimated >= 0).all()
-    own = label_error(estimated, shares[80:]).mean()
-    assert own < 0.2 * baseline_error(shares[:80], shares[80:]).mean()
+    error = label_error(estimated, shares[80:]).mean()
+    assert error < 0.2 * baseline_error(shares[:80], shares[80:]).mean()
 
 
 def test_is_no_better_than_the_mean_where_nothing_is_sent() -> None:
@@ -34,9 +34,9 @@ def test_is_no_better_than_the_mean_where_nothing_is_sent() -> None:
     shares = rng.dirichlet(np.ones(2), 400)
     features = rng.normal(0, 1, (400, 30))
     estimated = fit_and_estimate(features[:200], shares[:200], features[200:])
-    own = label_error(estimated, shares[200:]).mean()
+    error = label_error(estimated, shares[200:]).mean()
     baseline = baseline_error(shares[:200], shares[200:]).mean()
-    assert own == pytest.approx(baseline, rel=0.1)
+    assert error == pytest.approx(baseline, rel=0.1)
 
 
 def test_more_features_than_shadow_clients() -> None:
@@ -44,8 +44,8 @@ def test_more_features_than_shadow_clients() -> None:
     shares = rng.dirichlet(np.ones(2), 40)
     features = shares @ rng.normal(0, 1, (2, 500)) + rng.normal(0, 0.5, (40, 500))
     estimated = fit_and_estimate(features[:30], shares[:30], features[30:])
-    own = label_error(estimated, shares[30:]).mean()
-    assert own < 0.5 * baseline_error(shares[:30], shares[30:]).mean()
+    error = label_error(estimated, shares[30:]).mean()
+    assert error < 0.5 * baseline_error(shares[:30], shares[30:]).mean()
 
 
 def test_errors_by_hand() -> None:
@@ -71,6 +71,6 @@ def test_nothing_on_the_simplex_is_nearer(points: np.ndarray) -> None:
     assert (nearest >= 0).all()
     assert nearest.sum(axis=1) == pytest.approx(np.ones(5))
     others = generator(4, "test simplex").dirichlet(np.ones(3), 50)
-    for point, own in zip(points, nearest, strict=True):
+    for point, projected in zip(points, nearest, strict=True):
         distances = ((others - point) ** 2).sum(axis=1)
-        assert ((own - point) ** 2).sum() <= distances.min() + 1e-9
+        assert ((projected - point) ** 2).sum() <= distances.min() + 1e-9

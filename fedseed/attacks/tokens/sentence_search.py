@@ -1,4 +1,4 @@
-"""Whole sentences tried against the gradient of the last layer, for the attack of ``span.py``."""
+"""Whole sentences tried against the gradient of the last layer."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Which words does a client use? Read from the rows of the word embedding that its model moved.
+"""Which words a client uses, read from the rows of the word embedding that its model moved.
 
 A row of the word embedding has a gradient only when its word is in a batch. Of a vocabulary of
 30,522 a client uses a few thousand, so that nearly all rows show what an unused row does: nothing,
@@ -110,8 +110,8 @@ def moved_rows(
     Returns:
         Word ids, ascending.
     """
-    found = suspicious_rows(row_scores(before, after, prior), false_positive_rate)
-    return np.setdiff1d(found, np.fromiter(special, dtype=np.int64))
+    rows = suspicious_rows(row_scores(before, after, prior), false_positive_rate)
+    return np.setdiff1d(rows, np.fromiter(special, dtype=np.int64))
 
 
 def suspicious_rows(
@@ -135,21 +135,21 @@ def suspicious_rows(
 
 
 def vocabulary_recovery(
-    found: Iterable[int], true_words: Iterable[int], special: Iterable[int] = SPECIAL
+    named: Iterable[int], true_words: Iterable[int], special: Iterable[int] = SPECIAL
 ) -> dict[str, float | int | None]:
-    """How much of a client's vocabulary was found; special tokens count on neither side.
+    """How much of a client's vocabulary was named; special tokens count on neither side.
 
     Args:
-        found: word ids.
+        named: word ids.
         true_words: ids of all words in the texts that were trained on.
         special: ids left out.
 
     Returns:
         ``precision`` and ``recall`` in [0, 1], ``found`` and ``true``, numbers of words. A share of
-        nothing is None: precision when nothing was found, recall when nothing was there.
+        nothing is None: precision when nothing was named, recall when nothing was there.
     """
     known = set(special)
-    claimed, true = set(map(int, found)) - known, set(map(int, true_words)) - known
+    claimed, true = set(map(int, named)) - known, set(map(int, true_words)) - known
     right = len(claimed & true)
     return {
         "precision": right / len(claimed) if claimed else None,

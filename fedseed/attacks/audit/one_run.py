@@ -36,20 +36,20 @@ def guesses(scores: ArrayLike, share: float) -> NDArray[np.int8]:
         1 (guessed in), -1 (guessed out) or 0 (abstained), shape ``(m,)``.
 
     Raises:
-        ValueError: ``share`` is outside [0, 1], or a score is not a number.
+        ValueError: ``share`` is outside [0, 1], or a score is NaN.
     """
     values = np.asarray(scores, dtype=np.float64)
     if not 0.0 <= share <= 1.0:
         raise ValueError(f"a share lies in [0, 1], not {share}")
     if np.isnan(values).any():
-        raise ValueError("a score is not a number")
+        raise ValueError("a score is NaN")
     shuffled = generator(0, "audit ties").permutation(len(values))
     order = shuffled[np.argsort(values[shuffled], kind="stable")]
     side = min(round(share * len(values) / 2), len(values) // 2)
-    found = np.zeros(len(values), dtype=np.int8)
-    found[order[:side]] = -1
-    found[order[len(values) - side :]] = 1
-    return found
+    signs = np.zeros(len(values), dtype=np.int8)
+    signs[order[:side]] = -1
+    signs[order[len(values) - side :]] = 1
+    return signs
 
 
 def p_value(correct: int, guessed: int, examples: int, epsilon: float, delta: float) -> float:
@@ -120,8 +120,8 @@ def audit(
 
     Args:
         scores: an attack's scores, larger for membership, shape ``(m,)``.
-        members: whether each example was in training, shape ``(m,)``. The theorem asks for an
-            own fair coin for each; a fixed half of the examples is not that.
+        members: whether each example was in training, shape ``(m,)``. The theorem asks for a
+            fair coin for each; a fixed half of the examples is not that.
         delta: the delta of the guarantee that is put to the test, in [0, 1 / (2 m)].
         confidence: chance, in (0, 1), with which the bound holds.
 
@@ -132,7 +132,7 @@ def audit(
 
     Raises:
         ConfigError: as :func:`epsilon_lower_bound`.
-        ValueError: the shapes differ, or a score is not a number.
+        ValueError: the shapes differ, or a score is NaN.
     """
     truth = np.where(np.asarray(members, dtype=np.bool_), 1, -1)
     if np.shape(scores) != truth.shape:
@@ -144,5 +144,5 @@ def audit(
         guessed, correct = int((guess != 0).sum()), int((guess == truth).sum())
         bound = epsilon_lower_bound(correct, guessed, len(truth), delta, each)
         tried.append({"epsilon": bound, "share": share, "guessed": guessed, "correct": correct})
-    best = max(tried, key=lambda found: found["epsilon"])  # the first of equals
+    best = max(tried, key=lambda bound: bound["epsilon"])  # the first of equals
     return best | {"delta": delta, "confidence": confidence, "examples": len(truth)}

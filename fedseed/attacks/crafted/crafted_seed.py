@@ -1,4 +1,4 @@
-"""Does a client have texts with this word? Asked by a server that chooses seed and recipe.
+"""Whether a client has texts with a word, asked by a server that chooses seed and recipe.
 
 Under the ``recipe`` protocol only scores come up, and no weight has moved for anybody to read. But
 the server says which model is scored. It can send one that classifies by a single question of its
@@ -28,7 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fedseed.attacks.vocabulary import SPECIAL
+from fedseed.attacks.tokens.vocabulary import SPECIAL
 from fedseed.data.tokens import TokenTable
 from fedseed.errors import WireError
 from fedseed.models.architecture import Architecture, State
@@ -72,7 +72,7 @@ class WordCounts:
 
 
 def craft(words: Sequence[int], shape: Architecture) -> bytes:
-    """Make a seed whose model tells texts with any of some words from texts without.
+    """Make a seed whose model separates texts with any of some words from texts without.
 
     Args:
         words: word ids, not those of [CLS] and [SEP], which every text has.
@@ -103,14 +103,14 @@ def _asking(words: Sequence[int], shape: Architecture) -> State:
     pairs = np.zeros((3, shape.hidden), dtype=np.float32)
     for number, pair in enumerate(pairs):
         pair[2 * number : 2 * number + 2] = 1, -1
-    word, usual, found = pairs
+    word, usual, seen = pairs
     first = "bert.encoder.layer.0.attention."
     state["bert.embeddings.word_embeddings.weight"][list(words)] = _LOUD * word
     state["bert.embeddings.token_type_embeddings.weight"][0] = usual
-    state[first + "self.value.weight"] += _VALUE_GAIN * np.outer(found, word)
-    state[first + "output.dense.weight"] += _OUTPUT_GAIN * np.outer(found, found)
-    # Later layers add nothing to a [CLS] state that is ``usual`` or ``found``, and norms keep it.
-    state["bert.pooler.dense.weight"] += _POOL_GAIN * np.outer(word, found - usual)
+    state[first + "self.value.weight"] += _VALUE_GAIN * np.outer(seen, word)
+    state[first + "output.dense.weight"] += _OUTPUT_GAIN * np.outer(seen, seen)
+    # Later layers add nothing to a [CLS] state that is ``usual`` or ``seen``, and norms keep it.
+    state["bert.pooler.dense.weight"] += _POOL_GAIN * np.outer(word, seen - usual)
     classes = np.array([-1, 1], dtype=np.float32)
     state["classifier.weight"] += _SLOPE / 4 * np.outer(classes, word)
     state["classifier.bias"] += _OFFSET / 2 * classes
@@ -122,9 +122,9 @@ def request(seed: bytes, max_length: int, train_examples: int | None = None) -> 
 
     Args:
         seed: a crafted seed.
-        max_length: tokens of a text that are looked at. Several requests of growing length tell
+        max_length: tokens of a text that are looked at. Several requests of growing length say
             where in their texts clients use a word.
-        train_examples: size of the client's training split, which every score tells; to count over
+        train_examples: size of the client's training split, which every score holds; to count over
             that as well. None to ask for the validation split alone, in no step at all.
     """
     recipe = Recipe(steps=0, max_length=max_length)
@@ -169,25 +169,26 @@ def read(contribution: bytes, seed: bytes, words: Sequence[int]) -> WordCounts:
     possible = score.validation_correct <= score.validation_examples
     if not possible or not math.isfinite(score.validation_loss):
         raise WireError(_NOT_CRAFTED)
-    fits = [(*_table(score, own), own) for own in (losses(seed, words, p) for p in PRECISIONS)]
-    misfit, table, own = min(fits, key=lambda fit: fit[0])
+    expected = (losses(seed, words, precision) for precision in PRECISIONS)
+    fits = [(*_table(score, by_class), by_class) for by_class in expected]
+    misfit, table, by_class = min(fits, key=lambda fit: fit[0])
     if misfit > 1e-4:
         raise WireError(_NOT_CRAFTED)
     training = None
     if score.steps:
-        without, having = own.mean(axis=1)  # smoothed labels weigh both classes alike
+        without, having = by_class.mean(axis=1)  # smoothed labels weigh both classes alike
         share = (score.train_loss - without) / (having - without)
         training = min(max(round(share * score.train_examples), 0), score.train_examples)
     return WordCounts(table, training)
 
 
-def _table(score: RecipeScore, own: Floats) -> tuple[float, _Table]:
+def _table(score: RecipeScore, by_class: Floats) -> tuple[float, _Table]:
     """Validation texts by class and word, the table of the nearest mean loss, and how far it is."""
     total, right = score.validation_examples, score.validation_correct
     wrong = total - right
-    rest = total * score.validation_loss - right * own[1, 1] - wrong * own[1, 0]
+    rest = total * score.validation_loss - right * by_class[1, 1] - wrong * by_class[1, 0]
     b = np.arange(wrong + 1)
-    exact = (rest - b * (own[0, 1] - own[1, 0])) / (own[0, 0] - own[1, 1])
+    exact = (rest - b * (by_class[0, 1] - by_class[1, 0])) / (by_class[0, 0] - by_class[1, 1])
     a = np.clip(np.rint(exact), 0, right)
     misfit = np.abs(exact - a)
     best = int(misfit.argmin())
