@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from fedseed.errors import ConfigError, first_line
-from fedseed.models.architecture import REGISTRY, Architecture, Shapes, State, architecture
+from fedseed.models.architecture import CAUSAL, REGISTRY, Architecture, Shapes, State, architecture
 from fedseed.models.bert import BertClassifier
-from fedseed.models.causal import CAUSAL, CausalModel
+from fedseed.models.causal import CausalModel
 from fedseed.models.published import lean_architecture, model_folder, read_config, whole_number
 
 

@@ -28,7 +28,7 @@ from fedseed.recipe_search.registry import AGGREGATORS
 from fedseed.recipe_search.space import RecipeSpace
 from fedseed.seeds.base import digest
 from fedseed.seeds.codec import encode
-from fedseed.seeds.random import random_seed
+from fedseed.seeds.kinds.random import random_seed
 from tests.contracts.protocol_contract import ProtocolContract, World
 
 SEED = encode(random_seed("bert-tiny", 2, 1, "scaled"))

@@ -16,10 +16,11 @@ from fedseed.evaluation.perplexity import (
     uniform_perplexity,
     unigram_perplexity,
 )
-from fedseed.models.causal import CAUSAL, SMALL_GPT2
+from fedseed.models.architecture import CAUSAL
+from fedseed.models.causal import SMALL_GPT2
 from fedseed.models.registry import build, find_model
 from fedseed.seeds.codec import assemble
-from fedseed.seeds.random import random_seed
+from fedseed.seeds.kinds.random import random_seed
 from fedseed.studies.zero_shot.language_model import logits_of
 
 VOCABULARY = 11

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedseed.errors import SeedError
-from fedseed.seeds.extraction import Floats, components
+from fedseed.models.architecture import Floats
+from fedseed.seeds.extraction import components
 
 Integers = NDArray[np.int32]
 LIMIT = 1 << 14
