@@ -118,9 +118,11 @@ def _parameter(name: str, by_kind: Mapping[str, FieldInfo]) -> inspect.Parameter
     base = bases.pop() if len(bases) == 1 else str
     words = [f"{kind}: {_help(field)}" for kind, field in by_kind.items()]
     option = typer.Option(_flag(name), help=" ".join(words), show_default=False)
-    annotation = Annotated[base | None, option]
     return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[base | None, option],
     )
 
 

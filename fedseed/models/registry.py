@@ -109,8 +109,8 @@ def max_tokens(name: str) -> int:
     if name in REGISTRY:
         return REGISTRY[name].positions
     config = read_config(name)
-    found = [entry for entry in ("max_position_embeddings", "n_positions") if entry in config]
-    positions = whole_number(name, config, found[0]) if found else 512
+    entries = [entry for entry in ("max_position_embeddings", "n_positions") if entry in config]
+    positions = whole_number(name, config, entries[0]) if entries else 512
     # The RoBERTa family numbers positions from the padding token's id plus one.
     offset = "roberta" in str(config.get("model_type")) or config.get("model_type") == "camembert"
     if not offset:

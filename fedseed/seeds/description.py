@@ -21,7 +21,7 @@ OWN_CODES = range(1, 128)
 
 
 class SeedOptions(BaseModel):
-    """What making a seed of a kind can be told; the flags of ``extract`` are made of the fields.
+    """Options of making a seed of a kind; the flags of ``extract`` are made of the fields.
 
     A description is the flag's help text. Validators raise ValueError with one line.
     """

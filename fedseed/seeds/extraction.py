@@ -18,9 +18,9 @@ def moments(values: Floats) -> tuple[float, float]:
     Raises:
         SeedError: they are beyond float16's range, 65,504.
     """
-    found = np.array([values.mean(dtype=np.float64), values.std(dtype=np.float64)])
+    exact = np.array([values.mean(dtype=np.float64), values.std(dtype=np.float64)])
     with np.errstate(over="ignore"):
-        rounded = found.astype(np.float16)
+        rounded = exact.astype(np.float16)
     if not np.isfinite(rounded).all():
         raise SeedError("a tensor's moments are beyond float16's range (65,504): rescale it")
     return float(rounded[0]), float(rounded[1])
@@ -67,7 +67,7 @@ def unpack(layout: str, payload: bytes, kind: str) -> tuple[float, ...]:
     size = struct.calcsize(layout)
     if len(payload) != size:
         raise SeedError(f"a {kind} seed's payload has {size} bytes here, not {len(payload)}")
-    found = struct.unpack(layout, payload)
-    if not np.isfinite(np.array([value for value in found if isinstance(value, float)])).all():
+    values = struct.unpack(layout, payload)
+    if not np.isfinite(np.array([value for value in values if isinstance(value, float)])).all():
         raise SeedError(f"the {kind} seed holds NaN or infinity: make it again")
-    return found
+    return values

@@ -38,8 +38,10 @@ class _Registry:
 @functools.cache
 def _registry() -> _Registry:
     registry = _Registry()
-    own = (load(f"{kinds.__name__}.{name}:SEED_KIND") for name in module_names(kinds.__path__))
-    for kind in sorted(own, key=lambda kind: kind.code):
+    descriptions = (
+        load(f"{kinds.__name__}.{name}:SEED_KIND") for name in module_names(kinds.__path__)
+    )
+    for kind in sorted(descriptions, key=lambda kind: kind.code):
         registry.add(kind)
     for point in entry_points(ENTRY_POINTS):
         try:

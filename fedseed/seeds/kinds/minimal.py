@@ -3,7 +3,7 @@
 The seed documents' smallest seed, as it was meant: a global mean and standard deviation and a
 five-component hint of structure. The coefficients say which share of a matrix's energy its five
 leading singular components hold, on average over all matrices; directions are drawn from the
-key. docs/decisions/seed-kinds.md tells how theirs came to 175 MB.
+key. docs/decisions/seed-kinds.md says how theirs came to 175 MB.
 """
 
 import math

@@ -57,18 +57,18 @@ class PretrainedFormat(SeedFormat):
                 f"the weights of {seed.model} here are not those that the seed names: "
                 "install the same version"
             )
-        found = published_weights(seed.model, shapes)
+        published = published_weights(seed.model, shapes)
         state: State = {}
         for name, shape in shapes.items():
-            if name not in found:
+            if name not in published:
                 state[name] = draw(key, "bert", name, shape)
-            elif found[name].shape != shape:
+            elif published[name].shape != shape:
                 raise SeedError(
-                    f"{seed.model}: {name} has shape {found[name].shape}, not {shape}: "
+                    f"{seed.model}: {name} has shape {published[name].shape}, not {shape}: "
                     "the weights are of another architecture or number of classes"
                 )
             else:
-                state[name] = found[name].astype(np.float32)
+                state[name] = published[name].astype(np.float32)
         return state
 
     def sizes(self, seed: Seed, shapes: Shapes) -> dict[str, float]:  # noqa: ARG002
