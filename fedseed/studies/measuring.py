@@ -14,9 +14,9 @@ from fedseed.data.tokens import Dataset
 from fedseed.evaluation.metrics import ClassCounts, count_correct
 from fedseed.models.architecture import State
 from fedseed.results.display import Display
-from fedseed.runs.baselines import measure_floors
+from fedseed.runs.baselines import measure_baselines
 from fedseed.runs.original import Original, original_weights
-from fedseed.seeds.rows import read_weights
+from fedseed.seeds.weights import read_weights
 from fedseed.studies.base import StudyOptions, dataset_of, tested_rows
 from fedseed.training import predict
 from fedseed.training.compute import choose
@@ -70,7 +70,7 @@ def floor_cell(config: StudyOptions) -> dict[str, Any]:
     """The floors on a study's test rows."""
     dataset = dataset_of(config)
     tests = tested_rows(config, dataset)
-    return {"floors": measure_floors(config, dataset, tests, config.length)}
+    return {"floors": measure_baselines(config, dataset, tests, config.length)}
 
 
 def original_of(config: StudyOptions, display: Display | None = None) -> tuple[Original, Path]:

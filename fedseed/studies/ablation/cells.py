@@ -18,8 +18,9 @@ from fedseed.recipe import Recipe
 from fedseed.runs.original import start_seed
 from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import encode
-from fedseed.seeds.pca import PcaOptions
-from fedseed.seeds.rows import EXTRACTED, ROWS, make_seed
+from fedseed.seeds.kinds.pca import DEFAULT_STEP
+from fedseed.seeds.make import make_row
+from fedseed.seeds.registry import kind_of_row, seed_rows
 from fedseed.studies.base import StudyOptions, dataset_of, tested_rows
 from fedseed.studies.measuring import (
     cached_weights,
@@ -62,7 +63,7 @@ class AblationOptions(StudyOptions):
     )  # fmt: skip
     k: int = Field(10, ge=1, description="Components of the pca seed.")
     step: float = Field(
-        PcaOptions.step, gt=0, description="Step of the pca seed's quantiser, as a share of a "
+        DEFAULT_STEP, gt=0, description="Step of the pca seed's quantiser, as a share of a "
         "tensor's norm."
     )  # fmt: skip
     most_steps: int | None = Field(None, ge=1, description="Cut every recipe to so many steps.")
@@ -77,6 +78,10 @@ class AblationOptions(StudyOptions):
             for name, recipe in found.items()
         }
 
+    def seed_options(self) -> dict[str, dict[str, Any]]:
+        """Options of seeds by the names of their rows."""
+        return {"pca": {"k": self.k, "step": self.step}}
+
 
 def tests_of(config: AblationOptions, dataset: Dataset, protocol: str) -> dict[str, Rows]:
     """What models are tested on, by name; those of one class on fewer examples."""
@@ -88,8 +93,10 @@ def tests_of(config: AblationOptions, dataset: Dataset, protocol: str) -> dict[s
 def starts_of(protocol: str) -> list[tuple[str, str]]:
     """Rows and what their seeds are extracted from."""
     if protocol == "balanced":
-        return [(row, "original") for row in ROWS]
-    theirs = [(row, "untrained" if row in EXTRACTED else "original") for row in ROWS]
+        return [(row, "original") for row in seed_rows()]
+    theirs = [
+        (row, "untrained" if kind_of_row(row).is_extracted else "original") for row in seed_rows()
+    ]
     return [*theirs, ("pca", "original")]
 
 
@@ -119,12 +126,12 @@ def measure(config_json: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         seed = start_seed(config.model, dataset.labels, "scaled", key)
     else:
         row, weights = arguments["row"], None
-        if row in EXTRACTED and arguments["source"] == "original":
+        if kind_of_row(row).is_extracted and arguments["source"] == "original":
             weights = cached_weights(original_of(config)[1])
-        elif row in EXTRACTED:
+        elif kind_of_row(row).is_extracted:
             weights = _untrained(config, dataset.labels)
-        pca = PcaOptions(config.k, config.step)
-        seed = make_seed(row, config.model, dataset.labels, key, weights, pca)
+        options = config.seed_options().get(row)
+        seed = make_row(row, config.model, dataset.labels, key, weights, options)
     encoded = encode(seed)
     module, compute = grow(encoded), choose(config.precision)
     result: dict[str, Any] = {"bytes": len(encoded)}

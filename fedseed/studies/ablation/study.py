@@ -18,8 +18,8 @@ from fedseed.recipe import Recipe
 from fedseed.results.display import Display
 from fedseed.results.record import Kind
 from fedseed.runs.original import Original
-from fedseed.seeds.pca import PcaOptions
-from fedseed.seeds.rows import EXTRACTED, make_seed
+from fedseed.seeds.make import make_row
+from fedseed.seeds.registry import kind_of_row
 from fedseed.studies.ablation.cells import (
     PROTOCOLS,
     AblationOptions,
@@ -67,8 +67,8 @@ class Ablation(Study):
         self.dataset = dataset
         self.original: Original = original_of(config, display)[0]
         weights = cached_weights(original_of(config)[1])
-        pca = PcaOptions(config.k, config.step)
-        make_seed("pca", config.model, dataset.labels, 0, weights, pca)  # says what is wrong
+        for row, options in config.seed_options().items():  # says now what cannot be made
+            make_row(row, config.model, dataset.labels, 0, weights, options)
 
     def provenance(self) -> dict[str, Any]:
         """See :class:`Study`."""
@@ -134,7 +134,8 @@ class Ablation(Study):
                 for name in config.recipes():
                     after = [found[f"{label}, {name}, {repeat}"] for repeat in repeats]
                     cell = _cell(row, name, protocol, before, after, originals[protocol])
-                    cells.append(cell | {"source": source if row in EXTRACTED else None})
+                    extracted = kind_of_row(row).is_extracted
+                    cells.append(cell | {"source": source if extracted else None})
         central = [found[f"central, {repeat}"] for repeat in range(min(3, config.repeats))]
         return {
             "cells": cells,
@@ -168,9 +169,10 @@ def _cell(
     artefact = protocol == "one_class"
     trained = over_repeats(counts_of(after, protocol), artefact)
     value, chance = trained["value"], trained["majority_baseline"]
-    kind, _, scheme = row.partition("-")
+    kind = kind_of_row(row)
     cell = {
-        "seed_kind": kind, "scheme": scheme or None, "recipe": recipe, "protocol": protocol,
+        "seed_kind": kind.name, "scheme": kind.rows[row].options.get("scheme"),
+        "recipe": recipe, "protocol": protocol,
         "bytes": after[0]["bytes"],
         "before": over_repeats(counts_of(before, protocol), artefact),
         "after": trained,

@@ -15,8 +15,8 @@ from fedseed.randomness import generator, random_key
 from fedseed.recipe import Recipe
 from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import encode
-from fedseed.seeds.pca import PcaOptions
-from fedseed.seeds.rows import EXTRACTED, ROWS, make_seed
+from fedseed.seeds.make import make_row
+from fedseed.seeds.registry import kind_of_row, seed_rows
 from fedseed.studies.base import StudyOptions, dataset_of, tested_rows
 from fedseed.studies.budget.frozen import features, train_head
 from fedseed.studies.measuring import (
@@ -58,7 +58,7 @@ class BudgetOptions(StudyOptions):
     )
     starts: str = Field(
         f"random-scaled,pca,{FROZEN}", description="Starts, separated by commas: "
-        f"{', '.join(ROWS)}, {FROZEN}."
+        f"{', '.join(seed_rows())}, {FROZEN}."
     )  # fmt: skip
     frozen_samples: int = Field(
         2000, ge=1, description="Most training examples whose features are computed for a frozen "
@@ -79,8 +79,9 @@ class BudgetOptions(StudyOptions):
     @classmethod
     def _are_starts(cls, value: str) -> str:
         for word in value.split(","):
-            if word not in (*ROWS, FROZEN):
-                raise ValueError(f"unknown start '{word}': choose from {', '.join(ROWS)}, {FROZEN}")
+            if word not in (*seed_rows(), FROZEN):
+                known = ", ".join(seed_rows())
+                raise ValueError(f"unknown start '{word}': choose from {known}, {FROZEN}")
         return value
 
     def sample_sizes(self, available: int) -> list[int]:
@@ -114,10 +115,10 @@ def _chosen(config: BudgetOptions, repeat: int, size: int) -> Rows:
 def _trained(config: BudgetOptions, arguments: Mapping[str, Any]) -> dict[str, Any]:
     dataset, repeat, start = dataset_of(config), arguments["repeat"], arguments["start"]
     weights = None
-    if start in EXTRACTED:
+    if kind_of_row(start).is_extracted:
         weights = cached_weights(original_of(config)[1])
     key = random_key(config.run_seed, f"study/{repeat}")
-    encoded = encode(make_seed(start, config.model, dataset.labels, key, weights, PcaOptions()))
+    encoded = encode(make_row(start, config.model, dataset.labels, key, weights))
     recipe = Recipe(**arguments["recipe"])
     rows = _chosen(config, repeat, arguments["samples"])
     tests = {"balanced": tested_rows(config, dataset)}

@@ -20,16 +20,16 @@ from fedseed.evaluation.perplexity import (
     unigram_perplexity,
 )
 from fedseed.evaluation.reconstruction import total_error
-from fedseed.models.architecture import State
-from fedseed.models.causal import CAUSAL, SMALL_GPT2
+from fedseed.models.architecture import CAUSAL, State
+from fedseed.models.causal import SMALL_GPT2
 from fedseed.models.registry import build, find_model
 from fedseed.options import is_whole, refuse_no_path
 from fedseed.randomness import random_key
 from fedseed.results.display import Display
 from fedseed.seeds.base import Seed
 from fedseed.seeds.codec import assemble, encode, read_seed
-from fedseed.seeds.pca import PcaOptions
-from fedseed.seeds.rows import EXTRACTED, budgets, make_seed
+from fedseed.seeds.kinds.pca import DEFAULT_STEP, read_budget
+from fedseed.seeds.make import make_row
 from fedseed.studies.base import StudyOptions, dataset_of
 from fedseed.studies.measuring import (
     cached_weights,
@@ -85,7 +85,7 @@ class ZeroShotOptions(StudyOptions):
         "2,5,10,16,32,64", description="Components of the pca seeds, separated by commas."
     )
     step: float = Field(
-        PcaOptions.step, gt=0, description="Step of the pca seed's quantiser, as a share of a "
+        DEFAULT_STEP, gt=0, description="Step of the pca seed's quantiser, as a share of a "
         "tensor's norm."
     )  # fmt: skip
     budget: str = Field(
@@ -112,7 +112,7 @@ class ZeroShotOptions(StudyOptions):
     @field_validator("budget")
     @classmethod
     def _is_a_budget(cls, value: str) -> str:
-        budgets(value)
+        read_budget(value)
         return value
 
     @property
@@ -120,12 +120,16 @@ class ZeroShotOptions(StudyOptions):
         """Numbers of components to measure."""
         return [int(word) for word in self.k.split(",")]
 
-    def pca_rows(self, language: bool) -> dict[str, PcaOptions]:
-        """Pca seeds by the names of their rows."""
-        rows = {f"pca({k})": PcaOptions(k, self.step) for k in self.components}
+    def pca_rows(self, language: bool) -> dict[str, dict[str, Any]]:
+        """Options of pca seeds by the names of their rows."""
+        rows: dict[str, dict[str, Any]] = {
+            f"pca({k})": {"k": k, "step": self.step} for k in self.components
+        }
         if self.budget and not language:
-            own = budgets(self.budget)
-            rows["pca by budget"] = PcaOptions(min(own.values()), self.step, budgets=own)
+            budget = read_budget(self.budget)
+            rows["pca by budget"] = {
+                "k": min(budget.values()), "step": self.step, "budget": budget,
+            }  # fmt: skip
         return rows
 
 
@@ -160,9 +164,8 @@ def seed_of(
     if row == "file":
         return read_seed(Path(str(config.seed_file)))
     key = random_key(config.run_seed, f"study/{arguments['repeat']}")
-    kind = "pca" if row.startswith("pca") else row
-    pca = config.pca_rows(labels == CAUSAL).get(row, PcaOptions())
-    return make_seed(kind, model, labels, key, weights if kind in EXTRACTED else None, pca)
+    pca = config.pca_rows(labels == CAUSAL).get(row)
+    return make_row("pca" if pca else row, model, labels, key, weights, pca)
 
 
 def _assembled(
