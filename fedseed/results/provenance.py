@@ -41,13 +41,13 @@ def code() -> dict[str, Any]:
 
 def packages() -> dict[str, str]:
     """Versions of the packages that decide results."""
-    found = {"python": platform.python_version()}
+    versions = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
-            found[name] = importlib.metadata.version(name)
+            versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def _cpu_name() -> str:
