@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import click
 import typer
@@ -15,10 +15,8 @@ from fedseed.config import RunConfig
 from fedseed.errors import ConfigError, FedseedError, InputError, OutputError
 from fedseed.federation.workers import heavy_imports, start_early
 from fedseed.options import Options
+from fedseed.studies import find_studies
 from fedseed.without_effect import refuse_without_effect
-
-if TYPE_CHECKING:
-    from fedseed.studies.base import Study
 
 INTERRUPTED = 130
 PIPE_CLOSED = 141
@@ -178,10 +176,15 @@ def _has_workers(options: Mapping[str, Any]) -> bool:
     return local and on_cpu and str(options.get("workers")) != "1"
 
 
-def study(kind: "type[Study]") -> Callable[..., None]:
-    """The command of a study: its options, and where and how it runs."""
+def study(kind: str) -> Callable[..., None]:
+    """The command of a study: its options, and where and how it runs.
 
-    @with_options(kind.options)
+    Args:
+        kind: of the study's records, one of those that :func:`fedseed.studies.find_studies` finds.
+    """
+    about = find_studies()[kind]
+
+    @with_options(about.options_class)
     def command(
         options: Mapping[str, Any],
         out: Annotated[
@@ -198,8 +201,9 @@ def study(kind: "type[Study]") -> Callable[..., None]:
         given = {name: value for name, value in options.items() if value is not None}
         if resume is not None:
             files = ["out"] if out else []
-            _refuse_beside_resume([*sorted(set(given) - kind.options.execution), *files])
-        study_command(kind, given, out, resume, quiet, Console())
+            surplus = set(given) - about.options_class.execution
+            _refuse_beside_resume([*sorted(surplus), *files])
+        study_command(about.study_class, given, out, resume, quiet, Console())
 
-    command.__doc__ = kind.__doc__
+    command.__doc__ = f"{about.summary}\n\n{about.details}"
     return command

@@ -3,7 +3,6 @@
 import sys
 
 from fedseed.cli import run_main, study
-from fedseed.studies.ablation.study import Ablation
 
 if __name__ == "__main__":
-    sys.exit(run_main(study(Ablation)))
+    sys.exit(run_main(study("ablation")))

@@ -3,7 +3,6 @@
 import sys
 
 from fedseed.cli import run_main, study
-from fedseed.studies.budget.study import Budget
 
 if __name__ == "__main__":
-    sys.exit(run_main(study(Budget)))
+    sys.exit(run_main(study("budget")))

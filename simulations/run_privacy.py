@@ -3,7 +3,6 @@
 import sys
 
 from fedseed.cli import run_main, study
-from fedseed.studies.privacy.study import Privacy
 
 if __name__ == "__main__":
-    sys.exit(run_main(study(Privacy)))
+    sys.exit(run_main(study("privacy")))

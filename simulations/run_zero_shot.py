@@ -3,7 +3,6 @@
 import sys
 
 from fedseed.cli import run_main, study
-from fedseed.studies.zero_shot.study import ZeroShot
 
 if __name__ == "__main__":
-    sys.exit(run_main(study(ZeroShot)))
+    sys.exit(run_main(study("zero_shot")))

@@ -12,6 +12,8 @@ from typing import Any
 import psutil
 
 from fedseed.errors import OutputError
+from fedseed.seeds.base import Seed
+from fedseed.seeds.codec import describe
 
 PACKAGES = ("flwr", "torch", "transformers", "tokenizers", "datasets", "numpy", "scipy")
 
@@ -68,6 +70,12 @@ def machine(
         "cores": os.cpu_count(), "cpu": _cpu_name(), "device": device, "precision": precision,
         "kernels": kernels(), "engine": engine, "workers": workers,
     }  # fmt: skip
+
+
+def describe_seed(seed: Seed) -> dict[str, Any]:
+    """What a seed says, without its content; a record's ``kind`` is another thing."""
+    about = dict(describe(seed))
+    return {"seed_kind": about.pop("kind"), **about}
 
 
 def kernels() -> str:

@@ -103,7 +103,8 @@ def _budget(record: Record) -> Record:
     constant = ("seed_kind", "recipe", "before", "retention_plain", "retention_chance_corrected")
 
     def change(cell: Record) -> Record:
-        return _renamed(_without(cell, *constant), {"protocol": "test_set"})
+        known: Record = _renamed(_without(cell, *constant), {"protocol": "test_set"})
+        return known
 
     return record | {"results": _cells(record["results"], change)}
 

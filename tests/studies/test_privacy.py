@@ -30,7 +30,7 @@ def test_every_cell_is_judged_with_intervals_and_again_alike(run: Run) -> None:
     more = {"protocol": "weights,recipe", "defences": False}
     record = run(Privacy, **TINY, **more)
     cells = record["results"]["cells"]
-    seen = {(c["scenario"], c["protocol"], c["attack"].partition(",")[0]) for c in cells}
+    seen = {(c["observer"], c["row"], c["attack"].partition(",")[0]) for c in cells}
     for scenario in ("server", "eavesdropper", "client", "newcomer"):
         for protocol in ("weights", "recipe"):
             assert (scenario, protocol, "membership") in seen
@@ -44,7 +44,7 @@ def test_every_cell_is_judged_with_intervals_and_again_alike(run: Run) -> None:
                     continue
                 low, high = cell[name]["ci95"]
                 assert low <= cell[name]["value"] <= high
-    one = [c for c in cells if (c["condition"] or "").startswith("1 text(s)")]
+    one = [c for c in cells if (c["setting"] or "").startswith("1 text(s)")]
     assert one
     assert all(c["token_recall"]["value"] >= 0.99 for c in one)
     assert all(c["token_precision"]["value"] >= 0.99 for c in one)
@@ -61,7 +61,7 @@ def test_audit_and_defences_are_of_the_budget_that_was_asked_for(run: Run) -> No
     assert 0 < audits[1]["epsilon_claimed"] <= 8
     assert audits[1]["epsilon_lower_bound"]["largest"] <= audits[1]["epsilon_claimed"]
     curves = record["results"]["defences"]
-    assert [(c["protocol"], c["epsilon"]) for c in curves] == [
+    assert [(c["row"], c["epsilon"]) for c in curves] == [
         ("weights", None), ("weights", 8.0), ("labels", None), ("labels", 8.0),
     ]  # fmt: skip
     for curve in curves:

@@ -16,12 +16,12 @@ from fedseed.data.federated_dataset import FederatedDataset
 from fedseed.models.bert import BertClassifier
 from fedseed.models.registry import to_state
 from fedseed.privacy.budget import within_budget
+from fedseed.protocols.rows import ALONE, BEST, USUAL
 from fedseed.randomness import generator
 from fedseed.recipe import Recipe
 from fedseed.runs.plan import Plan, make_plan
 from fedseed.studies.base import dataset_of
-from fedseed.studies.comparison.cells import FederatedRun, run_config
-from fedseed.studies.comparison.rows import ALONE, BEST, ROWS, USUAL, Row
+from fedseed.studies.comparison.cells import FederatedRun
 from fedseed.studies.privacy.crafted import ask_for_words
 from fedseed.studies.privacy.options import PrivacyOptions
 from fedseed.studies.privacy.watched_runs import (
@@ -33,6 +33,7 @@ from fedseed.studies.privacy.watched_runs import (
     words_of,
 )
 from fedseed.studies.privacy.world import World, make_world, secrets, with_texts
+from fedseed.studies.rows import ROWS, Row, run_config
 
 DEFENDED: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "weights": ("example", {"privacy": "example"}),

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fedseed.results.figure import save_figure
-from fedseed.studies.comparison.figure import KINDS
 from fedseed.studies.privacy.table import strongest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Cells = Sequence[Mapping[str, Any]]
+Protocols = Mapping[str, Mapping[str, Any]]
+"""Descriptions by a protocol's name."""
 _TITLES = {
     "server": "The server finds members", "newcomer": "An end user finds members",
 }  # fmt: skip
@@ -28,10 +29,11 @@ def privacy_figure(record: Mapping[str, Any], path: Path) -> None:
     panels = figure.subplots(2, 2)
     cells = results["cells"]
     for axes, (observer, title) in zip(panels[0], _TITLES.items(), strict=True):
-        _rocs(axes, [c for c in cells if c["scenario"] == observer and c["condition"] is None])
+        here = [c for c in cells if c["observer"] == observer and c["setting"] is None]
+        _rocs(axes, here, record["protocols"])
         axes.set_title(title)
-    _secrets(panels[1][0], [c for c in cells if "exposure_bits" in c])
-    _curves(panels[1][1], results["defences"])
+    _secrets(panels[1][0], [c for c in cells if "exposure_bits" in c], record["protocols"])
+    _curves(panels[1][1], results["defences"], record["protocols"])
     quick = ", QUICK RUN" if config["quick"] else ""
     figure.suptitle(
         f"What each protocol gives away: {config['model']}, {config['clients']} clients with "
@@ -40,18 +42,13 @@ def privacy_figure(record: Mapping[str, Any], path: Path) -> None:
     save_figure(figure, path)
 
 
-def _style(row: str) -> tuple[str, str]:
-    colour, marker = KINDS[row.partition("-")[0]]
-    return colour, marker
-
-
-def _rocs(axes: "Axes", cells: Cells) -> None:
+def _rocs(axes: "Axes", cells: Cells, protocols: Protocols) -> None:
     """True against false positive rates, both logarithmic."""
     for cell in strongest(cells):
-        colour, _ = _style(cell["protocol"])
+        colour = protocols[cell["protocol"]]["colour"]
         attack = cell["attack"].rpartition(" ")[2]
-        label = f"{cell['protocol']}, AUC {cell['auc']['value']:.2f} ({attack})"
-        line = "--" if "int8" in cell["protocol"] else "-"
+        label = f"{cell['row']}, AUC {cell['auc']['value']:.2f} ({attack})"
+        line = "--" if "int8" in cell["row"] else "-"
         axes.plot(cell["roc"]["fpr"], cell["roc"]["tpr"], line, color=colour, label=label)
     axes.plot([1e-4, 1], [1e-4, 1], ":", color="grey", label="guessing")
     axes.set(xscale="log", yscale="log", xlim=(1e-3, 1), ylim=(1e-3, 1.05))
@@ -61,19 +58,20 @@ def _rocs(axes: "Axes", cells: Cells) -> None:
     axes.grid(alpha=0.3)
 
 
-def _secrets(axes: "Axes", cells: Cells) -> None:
+def _secrets(axes: "Axes", cells: Cells, protocols: Protocols) -> None:
     """Exposure by how often a secret was trained on; filled for the server, hollow at the end."""
     for observer, filled in (("server", True), ("newcomer", False)):
-        for row in dict.fromkeys(c["protocol"] for c in cells):
-            own = [c for c in cells if (c["scenario"], c["protocol"]) == (observer, row)]
-            if not own:
+        for row in dict.fromkeys(c["row"] for c in cells):
+            here = [c for c in cells if (c["observer"], c["row"]) == (observer, row)]
+            if not here:
                 continue
-            colour, marker = _style(row)
-            values = [c["exposure_bits"]["value"] for c in own]
-            ends = [c["exposure_bits"]["ci95"] or (v, v) for c, v in zip(own, values, strict=True)]
+            style = protocols[here[0]["protocol"]]
+            colour, marker = style["colour"], style["marker"]
+            values = [c["exposure_bits"]["value"] for c in here]
+            ends = [c["exposure_bits"]["ci95"] or (v, v) for c, v in zip(here, values, strict=True)]
             errors = np.abs(np.array(ends) - np.array(values)[:, None]).T
             axes.errorbar(
-                [c["repeated"] for c in own], values, errors, color=colour, marker=marker,
+                [c["repeated"] for c in here], values, errors, color=colour, marker=marker,
                 mfc=colour if filled else "white", ls="-" if filled else "--", capsize=3,
                 label=f"{row}, {'client to server' if filled else 'final result'}",
             )  # fmt: skip
@@ -89,22 +87,21 @@ def _secrets(axes: "Axes", cells: Cells) -> None:
     axes.grid(alpha=0.3)
 
 
-def _curves(axes: "Axes", curves: Cells) -> None:
+def _curves(axes: "Axes", curves: Cells, protocols: Protocols) -> None:
     """Accuracy against the budget; without one at the right."""
     budgets = sorted({c["epsilon"] for c in curves if c["epsilon"] is not None})
     places: dict[float | None, int] = {value: place for place, value in enumerate(budgets)}
     places[None] = len(budgets)
-    for row in dict.fromkeys(c["protocol"] for c in curves):
-        own = sorted(
-            (c for c in curves if c["protocol"] == row), key=lambda c: places[c["epsilon"]]
-        )
-        colour, marker = _style(row)
-        values = [100 * c["accuracy"]["value"] for c in own]
-        low = [100 * (c["accuracy"]["value"] - c["accuracy"]["ci95"][0]) for c in own]
-        high = [100 * (c["accuracy"]["ci95"][1] - c["accuracy"]["value"]) for c in own]
+    for row in dict.fromkeys(c["row"] for c in curves):
+        of_row = sorted((c for c in curves if c["row"] == row), key=lambda c: places[c["epsilon"]])
+        style = protocols[of_row[0]["protocol"]]
+        values = [100 * c["accuracy"]["value"] for c in of_row]
+        low = [100 * (c["accuracy"]["value"] - c["accuracy"]["ci95"][0]) for c in of_row]
+        high = [100 * (c["accuracy"]["ci95"][1] - c["accuracy"]["value"]) for c in of_row]
         axes.errorbar(
-            [places[c["epsilon"]] for c in own], values, [low, high], color=colour, marker=marker,
-            capsize=3, label=f"{row} (one {own[0]['protects']})",
+            [places[c["epsilon"]] for c in of_row], values, [low, high], color=style["colour"],
+            marker=style["marker"],
+            capsize=3, label=f"{row} (one {of_row[0]['protects']})",
         )  # fmt: skip
     if curves:
         chance = 100 * curves[0]["accuracy"]["majority_baseline"]

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 from pydantic import Field, field_validator, model_validator
 
 from fedseed.attacks.observer import OBSERVERS
-from fedseed.studies.comparison.cells import RowOptions
+from fedseed.studies.options import RowOptions
 
 ROW_NAMES = ("weights", "weights-int8", "adapters", "mask", "scalars", "labels", "recipe")
 """Rows of the comparison that are attacked."""

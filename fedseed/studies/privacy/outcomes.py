@@ -166,9 +166,9 @@ def alive_cells(
     made_up = [np.where(coin, 0, -1) for coin in coins]
     nothing = _model_scores([[one] for one in unseen], made_up)
     return [
-        {"scenario": "server", "protocol": "weights", "condition": condition,
+        {"observer": "server", "row": "weights", "protocol": "weights", "setting": setting,
          "attack": f"membership, {name}", **_judged(scores[name])}
-        for condition, scores in (("memorising model", seen), ("texts never seen", nothing))
+        for setting, scores in (("memorising model", seen), ("texts never seen", nothing))
         for name in MODEL_ATTACKS
     ]  # fmt: skip
 

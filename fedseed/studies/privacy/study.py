@@ -1,7 +1,6 @@
 """The privacy study: what each protocol gives away, measured by attacks that read only the wire."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,11 +13,11 @@ from fedseed.evaluation.metrics import ClassCounts
 from fedseed.evaluation.repeats import over_repeats
 from fedseed.randomness import generator
 from fedseed.results.display import Display
-from fedseed.results.record import Kind
-from fedseed.studies.base import Study, StudyOptions, dataset_of, tested_rows
+from fedseed.studies.base import Study, dataset_of, tested_rows
 from fedseed.studies.cells import Cell, Work
-from fedseed.studies.comparison.rows import ROWS
+from fedseed.studies.description import StudyDescription
 from fedseed.studies.measuring import TEST_COST
+from fedseed.studies.privacy import STUDY
 from fedseed.studies.privacy.cells import (
     DEFENDED,
     MEMORISED,
@@ -26,7 +25,6 @@ from fedseed.studies.privacy.cells import (
     plan_of,
     world_of,
 )
-from fedseed.studies.privacy.figure import privacy_figure
 from fedseed.studies.privacy.options import PrivacyOptions
 from fedseed.studies.privacy.outcomes import (
     alive_cells,
@@ -36,7 +34,7 @@ from fedseed.studies.privacy.outcomes import (
     mix_cell,
     word_cell,
 )
-from fedseed.studies.privacy.table import privacy_table
+from fedseed.studies.rows import ROWS, described_protocols
 
 _WATCHED = ("membership", "tokens", "canaries")
 """Attacks that start from the watched runs."""
@@ -54,14 +52,9 @@ _DP_STEP = 4.0
 
 
 class Privacy(Study):
-    """What each protocol gives away, to whom, and what a defence costs.
+    """What each protocol gives away."""
 
-    Membership inference, words, class mix, planted secrets and an audit of differential privacy:
-    attacks that read only what crossed the wire, by observer and by protocol.
-    """
-
-    kind: ClassVar[Kind] = "privacy"
-    options: ClassVar[type[StudyOptions]] = PrivacyOptions
+    about: ClassVar[StudyDescription] = STUDY
     config: PrivacyOptions
 
     @property
@@ -81,6 +74,10 @@ class Privacy(Study):
             )
         if dataset.labels != 2:
             raise ConfigError("the planted secrets have one of two classes: give --data with two")
+
+    def protocols(self) -> dict[str, dict[str, Any]]:
+        """See :class:`Study`."""
+        return described_protocols(self.config.rows())
 
     def _rows(self, attacks: Sequence[str]) -> list[str]:
         """Rows that any of some attacks look at."""
@@ -163,16 +160,14 @@ class Privacy(Study):
         owners = [world.owners(repeat, config.run_seed) for repeat in repeats]
         for observer in config.scenarios():
             for row in config.rows():
-                place: dict[str, Any] = {
-                    "scenario": observer, "protocol": row, "condition": None,
-                }  # fmt: skip
+                place: dict[str, Any] = _place(observer, row, None)
                 asked = [a for a in config.attacks() if (observer, row) in config.pairs(a)]
                 if not asked or observer == "malicious-server":
                     continue
                 own: list[dict[str, Any]] = []
                 runs = [found.get(_label("run", row=row, repeat=r), {}) for r in repeats]
                 if runs[0]:
-                    place["payload_bytes"] = float(
+                    place["bytes_read"] = float(
                         np.mean([run["payload_bytes"][observer] for run in runs])
                     )
                 if "membership" in asked:
@@ -207,12 +202,12 @@ class Privacy(Study):
         if "weights" in self._rows(["tokens"]):
             for own in self._updates():
                 one = found[_label("step", **own)]
-                condition = (
+                setting = (
                     f"{own['batch']} text(s) of {own['length']} tokens, {own['steps']} step(s) of "
                     f"{own['optimiser']}"
                 )
-                place = {"scenario": "server", "protocol": "weights", "condition": condition}
-                cells.append(place | word_cell(one["words"]) | _span(one))
+                place = _place("server", "weights", setting)
+                cells.append(place | word_cell(one["words"]) | _texts_of_update(one))
         return cells
 
     def _audits(self, found: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
@@ -224,9 +219,8 @@ class Privacy(Study):
                 found[_label("audit", epsilon=epsilon, repeat=r)]
                 for r in range(min(_AUDITS, self.config.repeats))
             ]
-            condition = "no differential privacy" if epsilon is None else f"epsilon {epsilon:g}"
-            place = {"scenario": "server", "protocol": "weights", "condition": condition}
-            cells.append(place | audit_cell(runs))
+            setting = "no differential privacy" if epsilon is None else f"epsilon {epsilon:g}"
+            cells.append(_place("server", "weights", setting) | audit_cell(runs))
         return cells
 
     def _crafted(self, found: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
@@ -236,14 +230,12 @@ class Privacy(Study):
         asked = [
             one for r in numbers for one in found[_label("crafted", repeat=r)]["words"]
         ]  # fmt: skip
-        place = {
-            "scenario": "malicious-server", "protocol": "recipe", "condition": "crafted seeds",
-        }  # fmt: skip
+        place = _place("malicious-server", "recipe", "crafted seeds")
         exact = [one["exact"] for one in asked]
         return [
             place | word_cell(asked) | {"attack": "crafted seed", "counts_exact": float(
                 np.mean(exact)
-            ), "payload_bytes": found[_label("crafted", repeat=0)]["payload_bytes"]}
+            ), "bytes_read": found[_label("crafted", repeat=0)]["payload_bytes"]}
         ]  # fmt: skip
 
     def _defences(self, found: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
@@ -256,19 +248,11 @@ class Privacy(Study):
                 ]
                 counts = [ClassCounts.from_record(one["counts"]) for one in own]
                 curves.append({
-                    "protocol": row, "protects": DEFENDED[row][0], "epsilon": epsilon,
-                    "epsilon_spent": own[0]["spent"], "delta": self.config.delta,
-                    "accuracy": over_repeats(counts),
+                    "row": row, "protocol": ROWS[row].protocol, "protects": DEFENDED[row][0],
+                    "epsilon": epsilon, "epsilon_spent": own[0]["spent"],
+                    "delta": self.config.delta, "accuracy": over_repeats(counts),
                 })  # fmt: skip
         return curves
-
-    def table(self, record: Mapping[str, Any]) -> str:
-        """See :class:`Study`."""
-        return privacy_table(record)
-
-    def figure(self, record: Mapping[str, Any], path: Path) -> None:
-        """See :class:`Study`."""
-        privacy_figure(record, path)
 
 
 def _label(what: str, **own: Any) -> str:
@@ -276,9 +260,19 @@ def _label(what: str, **own: Any) -> str:
     return ", ".join([what, *words])
 
 
-def _span(one: Mapping[str, Any]) -> dict[str, Any]:
+def _place(observer: str, row: str, setting: str | None) -> dict[str, Any]:
+    """What begins every cell; the setting is None for the watched runs as they are."""
+    protocol = ROWS[row].protocol
+    return {"observer": observer, "row": row, "protocol": protocol, "setting": setting}
+
+
+def _texts_of_update(one: Mapping[str, Any]) -> dict[str, Any]:
     """Shares of tokens at their place and of whole texts, of updates of a single step."""
     if not one["texts"]:
         return {}
-    names = ("tokens", "sentences")
-    return {"span": {name: over_targets([own[name] for own in one["texts"]]) for name in names}}
+    shares = (("token_share", "tokens"), ("text_share", "sentences"))
+    return {
+        "gradient_inversion": {
+            key: over_targets([text[name] for text in one["texts"]]) for key, name in shares
+        }
+    }

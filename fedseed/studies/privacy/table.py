@@ -8,10 +8,10 @@ from fedseed.results.markdown import (
     QUICK,
     grid,
     interval,
+    size,
     test_line,
     with_interval,
 )
-from fedseed.studies.comparison.readings import size
 
 Cells = Sequence[Mapping[str, Any]]
 _MEMBERSHIP = "membership, "
@@ -22,7 +22,7 @@ def privacy_table(record: Mapping[str, Any]) -> str:
     """What each observer learns of each protocol, whether the attacks are alive, and defences."""
     results, config = record["results"], record["config"]
     cells = results["cells"]
-    plain = [cell for cell in cells if cell["condition"] is None]
+    plain = [cell for cell in cells if cell["setting"] is None]
     blocks = [
         f"# What each protocol gives away: {config['model']}, {config['clients']} clients with "
         f"{config['shard']} texts",
@@ -36,7 +36,7 @@ def privacy_table(record: Mapping[str, Any]) -> str:
         "better one.**",
     ]
     for observer, words in results["observers"].items():
-        here = [cell for cell in plain if cell["scenario"] == observer]
+        here = [cell for cell in plain if cell["observer"] == observer]
         if here:
             blocks += [f"**{words}**", main_grid(here)]
     blocks += [crafted_line(cells), _alive(cells), _steps(cells), _audit(cells)]
@@ -55,9 +55,9 @@ def strongest(cells: Cells, by: str = "auc") -> list[Mapping[str, Any]]:
     found: dict[str, Mapping[str, Any]] = {}
     for cell in cells:
         if cell["attack"].startswith(_MEMBERSHIP) and cell[by]["value"] is not None:
-            best = found.setdefault(cell["protocol"], cell)
+            best = found.setdefault(cell["row"], cell)
             if cell[by]["value"] > best[by]["value"]:
-                found[cell["protocol"]] = cell
+                found[cell["row"]] = cell
     return list(found.values())
 
 
@@ -65,22 +65,22 @@ def main_grid(cells: Cells) -> str:
     """One line a protocol: the strongest attack of each kind.
 
     Args:
-        cells: one observer's, without conditions.
+        cells: one observer's, of the watched runs.
     """
     head = (
         "protocol", "bytes read", "membership AUC", "by", "found at 1 % false", "by",
         "words: recall",
         "precision", "class mix: error", "secret x16, bits",
     )  # fmt: skip
-    members = {cell["protocol"]: cell for cell in strongest(cells)}
-    finders = {cell["protocol"]: cell for cell in strongest(cells, _FOUND)}
+    members = {cell["row"]: cell for cell in strongest(cells)}
+    finders = {cell["row"]: cell for cell in strongest(cells, _FOUND)}
     rows = []
-    for row in dict.fromkeys(cell["protocol"] for cell in cells):
-        own = {cell["attack"]: cell for cell in cells if cell["protocol"] == row}
+    for row in dict.fromkeys(cell["row"] for cell in cells):
+        own = {cell["attack"]: cell for cell in cells if cell["row"] == row}
         member, finder = members.get(row, {}), finders.get(row, {})
         words, mix = own.get("tokens", {}), own.get("label-distribution", {})
         secret = own.get("canary trained on 16 time(s)", {})
-        sizes = [cell["payload_bytes"] for cell in own.values() if "payload_bytes" in cell]
+        sizes = [cell["bytes_read"] for cell in own.values() if "bytes_read" in cell]
         rows.append([
             row, size(sizes[0]) if sizes else "-", _plain(member.get("auc")),
             member.get("attack", "-").removeprefix(_MEMBERSHIP),
@@ -122,9 +122,9 @@ def _share(found: Mapping[str, Any] | None) -> str:
 
 def _alive(cells: Cells) -> str:
     rows = [
-        [cell["condition"], cell["attack"].removeprefix(_MEMBERSHIP), _plain(cell["auc"], 3),
+        [cell["setting"], cell["attack"].removeprefix(_MEMBERSHIP), _plain(cell["auc"], 3),
          _share(cell["tpr_at_1pct_fpr"]), str(cell["targets"])]
-        for cell in cells if cell["condition"] in ("memorising model", "texts never seen")
+        for cell in cells if cell["setting"] in ("memorising model", "texts never seen")
     ]  # fmt: skip
     if not rows:
         return ""
@@ -135,12 +135,12 @@ def _alive(cells: Cells) -> str:
 def _steps(cells: Cells) -> str:
     rows = []
     for cell in cells:
-        if cell["attack"] != "tokens" or cell["condition"] is None:
+        if cell["attack"] != "tokens" or cell["setting"] is None:
             continue
-        span = cell.get("span") or {}
+        texts = cell.get("gradient_inversion") or {}
         rows.append([
-            cell["condition"], _share(cell["token_precision"]), _share(cell["token_recall"]),
-            _share(span.get("tokens")), _share(span.get("sentences")),
+            cell["setting"], _share(cell["token_precision"]), _share(cell["token_recall"]),
+            _share(texts.get("token_share")), _share(texts.get("text_share")),
         ])  # fmt: skip
     if not rows:
         return ""
@@ -171,7 +171,7 @@ def _audit(cells: Cells) -> str:
             continue
         bound, claimed = cell["epsilon_lower_bound"], cell["epsilon_claimed"]
         rows.append([
-            cell["condition"], "none" if claimed is None else f"{claimed:.2f}",
+            cell["setting"], "none" if claimed is None else f"{claimed:.2f}",
             _plain(bound), f"{bound['largest']:.2f}", str(cell["targets"]), str(cell["secrets"]),
         ])  # fmt: skip
     if not rows:
@@ -183,7 +183,7 @@ def _audit(cells: Cells) -> str:
 def defence_grid(curves: Cells) -> str:
     """Accuracy by protocol and budget."""
     rows = [
-        [curve["protocol"], f"one {curve['protects']}",
+        [curve["row"], f"one {curve['protects']}",
          "none" if curve["epsilon"] is None else f"{curve['epsilon']:g}",
          with_interval(curve["accuracy"]), f"{100 * curve['accuracy']['majority_baseline']:.1f} %"]
         for curve in curves
@@ -202,7 +202,7 @@ def _defences(record: Mapping[str, Any]) -> str:
 
 def _every(cells: Cells) -> str:
     rows: Iterable[list[str]] = (
-        [cell["scenario"], cell["protocol"], cell["attack"], _plain(cell.get("auc"), 3),
+        [cell["observer"], cell["row"], cell["attack"], _plain(cell.get("auc"), 3),
          _share(cell.get("tpr_at_1pct_fpr")), _share(cell.get("tpr_at_0_1pct_fpr")),
          _bits(cell), str(cell["targets"])]
         for cell in cells if cell["attack"].startswith(("membership", "canary"))

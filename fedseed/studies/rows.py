@@ -1,19 +1,15 @@
-"""The rows of a comparison: a protocol with its options and recipe, each under a name."""
+"""The rows that studies run: a protocol with its options and recipe, each under a name."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from fedseed.config import RunConfig
+from fedseed.protocols import find_protocol
+from fedseed.protocols.rows import ALONE, BEST, USUAL
 from fedseed.recipe import Recipe
-
-USUAL = Recipe(optimiser="adamw", learning_rate=1e-3, schedule="linear", warmup=0.1)
-"""The usual start's recipe: one rate for all weights."""
-BEST = USUAL.replace(embedding_multiplier=10.0)
-"""For rounds of federated averaging (docs/decisions/comparison.md)."""
-ALONE = USUAL.replace(learning_rate=5e-4, embedding_multiplier=6.0, label_smoothing=0.1, steps=120)
-"""For training on one client's texts, and for distillation (docs/decisions/comparison.md)."""
-CENTRAL = USUAL.replace(label_smoothing=0.1)
-"""For all clients' texts together."""
+from fedseed.studies.options import RowOptions
+from fedseed.studies.recipes import CENTRAL
 
 
 @dataclass(frozen=True)
@@ -42,7 +38,7 @@ class Row:
 
 
 _SENTENCES = {"public": "sentences", "distil_steps": 600}
-_TURNED = ("poison",)
+_FLIPPED = ("poison",)
 _SHAKEN = ("dropout", "poison")
 ROWS: Mapping[str, Row] = {
     "local": Row("each client alone", "local", ALONE, steps=120, skewed=True),
@@ -81,13 +77,65 @@ ROWS: Mapping[str, Row] = {
     ),
     "weights-median": Row(
         "weights, fp32, coordinate-wise median", "weights", BEST, {"strategy": "fedmedian"},
-        main=False, robustness=_TURNED,
+        main=False, robustness=_FLIPPED,
     ),
 }  # fmt: skip
 """All rows, from the fewest bytes to the most, after the bounds."""
 BOUNDS = ("local", "central")
 CONDITIONS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "dropout": ("30 % of the replies lost", {"drop_rate": 0.3}),
-    "poison": ("one client with turned labels", {"poisoned_clients": 1}),
+    "poison": ("one client with flipped labels", {"poisoned_clients": 1}),
 }
 """What robustness is measured under, on the iid partition."""
+
+
+def partition_options(name: str) -> dict[str, Any]:
+    """Options of a federated run for a partition such as ``iid`` or ``dirichlet-0.1``."""
+    scheme, _, alpha = name.partition("-")
+    try:
+        if scheme in ("iid", "shards") and not alpha:
+            return {"partition": scheme}
+        if scheme in ("dirichlet", "quantity") and 0 < float(alpha) <= 1e6:
+            return {"partition": scheme, "alpha": float(alpha)}
+    except ValueError:
+        pass
+    raise ValueError(f"unknown '{name}': write iid, shards, dirichlet-ALPHA or quantity-ALPHA")
+
+
+def run_config(
+    config: RowOptions, row: Row, partition: str, condition: str, repeat: int
+) -> tuple[RunConfig, Recipe]:
+    """The federated run of a cell, and its recipe.
+
+    Args:
+        config: the study's options.
+        row: what is run.
+        partition: such as ``iid`` or ``dirichlet-0.1``.
+        condition: one of :data:`CONDITIONS`, or empty.
+        repeat: shifts the run seed.
+    """
+    federated = row.protocol not in BOUNDS
+    steps = config.cut(row.steps or config.steps)
+    options: dict[str, Any] = {
+        "clients": config.clients, "newcomers": 1, "rounds": row.rounds or config.rounds,
+        "steps": steps, "workers": "1", "model": config.model, "data": config.data,
+        "text_column": config.text_column, "label_column": config.label_column,
+        "max_length": config.length, "test_examples": config.test_examples,
+        "run_seed": config.run_seed + repeat, "precision": config.precision,
+        "device": "cpu", "protocol": row.protocol if federated else "recipe",
+    }  # fmt: skip
+    options |= {**partition_options(partition), **row.options, "steps": steps}
+    if condition:
+        options.update(CONDITIONS[condition][1])
+    if "distil_steps" in options:
+        options["distil_steps"] = config.cut(options["distil_steps"])
+    recipe = row.recipe.replace(
+        steps=config.cut(row.recipe.steps), max_length=min(config.length, row.recipe.max_length)
+    )
+    return RunConfig.parse(options), recipe
+
+
+def described_protocols(rows: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Descriptions of the protocols that some rows run, by name, for a record."""
+    names = dict.fromkeys(ROWS[row].protocol for row in rows)
+    return {name: find_protocol(name).to_record() for name in names if name not in BOUNDS}
