@@ -2,13 +2,13 @@
 
 from pydantic import Field
 
-from fedseed.options import Options
+from fedseed.data.options import DataOptions
 
 DEFAULT_LENGTH = 128
 """Tokens kept of each text without ``--max-length``."""
 
 
-class StudyOptions(Options):
+class StudyOptions(DataOptions):
     """What every study takes."""
 
     repeats: int = Field(

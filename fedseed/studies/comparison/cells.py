@@ -38,9 +38,9 @@ def measure(config_json: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         config, row, arguments["partition"], arguments["condition"], arguments["repeat"]
     )
     plan = make_plan(run, given=recipe)
-    if row.protocol == "local":
+    if arguments["row"] == "local":
         return _local(plan, recipe.replace(steps=config.cut(row.steps or config.steps)))
-    if row.protocol == "central":
+    if arguments["row"] == "central":
         return _central(plan, recipe, config)
     personal = config.personalize if row.personal and not arguments["condition"] else None
     return FederatedRun(plan, personal and config.cut(personal)).run()

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from fedseed.evaluation.frontier import TARGETS, Point, points, quickest
 from fedseed.results.figure import save_figure
+from fedseed.results.style import RowStyle, row_styles
 from fedseed.studies.comparison.table import client_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Cells = Sequence[Mapping[str, Any]]
-Styles = Mapping[str, tuple[str, str, str]]
-"""Colour, marker and line by row."""
-_LINES = ("-", "--", ":", "-.")
+Styles = Mapping[str, RowStyle]
+"""By row."""
 _SPEEDS = (56e3, 1e9)
 
 
@@ -29,7 +29,7 @@ def comparison_figure(record: Mapping[str, Any], path: Path) -> None:
     columns = max(3, len(partitions))
     figure = Figure(figsize=(5.0 * columns, 9.6), layout="constrained")
     upper, lower = figure.subplots(2, columns)
-    styles = _styles(undisturbed, record["protocols"])
+    styles = row_styles(record)
     for axes, partition in zip(upper, partitions, strict=False):
         here = [cell for cell in undisturbed if cell["partition"] == partition]
         bounds = {c["row"]: c for c in [*first, *here] if not c["rounds"]}
@@ -75,18 +75,6 @@ def _share_bytes_axis(panels: Sequence["Axes"], cells: Cells) -> None:
             axes.set_xlim(min(sizes) / 2, max(sizes) * 2)
 
 
-def _styles(cells: Cells, protocols: Mapping[str, Mapping[str, Any]]) -> Styles:
-    """Colour, marker and line of every row; rows of one protocol differ by their line."""
-    by_row = {cell["row"]: cell["protocol"] for cell in cells if cell["rounds"]}
-    styles = {}
-    for row, protocol in by_row.items():
-        alike = [other for other, name in by_row.items() if name == protocol]
-        style = protocols[protocol]
-        line = _LINES[alike.index(row) % len(_LINES)]
-        styles[row] = (style["colour"], style["marker"], line)
-    return styles
-
-
 def _front(
     axes: "Axes",
     cells: Cells,
@@ -115,19 +103,18 @@ def _front(
     axes.grid(alpha=0.3)
 
 
-def _draw_rounds(axes: "Axes", cell: Mapping[str, Any], style: tuple[str, str, str]) -> None:
+def _draw_rounds(axes: "Axes", cell: Mapping[str, Any], style: RowStyle) -> None:
     """A row's accuracy after every round, with an interval at the end."""
-    colour, marker, line = style
     after_rounds = points([cell])
     axes.plot(
         [p.payload_bytes for p in after_rounds], [100 * p.accuracy for p in after_rounds],
-        color=colour, linestyle=line, marker=marker, markersize=4, linewidth=1.1,
+        color=style.colour, linestyle=style.line, marker=style.marker, markersize=4, linewidth=1.1,
         label=cell["row"],
     )  # fmt: skip
     accuracy = cell["accuracy"]
     value, (low, high) = 100 * accuracy["value"], (100 * end for end in accuracy["ci95"])
     axes.errorbar(
-        sum(client_bytes(cell)), value, [[value - low], [high - value]], color=colour,
+        sum(client_bytes(cell)), value, [[value - low], [high - value]], color=style.colour,
         capsize=3, linewidth=1,
     )  # fmt: skip
 
@@ -157,8 +144,7 @@ def _times(axes: "Axes", reached: Sequence[Point], target: float, styles: Styles
         best = [quickest(reached, row, target, float(bits)) for bits in speeds]
         times = [p.time(float(bits)) for p, bits in zip(best, speeds, strict=True) if p]
         if times:
-            colour, _, line = styles[row]
-            axes.plot(speeds, times, color=colour, linestyle=line)
+            axes.plot(speeds, times, color=styles[row].colour, linestyle=styles[row].line)
             drawn = True
     if not drawn:
         axes.text(0.5, 0.5, "no row reaches it", transform=axes.transAxes, ha="center")

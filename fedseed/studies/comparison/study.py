@@ -11,6 +11,7 @@ from fedseed.evaluation.frontier import pareto, points
 from fedseed.evaluation.metrics import ClassCounts, reweighted
 from fedseed.evaluation.repeats import mean_interval, over_repeats
 from fedseed.models.registry import find_model
+from fedseed.protocols import find_protocol
 from fedseed.results.display import Display
 from fedseed.runs.plan import make_plan
 from fedseed.studies.base import Study, dataset_of, tested_rows
@@ -21,10 +22,7 @@ from fedseed.studies.comparison.options import ComparisonOptions
 from fedseed.studies.description import StudyDescription
 from fedseed.studies.measuring import TEST_COST, baseline_cell
 from fedseed.studies.recipes import CENTRAL_EPOCHS
-from fedseed.studies.rows import BOUNDS, ROWS, Row, described_protocols, run_config
-
-_SLOW = {"adapters": 1.3, "mask": 1.3, "scalars": 0.8}
-"""Training steps that a step of these protocols costs."""
+from fedseed.studies.rows import ROWS, StudyRow, described_protocols, run_config
 
 
 class Comparison(Study):
@@ -87,26 +85,34 @@ class Comparison(Study):
                     "repeat": repeat,
                 }  # fmt: skip
                 label = _label(name, partition, condition, repeat)
-                cells.append(Cell(label, self._cost(ROWS[name], partition, condition), arguments))
+                cells.append(Cell(label, self._cost(name, partition, condition), arguments))
         return cells
 
-    def _cost(self, row: Row, partition: str, condition: str) -> float:
-        config = self.config
+    def _cost(self, name: str, partition: str, condition: str) -> float:
+        """About how long a cell takes, in training steps of federated averaging."""
+        config, row = self.config, ROWS[name]
         run, _ = run_config(config, row, partition, condition, 0)
         test = TEST_COST * len(tested_rows(config, dataset_of(config)))
         few = TEST_COST * run.participants_test_examples * config.clients
-        if row.protocol == "central":
+        if name == "central":
             return config.cut(CENTRAL_EPOCHS * len(dataset_of(config).train) // 32) + test
-        if row.protocol == "local":
-            return (config.clients + 1) * run.steps + few + test
-        steps = _SLOW.get(row.protocol, 1.0) * config.clients * run.rounds * run.steps
-        if row.protocol == "recipe":
-            return steps + (config.clients + 1) * run.steps + few + test
-        if row.protocol != "labels":
-            return steps + run.rounds * test
-        short = 0.2 if run.public == "sentences" else 1.0  # a sentence costs less than a review
-        clients = config.clients * (TEST_COST * 6000 + (run.rounds - 1) * (run.distil_steps or 0))
-        return steps + short * (clients + run.rounds * (run.distil_steps or 0)) + run.rounds * test
+        everybody_trains = (config.clients + 1) * run.steps + few + test
+        if row.protocol is None:
+            return everybody_trains
+        steps = row.slowdown * config.clients * run.rounds * run.steps
+        if find_protocol(row.protocol).ends_with != "model":
+            return steps + everybody_trains
+        return steps + self._public_cost(run) + run.rounds * test
+
+    def _public_cost(self, run: RunConfig) -> float:
+        """What predictions and training on public texts add, if there are any."""
+        if run.public_texts is None:
+            return 0.0
+        options = run.options.model_dump()
+        making = sum(int(options[name]) for name in options if name.endswith("_steps"))
+        short = 0.2 if run.public_texts == "sentences" else 1.0  # they cost less than reviews
+        clients = self.config.clients * (TEST_COST * 6000 + (run.rounds - 1) * making)
+        return short * (clients + run.rounds * making)
 
     def results(self, measured: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
         """See :class:`Study`."""
@@ -146,7 +152,7 @@ class Comparison(Study):
         worst = [_worst(one) for one in repeats]
         return {
             "row": name, "description": row.words,
-            "protocol": None if row.protocol in BOUNDS else row.protocol,
+            "protocol": row.protocol,
             "options": _options(run, row), "partition": partition, "condition": condition or None,
             "number_of_repeats": len(repeats), "accuracy": over_repeats(final),
             "newcomers": over_repeats(newcomers), "worst_client": over_repeats(worst),
@@ -164,11 +170,11 @@ def _label(name: str, partition: str, condition: str, repeat: int) -> str:
     return ", ".join(filter(None, (name, partition, condition, str(repeat))))
 
 
-def _options(run: RunConfig, row: Row) -> dict[str, Any]:
+def _options(run: RunConfig, row: StudyRow) -> dict[str, Any]:
     """What distinguishes a row: its protocol's options, rounds, steps and start."""
-    if row.protocol in BOUNDS:
+    if row.protocol is None:
         return {"steps": run.steps, "scheme": run.scheme}
-    options = run.protocol_options()
+    options = run.options.model_dump()
     if options.get("codec") != "topk":
         options.pop("keep", None)
     return options | {"rounds": run.rounds, "steps": run.steps, "scheme": run.scheme}

@@ -1,0 +1,43 @@
+"""The command of a study: its options, and where and how it runs."""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from fedseed.cli.flags import flags_of, given, refuse_beside_resume, with_flags
+from fedseed.studies import find_studies
+
+
+def study(kind: str) -> Callable[..., None]:
+    """The command of a study: its options, and where and how it runs.
+
+    Args:
+        kind: of the study's records, one of those that :func:`fedseed.studies.find_studies` finds.
+    """
+    about = find_studies()[kind]
+
+    @with_flags(flags_of(about.options_class))
+    def command(
+        options: Mapping[str, Any],
+        out: Annotated[
+            str | None,
+            typer.Option(help="Folder for everything written \\[default: results/scratch/...]."),
+        ] = None,
+        resume: Annotated[
+            str | None, typer.Option(help="Go on with the interrupted run in this folder.")
+        ] = None,
+        quiet: Annotated[bool, typer.Option("--quiet", help="Print only the table.")] = False,
+    ) -> None:
+        from fedseed.studies.base import study_command
+
+        values = given(options)
+        if resume is not None:
+            files = ["out"] if out else []
+            surplus = set(values) - about.options_class.execution
+            refuse_beside_resume([*sorted(surplus), *files])
+        study_command(about.study_class, values, out, resume, quiet, Console())
+
+    command.__doc__ = f"{about.summary}\n\n{about.details}"
+    return command
