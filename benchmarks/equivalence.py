@@ -30,7 +30,7 @@ from fedseed.results.record import RunRecord
 from fedseed.runs.original import describe_dataset
 from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import encode
-from fedseed.seeds.random import random_seed
+from fedseed.seeds.kinds.random import random_seed
 from fedseed.training import Compute, fit, predict
 from fedseed.training.batches import batches
 from fedseed.training.generic import GenericTrainer

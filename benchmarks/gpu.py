@@ -31,7 +31,7 @@ from fedseed.results.record import RunRecord, read_record
 from fedseed.runs.original import describe_dataset
 from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import encode
-from fedseed.seeds.random import random_seed
+from fedseed.seeds.kinds.random import random_seed
 from fedseed.training import Compute, FitJob, FitResult, fit_together
 from fedseed.training.compute import PRECISIONS, choose
 from fedseed.training.trainer import stack_bytes

@@ -19,7 +19,7 @@ from fedseed.federation.memory import keep_memory
 from fedseed.recipe import Recipe
 from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import encode
-from fedseed.seeds.random import random_seed
+from fedseed.seeds.kinds.random import random_seed
 from fedseed.training import kernels
 from fedseed.training.batches import batches, longest_first
 from fedseed.training.compute import Compute

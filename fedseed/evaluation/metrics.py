@@ -48,9 +48,9 @@ class ClassCounts:
         return {"correct": list(self.correct), "examples": list(self.examples)}
 
     @classmethod
-    def from_record(cls, found: Mapping[str, Sequence[int]]) -> "ClassCounts":
+    def from_record(cls, record: Mapping[str, Sequence[int]]) -> "ClassCounts":
         """Read what :meth:`to_record` returned."""
-        return cls(tuple(found["correct"]), tuple(found["examples"]))
+        return cls(tuple(record["correct"]), tuple(record["examples"]))
 
     @property
     def accuracy(self) -> float:
@@ -127,10 +127,10 @@ def reweighted(model: ClassCounts, shares: Sequence[float]) -> Accuracy:
     value = low = high = 0.0
     for correct, examples, share in zip(model.correct, model.examples, shares, strict=True):
         if share:
-            own, (below, above) = correct / examples, wilson(correct, examples)
-            value += share * own
-            low += (share * (own - below)) ** 2
-            high += (share * (above - own)) ** 2
+            of_class, (below, above) = correct / examples, wilson(correct, examples)
+            value += share * of_class
+            low += (share * (of_class - below)) ** 2
+            high += (share * (above - of_class)) ** 2
     interval = max(0.0, value - low**0.5), min(1.0, value + high**0.5)
     balanced = float(
         np.mean([c / e for c, e in zip(model.correct, model.examples, strict=True) if e])

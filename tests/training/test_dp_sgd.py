@@ -27,7 +27,7 @@ from fedseed.randomness import generator
 from fedseed.recipe import Recipe
 from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import encode
-from fedseed.seeds.random import random_seed
+from fedseed.seeds.kinds.random import random_seed
 from fedseed.training import Compute, DpSgd, FitJob, StackingTrainer, Trainer, fit, fit_together
 from fedseed.training import dp_lean as lean_module
 from fedseed.training.dp_generic import DpGenericTrainer

@@ -16,7 +16,7 @@ from fedseed.randomness import generator
 from fedseed.recipe import Recipe
 from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import encode
-from fedseed.seeds.random import random_seed
+from fedseed.seeds.kinds.random import random_seed
 from fedseed.training import Compute, FitJob, can_be_stacked, fit, fit_together, predict
 from fedseed.training.batches import batches
 from fedseed.training.generic import GenericTrainer

@@ -8,7 +8,7 @@ from torch import Tensor
 from fedseed.recipe import Recipe
 from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import encode
-from fedseed.seeds.random import random_seed
+from fedseed.seeds.kinds.random import random_seed
 from fedseed.training import lean_trainer
 from fedseed.training.adam import DenseAdam, RowAdam
 from fedseed.training.compute import Compute

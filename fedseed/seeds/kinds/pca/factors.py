@@ -10,15 +10,18 @@ whose widths follow from the singular values.
 
 import math
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import constriction
 import numpy as np
 from numpy.typing import NDArray
 
 from fedseed.errors import SeedError
-from fedseed.seeds.extraction import Floats, components
+from fedseed.models.architecture import Floats
+from fedseed.seeds.extraction import components
 
 Integers = NDArray[np.int32]
+Coder: TypeAlias = constriction.stream.stack.AnsCoder
 LIMIT = 1 << 14
 """Largest integer in a factor."""
 _LAPLACE = constriction.stream.model.QuantizedLaplace(-LIMIT, LIMIT)
@@ -80,17 +83,19 @@ def _whole(values: Floats) -> Integers:
     return rounded.astype(np.int32)
 
 
-def restore(found: Factors, step: float) -> Floats:
+def restore(factors: Factors, step: float) -> Floats:
     """The tensor in units of its deviation, shape ``(rows, columns)`` or ``(rows,)``.
 
     Every product and sum is one rounded float32 operation, in this order, on every machine.
     """
-    if not len(found.columns):
-        return found.rows[:, 0].astype(np.float32) * np.float32(step)
-    out = np.zeros((len(found.rows), len(found.columns)), dtype=np.float32)
-    active = found.active
+    if not len(factors.columns):
+        return factors.rows[:, 0].astype(np.float32) * np.float32(step)
+    out = np.zeros((len(factors.rows), len(factors.columns)), dtype=np.float32)
+    active = factors.active
     some = out if active.all() else np.zeros((int(active.sum()), out.shape[1]), dtype=np.float32)
-    for left, right, value in zip(found.rows[active].T, found.columns.T, found.values, strict=True):
+    for left, right, value in zip(
+        factors.rows[active].T, factors.columns.T, factors.values, strict=True
+    ):
         scaled = right.astype(np.float32) * np.float32(step * step / float(value))
         some += left.astype(np.float32)[:, None] * scaled
     if some is not out:
@@ -98,23 +103,23 @@ def restore(found: Factors, step: float) -> Floats:
     return out
 
 
-def write_factors(coder: "constriction.stream.stack.AnsCoder", found: Factors, step: float) -> None:
+def write_factors(coder: Coder, factors: Factors, step: float) -> None:
     """Push a tensor's integers on the coder's stack, last first."""
-    if not len(found.columns):
-        _push(coder, found.rows[:, 0], 1.0 / step)
+    if not len(factors.columns):
+        _push(coder, factors.rows[:, 0], 1.0 / step)
         return
-    active = found.active
+    active = factors.active
     count = int(active.sum())
-    for number in reversed(range(found.rank)):
-        value = float(found.values[number])
-        _push(coder, found.columns[:, number], value / (math.sqrt(len(found.columns)) * step))
-        _push(coder, found.rows[active, number], value / (math.sqrt(count) * step))
+    for number in reversed(range(factors.rank)):
+        value = float(factors.values[number])
+        _push(coder, factors.columns[:, number], value / (math.sqrt(len(factors.columns)) * step))
+        _push(coder, factors.rows[active, number], value / (math.sqrt(count) * step))
     if 0 < count < len(active):
         share = np.full(len(active), count / len(active))
         coder.encode_reverse(active.astype(np.int32), _BERNOULLI, share)
 
 
-def _push(coder: "constriction.stream.stack.AnsCoder", symbols: Integers, spread: float) -> None:
+def _push(coder: Coder, symbols: Integers, spread: float) -> None:
     coder.encode_reverse(symbols, _LAPLACE, *_widths(len(symbols), spread))
 
 
@@ -123,14 +128,14 @@ def _widths(count: int, spread: float) -> tuple[NDArray[np.float64], NDArray[np.
     return np.zeros(count), np.full(count, max(spread, 0.05) / math.sqrt(2))
 
 
-def read_vector(coder: "constriction.stream.stack.AnsCoder", size: int, step: float) -> Factors:
+def read_vector(coder: Coder, size: int, step: float) -> Factors:
     """Pop a vector's integers."""
     rows = _pop(coder, size, 1.0 / step)
     return Factors(rows[:, None], np.zeros((0, 1), dtype=np.int32))
 
 
 def read_matrix(
-    coder: "constriction.stream.stack.AnsCoder",
+    coder: Coder,
     shape: tuple[int, int],
     values: NDArray[np.float16],
     count: int,
@@ -151,8 +156,8 @@ def read_matrix(
     size, width = shape
     active = np.full(size, count == size)
     if 0 < count < size:
-        found = coder.decode(_BERNOULLI, np.full(size, count / size))
-        active = np.asarray(found, dtype=bool)
+        pattern = coder.decode(_BERNOULLI, np.full(size, count / size))
+        active = np.asarray(pattern, dtype=bool)
         if int(active.sum()) != count:
             raise SeedError("the seed's sparsity pattern does not fit its count: make it again")
     rows = np.zeros((size, len(values)), dtype=np.int32)
@@ -163,8 +168,8 @@ def read_matrix(
     return Factors(rows, columns, values)
 
 
-def _pop(coder: "constriction.stream.stack.AnsCoder", count: int, spread: float) -> Integers:
+def _pop(coder: Coder, count: int, spread: float) -> Integers:
     if not count:
         return np.zeros(0, dtype=np.int32)
-    found: Integers = coder.decode(_LAPLACE, *_widths(count, spread))
-    return found
+    integers: Integers = coder.decode(_LAPLACE, *_widths(count, spread))
+    return integers

@@ -8,7 +8,7 @@ says more. Rows of which nothing is left after rounding are named by a bit, not 
 import math
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatch
 from typing import Any
 
@@ -17,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedseed.errors import SeedError
-from fedseed.models.architecture import Shapes, State
-from fedseed.seeds.base import Seed, SeedKind
+from fedseed.models.architecture import Floats, Shapes, State
+from fedseed.seeds.base import Material, Seed, SeedFormat
 from fedseed.seeds.counter import normal
-from fedseed.seeds.extraction import Floats, check_weights, moments
-from fedseed.seeds.factors import (
+from fedseed.seeds.extraction import moments
+from fedseed.seeds.kinds.pca import PcaOptions
+from fedseed.seeds.kinds.pca.factors import (
     Factors,
     decompose,
     quantise_matrix,
@@ -38,22 +39,6 @@ _MOST_RANK = 65_535
 
 
 @dataclass(frozen=True)
-class PcaOptions:
-    """What is kept."""
-
-    k: int = 10
-    """Components of each matrix; a smaller matrix keeps all of its own."""
-    step: float = 0.004
-    """The quantiser's step as a share of the tensor's norm; larger is coarser."""
-    max_bytes: int | None = None
-    """Encoded payload, bytes: the step is raised from ``step`` until it fits."""
-    budgets: Mapping[str, int] = field(default_factory=dict)
-    """Components by pattern of a tensor's name, such as ``*word_embeddings*``; first match."""
-    fill: bool = False
-    """Whether what the components leave out is filled with noise of the same deviation."""
-
-
-@dataclass(frozen=True)
 class _Tensor:
     """One tensor of a payload."""
 
@@ -67,40 +52,6 @@ class _Tensor:
     """Bytes of its singular values and of its part of the entropy-coded stream."""
 
 
-def pca_seed(
-    model: str,
-    labels: int,
-    shapes: Shapes,
-    weights: Mapping[str, Floats],
-    key: int,
-    options: PcaOptions = PcaOptions(),  # frozen
-) -> Seed:
-    """Describe a model by the leading components of its matrices.
-
-    Args:
-        model: the architecture's name.
-        labels: number of classes; 0 for a language model.
-        shapes: name and shape of every parameter.
-        weights: the model's weights.
-        key: of the noise that ``options.fill`` asks for, in [0, 2**64).
-        options: what is kept.
-
-    Raises:
-        SeedError: k is above every matrix' rank or below 1, the step is not positive, the
-            weights do not fit the architecture or are not finite, or no step makes it fit.
-    """
-    state = check_weights(weights, shapes)
-    _check(options, state)
-    parts = {name: _decompose(name, values, options) for name, values in state.items()}
-    step = options.step
-    for _ in range(64):
-        payload = _encode(state, parts, step, key, options.fill)
-        if options.max_bytes is None or len(payload) <= options.max_bytes:
-            return Seed("pca", model, labels, payload)
-        step *= 2**0.25
-    raise SeedError(f"no pca seed of this model has {options.max_bytes} bytes: give more")
-
-
 def own_step(step: float, size: int) -> float:
     """A tensor's step in units of its deviation, so that all lose alike relative to their norm."""
     return step * math.sqrt(size)
@@ -109,7 +60,7 @@ def own_step(step: float, size: int) -> float:
 def _check(options: PcaOptions, state: State) -> None:
     ranks = [min(values.shape[0], values[0].size) for values in state.values() if values.ndim > 1]
     highest = max(ranks, default=0)
-    for k in (options.k, *options.budgets.values()):
+    for k in (options.k, *options.budget.values()):
         if not 1 <= k <= min(highest, _MOST_RANK):
             raise SeedError(
                 f"k = {k}: the matrices of this model have ranks up to {highest}: choose k in "
@@ -117,7 +68,7 @@ def _check(options: PcaOptions, state: State) -> None:
             )
     if not 1e-6 <= options.step <= 1:
         raise SeedError(f"step = {options.step:g} is not in 0.000001 to 1")
-    for pattern in options.budgets:
+    for pattern in options.budget:
         if not any(fnmatch(name, pattern) for name in state):
             raise SeedError(f"no tensor's name fits the pattern '{pattern}'")
 
@@ -131,7 +82,7 @@ def _decompose(name: str, values: Floats, options: PcaOptions) -> Any:
     if values.ndim == 1:
         return mean, deviation, scaled
     matrix = scaled.reshape(len(scaled), -1)
-    k = next((k for p, k in options.budgets.items() if fnmatch(name, p)), options.k)
+    k = next((k for p, k in options.budget.items() if fnmatch(name, p)), options.k)
     return mean, deviation, decompose(matrix, min(k, *matrix.shape))
 
 
@@ -163,14 +114,30 @@ def _encode(state: State, parts: Mapping[str, Any], step: float, key: int, fill:
     return head + b"".join([*heads, *spectra, words.astype("<u4").tobytes()])
 
 
-class PcaKind(SeedKind):
+class PcaFormat(SeedFormat):
     """Restores every tensor from its factors and moments; see fseed.md."""
 
-    name = "pca"
-    code = 5
+    def make(self, material: Material) -> Seed:
+        """See :class:`SeedFormat`.
+
+        Raises:
+            SeedError: k is above every matrix' rank or below 1, the step is not positive, the
+                weights do not fit the architecture or are not finite, or no step makes it fit.
+        """
+        options: PcaOptions = material.options
+        state = material.state()
+        _check(options, state)
+        parts = {name: _decompose(name, values, options) for name, values in state.items()}
+        step = options.step
+        for _ in range(64):
+            payload = _encode(state, parts, step, material.key, options.fill)
+            if options.max_bytes is None or len(payload) <= options.max_bytes:
+                return Seed("pca", material.model, material.labels, payload)
+            step *= 2**0.25
+        raise SeedError(f"no pca seed of this model has {options.max_bytes} bytes: give more")
 
     def assemble(self, seed: Seed, shapes: Shapes) -> State:
-        """See :class:`SeedKind`."""
+        """See :class:`SeedFormat`."""
         fill, key, step, tensors = _decode(seed.payload, shapes)
         state: State = {}
         for (name, shape), tensor in zip(shapes.items(), tensors, strict=True):
@@ -189,7 +156,7 @@ class PcaKind(SeedKind):
         return state
 
     def sizes(self, seed: Seed, shapes: Shapes) -> dict[str, float]:
-        """See :class:`SeedKind`."""
+        """See :class:`SeedFormat`."""
         tensors = _decode(seed.payload, shapes)[3]
         named = zip(shapes, tensors, strict=True)
         return {"fill, key and step": struct.calcsize(_HEAD)} | {
@@ -197,12 +164,12 @@ class PcaKind(SeedKind):
         }
 
     def expected_errors(self, seed: Seed, shapes: Shapes) -> dict[str, float]:
-        """See :class:`SeedKind`: what was measured at extraction, without the noise of ``fill``."""
+        """See :class:`SeedFormat`: measured at extraction, without the noise of ``fill``."""
         tensors = _decode(seed.payload, shapes)[3]
         return {name: tensor.residual for name, tensor in zip(shapes, tensors, strict=True)}
 
     def describe(self, payload: bytes) -> Mapping[str, Any]:
-        """See :class:`SeedKind`."""
+        """See :class:`SeedFormat`."""
         fill, key, step = _head(payload)
         return {"key": key, "step": step, "fill": bool(fill)}
 

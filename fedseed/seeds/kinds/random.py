@@ -6,19 +6,44 @@ on every machine, and that the scheme decides how fast they learn.
 
 import struct
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from fedseed.errors import SeedError
-from fedseed.models.architecture import FROM_PRNG, Shapes, State
-from fedseed.models.causal import CAUSAL
-from fedseed.seeds.base import Seed, SeedKind
+from fedseed.models.architecture import CAUSAL, FROM_PRNG, Shapes, State
+from fedseed.seeds.base import Material, Seed, SeedFormat
 from fedseed.seeds.counter import normal
+from fedseed.seeds.description import SeedKind, SeedOptions, SeedRow
 from fedseed.seeds.initialisation import SCHEMES, constant, standard_deviation
 
 _FORMAT = "<BQ"
+
+
+class RandomOptions(SeedOptions):
+    """Options of a random seed."""
+
+    scheme: Literal["bert", "scaled"] = Field(
+        "scaled", description="Initialisation scheme, bert or scaled."
+    )
+
+
+SEED_KIND = SeedKind(
+    name="random",
+    code=1,
+    summary="a key and an initialisation scheme",
+    made_from="key",
+    format=f"{__name__}:RandomFormat",
+    options=RandomOptions,
+    rows={
+        "random-bert": SeedRow("random, scheme bert", {"scheme": "bert"}),
+        "random-scaled": SeedRow(
+            "random, scheme scaled", {"scheme": "scaled"}, for_language_models=False
+        ),
+    },
+)
 
 
 def random_seed(model: str, labels: int, key: int, scheme: str) -> Seed:
@@ -47,23 +72,25 @@ def random_seed(model: str, labels: int, key: int, scheme: str) -> Seed:
     return Seed("random", model, labels, struct.pack(_FORMAT, SCHEMES.index(scheme), key))
 
 
-class RandomKind(SeedKind):
+class RandomFormat(SeedFormat):
     """Draws every matrix from the key; layer norms are 1, biases 0."""
 
-    name = "random"
-    code = 1
+    def make(self, material: Material) -> Seed:
+        """See :class:`SeedFormat`."""
+        options: RandomOptions = material.options
+        return random_seed(material.model, material.labels, material.key, options.scheme)
 
     def assemble(self, seed: Seed, shapes: Shapes) -> State:
-        """See :class:`SeedKind`."""
+        """See :class:`SeedFormat`."""
         scheme, key = _decode(seed.payload)
         return {name: draw(key, scheme, name, shape) for name, shape in shapes.items()}
 
     def sizes(self, seed: Seed, shapes: Shapes) -> dict[str, float]:  # noqa: ARG002
-        """See :class:`SeedKind`."""
+        """See :class:`SeedFormat`."""
         return {"scheme": 1, "key": 8}
 
     def describe(self, payload: bytes) -> Mapping[str, Any]:
-        """See :class:`SeedKind`."""
+        """See :class:`SeedFormat`."""
         scheme, key = _decode(payload)
         return {"scheme": scheme, "key": key}
 

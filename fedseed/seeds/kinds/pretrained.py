@@ -13,10 +13,19 @@ import numpy as np
 from fedseed.errors import SeedError
 from fedseed.models.architecture import Shapes, State
 from fedseed.models.published import published_digest, published_weights
-from fedseed.seeds.base import Seed, SeedKind
-from fedseed.seeds.random import draw
+from fedseed.seeds.base import Material, Seed, SeedFormat
+from fedseed.seeds.description import SeedKind
+from fedseed.seeds.kinds.random import draw
 
 _FORMAT = "<32sQ"
+
+SEED_KIND = SeedKind(
+    name="pretrained",
+    code=2,
+    summary="the digest of published weights, and a key for what they lack",
+    made_from="name",
+    format=f"{__name__}:PretrainedFormat",
+)
 
 
 def pretrained_seed(model: str, labels: int, key: int) -> Seed:
@@ -33,40 +42,41 @@ def pretrained_seed(model: str, labels: int, key: int) -> Seed:
     return Seed("pretrained", model, labels, struct.pack(_FORMAT, published_digest(model), key))
 
 
-class PretrainedKind(SeedKind):
+class PretrainedFormat(SeedFormat):
     """Reads published weights; refuses them when their digest is not the seed's."""
 
-    name = "pretrained"
-    code = 2
+    def make(self, material: Material) -> Seed:
+        """See :class:`SeedFormat`."""
+        return pretrained_seed(material.model, material.labels, material.key)
 
     def assemble(self, seed: Seed, shapes: Shapes) -> State:
-        """See :class:`SeedKind`."""
+        """See :class:`SeedFormat`."""
         wanted, key = _decode(seed.payload)
         if published_digest(seed.model) != wanted:
             raise SeedError(
                 f"the weights of {seed.model} here are not those that the seed names: "
                 "install the same version"
             )
-        found = published_weights(seed.model, shapes)
+        published = published_weights(seed.model, shapes)
         state: State = {}
         for name, shape in shapes.items():
-            if name not in found:
+            if name not in published:
                 state[name] = draw(key, "bert", name, shape)
-            elif found[name].shape != shape:
+            elif published[name].shape != shape:
                 raise SeedError(
-                    f"{seed.model}: {name} has shape {found[name].shape}, not {shape}: "
+                    f"{seed.model}: {name} has shape {published[name].shape}, not {shape}: "
                     "the weights are of another architecture or number of classes"
                 )
             else:
-                state[name] = found[name].astype(np.float32)
+                state[name] = published[name].astype(np.float32)
         return state
 
     def sizes(self, seed: Seed, shapes: Shapes) -> dict[str, float]:  # noqa: ARG002
-        """See :class:`SeedKind`."""
+        """See :class:`SeedFormat`."""
         return {"digest of the weights": 32, "key": 8}
 
     def describe(self, payload: bytes) -> Mapping[str, Any]:
-        """See :class:`SeedKind`."""
+        """See :class:`SeedFormat`."""
         wanted, key = _decode(payload)
         return {"weights_sha256": wanted.hex(), "key": key}
 

@@ -3,13 +3,12 @@
 from pathlib import Path
 
 from fedseed.errors import ConfigError
-from fedseed.models.architecture import REGISTRY, State
-from fedseed.models.causal import CAUSAL, is_causal
+from fedseed.models.architecture import CAUSAL, REGISTRY, State
+from fedseed.models.causal import is_causal
 from fedseed.models.published import published_weights, read_config
 from fedseed.models.registry import find_model
 from fedseed.seeds.codec import assemble
-from fedseed.seeds.pretrained import pretrained_seed
-from fedseed.seeds.rows import read_weights
+from fedseed.seeds.kinds.pretrained import pretrained_seed
 
 
 def open_weights(source: str, model: str | None, key: int = 0) -> tuple[str, int, State]:
@@ -43,3 +42,18 @@ def open_weights(source: str, model: str | None, key: int = 0) -> tuple[str, int
     labels = len(read_config(source).get("id2label", ())) or 2
     shapes = find_model(source, labels).shapes()
     return source, labels, assemble(pretrained_seed(source, labels, key), shapes)
+
+
+def read_weights(path: Path) -> State:
+    """Tensors of a safetensors file, as float32.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return {name: part.float().numpy() for name, part in load_file(path).items()}
+    except (SafetensorError, OSError) as error:
+        raise ConfigError(f"the weights in {path} cannot be read: {error}") from error

@@ -3,7 +3,7 @@
 The seed documents' smallest seed, as it was meant: a global mean and standard deviation and a
 five-component hint of structure. The coefficients say which share of a matrix's energy its five
 leading singular components hold, on average over all matrices; directions are drawn from the
-key. docs/decisions/seed-kinds.md tells how theirs came to 175 MB.
+key. docs/decisions/seed-kinds.md says how theirs came to 175 MB.
 """
 
 import math
@@ -14,42 +14,24 @@ from typing import Any
 import numpy as np
 
 from fedseed.errors import SeedError
-from fedseed.models.architecture import Shapes, State
-from fedseed.seeds.base import Seed, SeedKind
+from fedseed.models.architecture import Floats, Shapes, State
+from fedseed.seeds.base import Material, Seed, SeedFormat
 from fedseed.seeds.counter import normal
-from fedseed.seeds.extraction import Floats, check_weights, components, moments, unpack
+from fedseed.seeds.description import SeedKind, SeedRow
+from fedseed.seeds.extraction import components, moments, unpack
 from fedseed.seeds.initialisation import constant
 
 COEFFICIENTS = 5
 _FORMAT = "<Qee5e"
 
-
-def minimal_seed(
-    model: str, labels: int, shapes: Shapes, weights: Mapping[str, Floats], key: int
-) -> Seed:
-    """Describe a model by 22 bytes.
-
-    Args:
-        model: the architecture's name.
-        labels: number of classes; 0 for a language model.
-        shapes: name and shape of every parameter.
-        weights: the model's weights.
-        key: from which the matrices will be drawn, in [0, 2**64).
-
-    Raises:
-        SeedError: the weights do not fit the architecture, or are not finite.
-    """
-    state = check_weights(weights, shapes)
-    matrices = [values for values in state.values() if values.ndim >= 2]
-    flat = np.concatenate([values.ravel() for values in matrices])
-    mean, deviation = moments(flat)
-    shares = [
-        _leading_shares(values)
-        for values in matrices
-        if values.ndim == 2 and min(values.shape) > COEFFICIENTS
-    ]
-    found = np.sqrt(np.mean(shares, axis=0)) if shares else np.zeros(COEFFICIENTS)
-    return Seed("minimal", model, labels, struct.pack(_FORMAT, key, mean, deviation, *found))
+SEED_KIND = SeedKind(
+    name="minimal",
+    code=3,
+    summary="two moments and five coefficients of a whole model",
+    made_from="weights",
+    format=f"{__name__}:MinimalFormat",
+    rows={"minimal": SeedRow("minimal: global moments")},
+)
 
 
 def _leading_shares(matrix: Floats) -> Floats:
@@ -62,14 +44,24 @@ def _leading_shares(matrix: Floats) -> Floats:
     return (np.square(values.astype(np.float64)) / energy).astype(np.float32)
 
 
-class MinimalKind(SeedKind):
+class MinimalFormat(SeedFormat):
     """Draws every matrix with the global moments and five random directions; see fseed.md."""
 
-    name = "minimal"
-    code = 3
+    def make(self, material: Material) -> Seed:
+        """See :class:`SeedFormat`."""
+        matrices = [values for values in material.state().values() if values.ndim >= 2]
+        mean, deviation = moments(np.concatenate([values.ravel() for values in matrices]))
+        shares = [
+            _leading_shares(values)
+            for values in matrices
+            if values.ndim == 2 and min(values.shape) > COEFFICIENTS
+        ]
+        coefficients = np.sqrt(np.mean(shares, axis=0)) if shares else np.zeros(COEFFICIENTS)
+        payload = struct.pack(_FORMAT, material.key, mean, deviation, *coefficients)
+        return Seed("minimal", material.model, material.labels, payload)
 
     def assemble(self, seed: Seed, shapes: Shapes) -> State:
-        """See :class:`SeedKind`."""
+        """See :class:`SeedFormat`."""
         key, mean, deviation, coefficients = _decode(seed.payload)
         return {
             name: self._draw(key, mean, deviation, coefficients, name, shape)
@@ -101,11 +93,11 @@ class MinimalKind(SeedKind):
         return values
 
     def sizes(self, seed: Seed, shapes: Shapes) -> dict[str, float]:  # noqa: ARG002
-        """See :class:`SeedKind`."""
+        """See :class:`SeedFormat`."""
         return {"key": 8, "mean and deviation": 4, "coefficients": 2 * COEFFICIENTS}
 
     def describe(self, payload: bytes) -> Mapping[str, Any]:
-        """See :class:`SeedKind`."""
+        """See :class:`SeedFormat`."""
         key, mean, deviation, coefficients = _decode(payload)
         rounded = [round(value, 4) for value in coefficients]
         return {"key": key, "mean": mean, "deviation": deviation, "coefficients": rounded}

@@ -12,41 +12,35 @@ import numpy as np
 
 from fedseed.errors import SeedError
 from fedseed.models.architecture import Shapes, State
-from fedseed.seeds.base import Seed, SeedKind
+from fedseed.seeds.base import Material, Seed, SeedFormat
 from fedseed.seeds.counter import normal
-from fedseed.seeds.extraction import Floats, check_weights, moments, unpack
+from fedseed.seeds.description import SeedKind, SeedRow
+from fedseed.seeds.extraction import moments, unpack
 
 _KEY = 8
 
-
-def stats_seed(
-    model: str, labels: int, shapes: Shapes, weights: Mapping[str, Floats], key: int
-) -> Seed:
-    """Describe a model by two moments a tensor.
-
-    Args:
-        model: the architecture's name.
-        labels: number of classes; 0 for a language model.
-        shapes: name and shape of every parameter.
-        weights: the model's weights.
-        key: from which the tensors will be drawn, in [0, 2**64).
-
-    Raises:
-        SeedError: the weights do not fit the architecture, or are not finite.
-    """
-    state = check_weights(weights, shapes)
-    pairs = [moment for values in state.values() for moment in moments(values)]
-    return Seed("stats", model, labels, struct.pack(_layout(len(state)), key, *pairs))
+SEED_KIND = SeedKind(
+    name="stats",
+    code=4,
+    summary="mean and standard deviation of every tensor",
+    made_from="weights",
+    format=f"{__name__}:StatsFormat",
+    rows={"stats": SeedRow("stats: moments of each tensor")},
+)
 
 
-class StatsKind(SeedKind):
+class StatsFormat(SeedFormat):
     """Draws every tensor, biases and layer norms too, with its own moments."""
 
-    name = "stats"
-    code = 4
+    def make(self, material: Material) -> Seed:
+        """See :class:`SeedFormat`."""
+        state = material.state()
+        pairs = [moment for values in state.values() for moment in moments(values)]
+        payload = struct.pack(_layout(len(state)), material.key, *pairs)
+        return Seed("stats", material.model, material.labels, payload)
 
     def assemble(self, seed: Seed, shapes: Shapes) -> State:
-        """See :class:`SeedKind`."""
+        """See :class:`SeedFormat`."""
         key, *pairs = unpack(_layout(len(shapes)), seed.payload, "stats")
         state: State = {}
         for (name, shape), mean, deviation in zip(
@@ -59,12 +53,12 @@ class StatsKind(SeedKind):
         return state
 
     def sizes(self, seed: Seed, shapes: Shapes) -> dict[str, float]:
-        """See :class:`SeedKind`."""
+        """See :class:`SeedFormat`."""
         unpack(_layout(len(shapes)), seed.payload, "stats")
         return {"key": float(_KEY)} | dict.fromkeys(shapes, 4.0)
 
     def describe(self, payload: bytes) -> Mapping[str, Any]:
-        """See :class:`SeedKind`."""
+        """See :class:`SeedFormat`."""
         count = (len(payload) - _KEY) // 4
         key, *_ = unpack(_layout(max(0, count)), payload, "stats")
         return {"key": int(key), "tensors": count}
