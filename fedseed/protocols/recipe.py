@@ -17,7 +17,6 @@ from fedseed.data.shard import Shard
 from fedseed.data.splits import Rows
 from fedseed.data.tokens import TokenTable
 from fedseed.errors import WireError
-from fedseed.evaluation.metrics import mean_loss
 from fedseed.privacy.mechanisms import Defence, noisy_loss
 from fedseed.protocols.base import (
     Memory,
@@ -43,6 +42,7 @@ from fedseed.seeds.assemble import grow
 from fedseed.seeds.base import digest
 from fedseed.seeds.codec import decode
 from fedseed.training import FitJob, Trainer
+from fedseed.training.losses import mean_loss
 
 
 class RecipeServer(ProtocolServer):

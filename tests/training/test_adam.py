@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from fedseed.training.adam import DenseAdam, RowAdam
+from fedseed.training.lean.adam import DenseAdam, RowAdam
 
 ROWS, FEATURES, STEPS = 40, 6, 60
 Gradients = list[tuple[torch.Tensor, torch.Tensor]]

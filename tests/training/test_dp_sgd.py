@@ -29,11 +29,11 @@ from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import encode
 from fedseed.seeds.random import random_seed
 from fedseed.training import Compute, DpSgd, FitJob, StackingTrainer, Trainer, fit, fit_together
-from fedseed.training import dp_lean as lean_module
-from fedseed.training.dp_generic import DpGenericTrainer
-from fedseed.training.dp_lean import DpLeanTrainer
 from fedseed.training.dp_sgd import Mechanism, poisson_sample, sampling_rate
-from fedseed.training.stack import WORDS
+from fedseed.training.dp_sgd import lean as lean_module
+from fedseed.training.dp_sgd.generic import DpGenericTrainer
+from fedseed.training.dp_sgd.lean import DpLeanTrainer
+from fedseed.training.lean.stack import WORDS
 
 SMALL = Architecture("small", 3, 32, 4, 64, labels=3, vocabulary=50, positions=24)
 RECIPE = Recipe(
