@@ -67,12 +67,38 @@ def paired(values: list[float], others: list[float]) -> dict[str, Any]:
     Differences that are all alike have no spread to judge them by: no interval and no p.
     """
     differences = np.subtract(values, others)
-    found = {"mean_difference": float(differences.mean()), "n": len(values)}
+    result = {"mean_difference": float(differences.mean()), "n": len(values)}
     if np.ptp(differences) == 0:
-        return found | {"ci95": None, "p": None}
+        return result | {"ci95": None, "p": None}
     test = stats.ttest_rel(values, others)
     low, high = test.confidence_interval(0.95)
-    return found | {"ci95": [float(low), float(high)], "p": float(test.pvalue)}
+    return result | {"ci95": [float(low), float(high)], "p": float(test.pvalue)}
+
+
+def measured(seeds: int, steps: int, show: Console) -> dict[str, list[Accuracy]]:
+    """Each way's accuracy, start by start."""
+    accuracies: dict[str, list[Accuracy]] = {way: [] for way in WAYS}
+    for seed in range(seeds):
+        for way in WAYS:
+            accuracies[way].append(trained(way, seed, steps))
+        line = ", ".join(f"{way} {100 * accuracies[way][-1].value:.1f} %" for way in WAYS)
+        show.print(f"seed {seed}: {line}", highlight=False)
+    return accuracies
+
+
+def table(values: dict[str, list[float]], differences: dict[str, Any]) -> Table:
+    """Mean accuracies, and what sets them apart from the first way's."""
+    rows = Table("way", "mean accuracy", f"minus {WAYS[0]}", "95 % interval", "p")
+    for way in WAYS:
+        cells = ["", "", ""]
+        if way in differences:
+            result = differences[way]
+            cells = [f"{100 * result['mean_difference']:+.2f} points", "the same every time", ""]
+            if result["ci95"] is not None:
+                low, high = result["ci95"]
+                cells[1:] = f"{100 * low:+.2f} to {100 * high:+.2f}", f"{result['p']:.2f}"
+        rows.add_row(way, f"{100 * np.mean(values[way]):.2f} %", *cells)
+    return rows
 
 
 def main(
@@ -86,43 +112,21 @@ def main(
     name = time.strftime("equivalence-%Y%m%d-%H%M%S")
     folder = make_folder(Path(out) if out else Path("results/scratch") / name)
     started, begun = time.monotonic(), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    found: dict[str, list[Accuracy]] = {way: [] for way in WAYS}
-    for seed in range(seeds):
-        for way in WAYS:
-            found[way].append(trained(way, seed, steps))
-        line = ", ".join(f"{way} {100 * found[way][-1].value:.1f} %" for way in WAYS)
-        show.print(f"seed {seed}: {line}", highlight=False)
-    values = {way: [one.value for one in own] for way, own in found.items()}
-    base = WAYS[0]
+    accuracies = measured(seeds, steps, show)
+    values = {way: [one.value for one in runs] for way, runs in accuracies.items()}
+    differences = {way: paired(values[way], values[WAYS[0]]) for way in WAYS[1:]}
+    provenance = {
+        **code(), "packages": packages(), "machine": machine("single", 1),
+        "dataset": describe_dataset(open_shards(Workload()).dataset), "started": begun,
+        "wall_seconds": round(time.monotonic() - started, 3),
+    }  # fmt: skip
+    records = {way: [one.to_record() for one in runs] for way, runs in accuracies.items()}
     record = RunRecord(
-        "benchmark",
-        {"seeds": seeds, "steps": steps},
-        {
-            **code(),
-            "packages": packages(),
-            "machine": machine("single", 1),
-            "dataset": describe_dataset(open_shards(Workload()).dataset),
-            "started": begun,
-        },
-        "completed",
-        results={
-            "accuracy": {way: [one.to_record() for one in own] for way, own in found.items()},
-            "paired": {way: paired(values[way], values[base]) for way in WAYS[1:]},
-        },
-    )
-    record.provenance["wall_seconds"] = round(time.monotonic() - started, 3)
+        "benchmark", {"seeds": seeds, "steps": steps}, provenance, "completed",
+        results={"accuracy": records, "paired": differences},
+    )  # fmt: skip
     record.write(folder / "record.json")
-    table = Table("way", "mean accuracy", f"minus {base}", "95 % interval", "p")
-    for way in WAYS:
-        cells = ["", "", ""]
-        if way != base:
-            result = record.results["paired"][way]
-            cells = [f"{100 * result['mean_difference']:+.2f} points", "the same every time", ""]
-            if result["ci95"] is not None:
-                low, high = result["ci95"]
-                cells[1:] = f"{100 * low:+.2f} to {100 * high:+.2f}", f"{result['p']:.2f}"
-        table.add_row(way, f"{100 * np.mean(values[way]):.2f} %", *cells)
-    show.print(table)
+    show.print(table(values, differences))
     print(folder / "record.json")
 
 

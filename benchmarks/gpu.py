@@ -87,25 +87,25 @@ def measure_stacks(
                 seconds, results = timed(work, Compute(precision, device), size)
                 rates[precision][size].append(len(work) / seconds)
                 alone = alone or results
-                found = _largest_difference(alone, results)
-                differences[precision] = max(differences[precision], found)
+                difference = _largest_difference(alone, results)
+                differences[precision] = max(differences[precision], difference)
             memory[precision] = {
                 "clients": size, "measured": torch.cuda.max_memory_allocated(),
                 "estimated": size * stack_bytes(work[0]),
             }  # fmt: skip
-        last = ", ".join(f"{p} {found[sizes[-1]][-1]:.1f}" for p, found in rates.items())
+        last = ", ".join(f"{p} {by_size[sizes[-1]][-1]:.1f}" for p, by_size in rates.items())
         show.print(f"turn {turn + 1} of {repeats}: {last} clients/s", highlight=False)
     return {
         "clients_per_second": {
-            p: {str(size): spread(values) for size, values in found.items()}
-            for p, found in rates.items()
+            p: {str(size): spread(values) for size, values in by_size.items()}
+            for p, by_size in rates.items()
         },
         "stacked_ratio": {
             p: {
-                str(size): spread([v / one for v, one in zip(values, found[1], strict=True)])
-                for size, values in found.items()
+                str(size): spread([v / one for v, one in zip(values, by_size[1], strict=True)])
+                for size, values in by_size.items()
             }
-            for p, found in rates.items()
+            for p, by_size in rates.items()
         },
         "largest_loss_difference": differences,
         "memory_of_largest_stack_bytes": memory,
@@ -119,7 +119,7 @@ def _largest_difference(alone: list[FitResult], stacked: list[FitResult]) -> flo
 
 def measure_simulation(clients: int, steps: int, devices: list[str]) -> dict[str, Any]:
     """Whole simulations of W with more clients: seconds a round, by device."""
-    found: dict[str, Any] = {"clients": clients, "rounds": 3, "steps": steps}
+    result: dict[str, Any] = {"clients": clients, "rounds": 3, "steps": steps}
     recipe = Recipe(optimiser="adamw", learning_rate=RATE, steps=1)
     for device in devices:
         with tempfile.TemporaryDirectory() as folder:
@@ -134,14 +134,14 @@ def measure_simulation(clients: int, steps: int, devices: list[str]) -> dict[str
             done = run(["simulations/run_fed.py", *flags])
             record = json.loads((out / "record.json").read_text())
         rounds = [result["seconds"] for result in record["rounds"]]
-        found[device] = {
+        result[device] = {
             "seconds_to_end_of_last_round": round(done.first("round 3:"), 3),
             "seconds_of_rounds": rounds,
             "clients_per_second": round(clients / statistics.median(rounds), 3),
             "workers": record["provenance"]["machine"]["workers"],
             "accuracy": record["rounds"][-1]["test"],
         }
-    return found
+    return result
 
 
 def table(results: dict[str, Any]) -> Table:
@@ -187,9 +187,9 @@ def main(
     record.status = "completed"
     record.provenance["wall_seconds"] = round(time.monotonic() - started, 3)
     record.write(folder / "record.json")
-    for own in (device, "cpu"):
-        rate = record.results["simulation"][own]["clients_per_second"]
-        show.print(f"a whole simulation of {clients} clients, {own}: {rate} clients/s")
+    for place in (device, "cpu"):
+        rate = record.results["simulation"][place]["clients_per_second"]
+        show.print(f"a whole simulation of {clients} clients, {place}: {rate} clients/s")
     print(folder / "record.json")
 
 

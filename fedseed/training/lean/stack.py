@@ -81,7 +81,7 @@ class WeightStack:
                     parameter.copy_(part.view(parameter.shape))
 
     def _words_back(self, table: Tensor, rows: Tensor, places: Tensor) -> None:
-        """Copy some rows to their places in a module's table, unless that is our own."""
+        """Copy some rows to their places in a module's table, unless that is :attr:`words`."""
         if table.data_ptr() != self.words.data_ptr():
             table.index_copy_(0, places, self.words.index_select(0, rows).cpu())
 

@@ -59,7 +59,7 @@ def test_products_in_kernels_are_those_of_torch(kinds: tuple[type[Layer], type[L
 @pytest.mark.parametrize("few", [False, True])
 @pytest.mark.parametrize("lengths", [[1], [60, 60, 41, 9], [7] * 20])
 def test_the_last_layer_after_layers_in_bf16(lengths: list[int], few: bool) -> None:
-    """Its own work is in fp32: given the same states, it is the layer of torch's operators."""
+    """What it computes is in fp32: given the same states, it is the layer of torch's operators."""
     stack, width = small_stack(), lengths[0]
     generator = torch.Generator().manual_seed(0)
     stack.weights.copy_(0.3 * torch.randn(stack.weights.shape, generator=generator))
