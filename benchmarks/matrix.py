@@ -76,7 +76,7 @@ def _rate(dtype: torch.dtype) -> float:
 
 def operations_of_kernels() -> int:
     """Operations of the products that do not go through torch."""
-    return kernels.operations() if kernels.are_available() else 0
+    return kernels.product_flops() if kernels.are_available() else 0
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 Per-example gradients come from opacus (Yousefpour et al. 2021, arXiv 2109.12298), which hooks into
 layers and takes each layer's first dimension for the examples. The lean BERT, parametrised or not,
-is stood in for by such layers (:mod:`fedseed.training.dp_layers`).
+is stood in for by such layers (:mod:`fedseed.training.dp_sgd.layers`).
 """
 
 import copy
@@ -23,9 +23,10 @@ from fedseed.errors import ConfigError, first_line
 from fedseed.models.bert import BertClassifier
 from fedseed.recipe import Recipe
 from fedseed.training.compute import Compute
-from fedseed.training.dp_layers import LayeredBert, Sample
-from fedseed.training.dp_sgd import Mechanism
+from fedseed.training.dp_sgd.layers import LayeredBert, Sample
+from fedseed.training.dp_sgd.mechanism import Mechanism
 from fedseed.training.generic import GenericTrainer
+from fedseed.training.losses import labels_of
 
 _AT_ONCE = 8
 """Examples whose gradients are in memory together; each is as large as the model."""
@@ -68,9 +69,9 @@ class DpGenericTrainer(GenericTrainer):
         children = {name: self._replaced(child) for name, child in module.named_children()}
         if all(child is getattr(module, name) for name, child in children.items()):
             return module
-        own = copy.copy(module)
-        own._modules = dict(children)
-        return own
+        stand_in = copy.copy(module)
+        stand_in._modules = dict(children)
+        return stand_in
 
     def step(self, rows: Sequence[Rows], table: TokenTable) -> list[float]:
         """Take one step.
@@ -85,14 +86,12 @@ class DpGenericTrainer(GenericTrainer):
         Raises:
             ConfigError: a layer's inputs do not have the examples first.
         """
-        sample, dropout = rows[0], self._recipe.dropout
+        sample = rows[0]
         generator = self._mechanism.generator(torch.device(self._compute.device))
         totals = {part: torch.empty_like(part) for part in self._trained.values()}
         for total in totals.values():
             self._mechanism.fill(total, generator)
-        with torch.random.fork_rng(enabled=dropout > 0):
-            if dropout > 0:
-                torch.manual_seed(int(self._dropout.random_raw()) >> 1)
+        with self._seeded_dropout():
             starts = range(0, len(sample), _AT_ONCE)
             loss = sum(self._add(sample[at : at + _AT_ONCE], table, totals) for at in starts)
         for parameter, total in totals.items():
@@ -113,7 +112,7 @@ class DpGenericTrainer(GenericTrainer):
         factors = self._mechanism.factors(squares)
         for part, sample in samples.items():
             flat = sample.gradients.flatten(1)
-            flat[~squares.isfinite()] = 0  # zero times infinity is no number
+            flat[~squares.isfinite()] = 0  # zero times infinity is NaN
             clipped = (factors @ flat).view(sample.gradients.shape[1:])
             if sample.rows is None:
                 totals[part] += clipped
@@ -126,8 +125,7 @@ class DpGenericTrainer(GenericTrainer):
         device = self._compute.device
         padded, sizes = table.padded(rows, self._recipe.max_length)
         ids, lengths = torch.from_numpy(padded).to(device), torch.from_numpy(sizes).to(device)
-        known = table.labels if table.soft is None else table.soft
-        labels = torch.from_numpy(known[rows]).to(device)
+        labels = torch.from_numpy(labels_of(table, rows)).to(device)
         for bert in self._layered:
             bert.refresh(torch.from_numpy(np.unique(padded)).to(device))
         with _hooked(self._stand_in) as hooked:
@@ -137,21 +135,21 @@ class DpGenericTrainer(GenericTrainer):
             )  # fmt: skip
             losses.sum().backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
             gradients = {p: getattr(p, "grad_sample", None) for p in self._stand_in.parameters()}
-        found = {part: Sample(own) for part, own in gradients.items() if isinstance(own, Tensor)}
+        samples = {p: Sample(part) for p, part in gradients.items() if isinstance(part, Tensor)}
         for bert in self._layered:
-            bert.pull_back(found)
-        for name, part in self._trained.items():
-            part.grad = None
-            if part not in found or not found[part].fits(part, len(rows)):
+            bert.pull_back(samples)
+        for name, parameter in self._trained.items():
+            parameter.grad = None
+            if parameter not in samples or not samples[parameter].fits(parameter, len(rows)):
                 raise ConfigError(f"{name} has no gradients by example: take a BERT model")
-        samples = {part: found[part] for part in self._trained.values()}
-        return samples, float(losses.detach().double().sum())
+        trained = {parameter: samples[parameter] for parameter in self._trained.values()}
+        return trained, float(losses.detach().double().sum())
 
 
 def _check(module: nn.Module) -> None:
-    """Raise a ConfigError unless opacus has its own rule for every layer with trained weights.
+    """Raise a ConfigError unless opacus has a rule of its own for every layer that is trained.
 
-    Its way with other layers takes their inputs' first dimension for the examples unseen.
+    For other layers it takes their inputs' first dimension for the examples without a check.
     """
     from opacus.grad_sample import GradSampleModule
 
@@ -173,7 +171,7 @@ def _hooked(module: nn.Module) -> Iterator[nn.Module]:
     hooked = GradSampleModule(module, loss_reduction="sum")
     try:
         with warnings.catch_warnings():
-            # torch tells of the hooks of embeddings, whose inputs are whole numbers.
+            # torch warns of the hooks of embeddings, whose inputs are integers.
             warnings.filterwarnings("ignore", "Full backward hook is firing", UserWarning)
             yield hooked
     finally:

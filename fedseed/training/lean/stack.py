@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from fedseed.models.architecture import Architecture, Shapes
-from fedseed.training.layers import Linear, Norm
+from fedseed.training.lean.operations import Linear, Norm
 
 WORDS = "bert.embeddings.word_embeddings.weight"
 
@@ -72,27 +72,27 @@ class WeightStack:
             for number, module in enumerate(modules):
                 for name, parameter in module.named_parameters():
                     if name == WORDS:
-                        own = slice(cuts[number - 1] if number else 0, cuts[number])
-                        places = changed[own] - number * len(parameter)
-                        self._words_back(parameter, words[own], places)
+                        span = slice(cuts[number - 1] if number else 0, cuts[number])
+                        places = changed[span] - number * len(parameter)
+                        self._words_back(parameter, words[span], places)
                         continue
                     start = self._places[name]
                     part = weights[number, start : start + parameter.numel()]
                     parameter.copy_(part.view(parameter.shape))
 
     def _words_back(self, table: Tensor, rows: Tensor, places: Tensor) -> None:
-        """Copy some rows to their places in a module's table, unless that is our own."""
+        """Copy some rows to their places in a module's table, unless that is :attr:`words`."""
         if table.data_ptr() != self.words.data_ptr():
             table.index_copy_(0, places, self.words.index_select(0, rows).cpu())
 
-    def linear(self, *names: str, wide: bool = False) -> Linear:
+    def linear(self, *names: str, fp32: bool = False) -> Linear:
         """One projection; several names are projections side by side in memory.
 
         Args:
             names: of the parameters, without ``.weight`` and ``.bias``.
-            wide: compute in fp32 whatever the stack's precision.
+            fp32: compute in fp32 whatever the stack's precision.
         """
-        block = self.weights if wide else self.computed
+        block = self.weights if fp32 else self.computed
         weights = [f"{name}.weight" for name in names]
         biases = [f"{name}.bias" for name in names]
         return Linear(

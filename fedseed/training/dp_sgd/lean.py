@@ -9,27 +9,25 @@ tests/training compares the sum with that of per-example gradients.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from fedseed.data.splits import Rows
 from fedseed.data.tokens import TokenTable
-from fedseed.models.architecture import Architecture
 from fedseed.models.bert import BertClassifier
 from fedseed.recipe import Recipe
-from fedseed.training.adam import DenseAdam
 from fedseed.training.batches import chunks
 from fedseed.training.compute import Compute, on_device
-from fedseed.training.dp_sgd import Mechanism
-from fedseed.training.layers import Linear, Norm
-from fedseed.training.lean import LeanBert
-from fedseed.training.lean_layers import Embeddings, LastLayer, by_head
-from fedseed.training.stack import WeightStack
+from fedseed.training.dp_sgd.mechanism import Mechanism
+from fedseed.training.lean.adam import DenseAdam, rates_of
+from fedseed.training.lean.bert import LeanBert
+from fedseed.training.lean.layers import Embeddings, LastLayer, LayerKinds, by_head
+from fedseed.training.lean.operations import Linear, Norm
+from fedseed.training.lean.stack import WeightStack
+from fedseed.training.losses import labels_of, losses_and_gradient, smoothed_targets
 
 _TOKENS_AT_ONCE = 2048
 _TOKENS_AT_ONCE_CUDA = 1 << 16
@@ -131,8 +129,8 @@ class _DpStack(WeightStack):
         self._lead = ()
         self.record = record
 
-    def linear(self, *names: str, wide: bool = False) -> Linear:
-        return _DpLinear(**vars(super().linear(*names, wide=wide)), record=self.record)
+    def linear(self, *names: str, fp32: bool = False) -> Linear:
+        return _DpLinear(**vars(super().linear(*names, fp32=fp32)), record=self.record)
 
     def norm(self, name: str) -> Norm:
         return _DpNorm(**vars(super().norm(name)), record=self.record)
@@ -176,20 +174,14 @@ class _DpEmbeddings(Embeddings):
         distinct, inverse = np.unique(ids + texts * vocabulary, return_inverse=True)
         owner = on_device(distinct // vocabulary, device)
         word = on_device(distinct % vocabulary, device)
-        found = gradient.new_zeros(len(distinct), gradient.shape[-1])
-        found.index_add_(0, on_device(inverse.reshape(-1), device), gradient.flatten(0, 1))
-        self._record.squares.index_add_(0, owner, _squares(found))
-        self._record.later(lambda factors: total.index_add_(0, word, found * factors[owner, None]))
+        rows = gradient.new_zeros(len(distinct), gradient.shape[-1])
+        rows.index_add_(0, on_device(inverse.reshape(-1), device), gradient.flatten(0, 1))
+        self._record.squares.index_add_(0, owner, _squares(rows))
+        self._record.later(lambda factors: total.index_add_(0, word, rows * factors[owner, None]))
 
 
-class _DpBert(LeanBert):
-    """The lean BERT whose backward pass keeps a record."""
-
-    def __init__(self, stack: _DpStack, shape: Architecture) -> None:
-        super().__init__(stack, shape)
-        last = f"bert.encoder.layer.{shape.layers - 1}"
-        self._embeddings = _DpEmbeddings(stack)
-        self._layers[-1] = _DpLastLayer(stack, last, shape.heads)
+_DP_LAYERS = LayerKinds(embeddings=_DpEmbeddings, last_layer=_DpLastLayer)
+"""Layers whose backward pass keeps a record."""
 
 
 class DpLeanTrainer:
@@ -206,9 +198,9 @@ class DpLeanTrainer:
         self._device = torch.device(compute.device)
         self._record = _Record()
         self._stack = _DpStack(model, self._device, self._record)
-        self._bert = _DpBert(self._stack, shape)
+        self._bert = LeanBert(self._stack, shape, kinds=_DP_LAYERS)
         words = self._stack.words.view(1, -1)
-        rates = np.array([[recipe.rate(step) for step in range(recipe.steps)]])
+        rates = rates_of([recipe])
         decay = np.array([recipe.weight_decay])
         self._dense = DenseAdam(self._stack.weights, self._stack.matrices, rates, decay)
         # Every row of the word embedding gets noise, so that none is left out of a step.
@@ -246,26 +238,18 @@ class DpLeanTrainer:
         self._record.start(len(rows), self._device)
         places = on_device(ids, self._device)
         logits = self._bert.forward(self._stack.words, places, torch.from_numpy(sizes))
-        likelihoods = functional.log_softmax(logits, dim=-1)
-        targets = self._targets(rows, table)
-        losses = -(targets * likelihoods).sum(-1)
-        self._bert.backward(likelihoods.exp() - targets, self._words_gradient)
+        targets = smoothed_targets(
+            labels_of(table, rows), self._shape.labels, self._recipe.label_smoothing
+        )
+        parts, gradient = losses_and_gradient(logits, on_device(targets, self._device))
+        self._bert.backward(gradient, self._words_gradient)
         sound = self._record.squares.isfinite().cpu().numpy()
         if sound.all():
             self._record.finish(self._mechanism.factors(self._record.squares))
         elif sound.any():
-            # Zero times infinity is no number: what a broken text leaves cannot be multiplied away.
+            # Zero times infinity is NaN: what a broken text leaves cannot be multiplied away.
             self._add(rows[sound], table)
-        return float(losses.double().sum())
-
-    def _targets(self, rows: Rows, table: TokenTable) -> Tensor:
-        """Target probabilities with label smoothing, shape ``(texts, classes)``."""
-        classes, smoothing = self._shape.labels, self._recipe.label_smoothing
-        known: NDArray[Any] = np.eye(classes)[table.labels[rows]]
-        if table.soft is not None:
-            known = table.soft[rows]
-        targets = (1 - smoothing) * known + smoothing / classes
-        return torch.from_numpy(targets.astype(np.float32)).to(self._device)
+        return float(parts.sum(-1).double().sum())
 
     def finish(self) -> None:
         """Copy the weights back into the module."""

@@ -1,20 +1,14 @@
 """The layers of the lean BERT, forward and backward: embeddings, one for all tokens, the last."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from fedseed.training.layers import (
-    Layout,
-    Linear,
-    accumulate,
-    attention,
-    attention_backward,
-    with_rows,
-)
-from fedseed.training.stack import WeightStack
+from fedseed.training.lean.layout import Layout, with_rows
+from fedseed.training.lean.operations import Linear, accumulate, attention, attention_backward
+from fedseed.training.lean.stack import WeightStack
 
 
 class Embeddings:
@@ -54,11 +48,11 @@ class Embeddings:
 class FeedForward:
     """What follows the attention in a layer: its projection, and the feed-forward network."""
 
-    def __init__(self, stack: WeightStack, prefix: str, wide: bool = False) -> None:
-        self.project = stack.linear(f"{prefix}.attention.output.dense", wide=wide)
+    def __init__(self, stack: WeightStack, prefix: str, fp32: bool = False) -> None:
+        self.project = stack.linear(f"{prefix}.attention.output.dense", fp32=fp32)
         self.attention_norm = stack.norm(f"{prefix}.attention.output.LayerNorm")
-        self.widen = stack.linear(f"{prefix}.intermediate.dense", wide=wide)
-        self.narrow = stack.linear(f"{prefix}.output.dense", wide=wide)
+        self.widen = stack.linear(f"{prefix}.intermediate.dense", fp32=fp32)
+        self.narrow = stack.linear(f"{prefix}.output.dense", fp32=fp32)
         self.output_norm = stack.norm(f"{prefix}.output.LayerNorm")
         self.kept: tuple[Any, ...] = ()
 
@@ -126,13 +120,13 @@ class LastLayer:
         prefix: str,
         heads: int,
         rest: type[FeedForward] = FeedForward,
-        wide: bool = False,
+        fp32: bool = False,
     ) -> None:
         self.query, self.key, self.value = (
-            stack.linear(f"{prefix}.attention.self.{part}", wide=wide)
+            stack.linear(f"{prefix}.attention.self.{part}", fp32=fp32)
             for part in ("query", "key", "value")
         )
-        self.rest = rest(stack, prefix, wide)
+        self.rest = rest(stack, prefix, fp32)
         self.heads = heads
         self.kept: tuple[Any, ...] = ()
 
@@ -149,7 +143,7 @@ class LastLayer:
         return states.transpose(-3, -2).reshape(-1, self.heads, states.shape[-1])
 
     def _heads_first(self, rows: Tensor, lead: torch.Size, layout: Layout) -> Tensor:
-        """The way back, with zeros in the rows that belong to no text."""
+        """The inverse of :meth:`_rows`, with zeros in the rows that belong to no text."""
         by_text = rows.view(*lead, layout.texts, self.heads, rows.shape[-1])
         return with_rows(by_text.transpose(-3, -2), layout.first_rows)
 
@@ -193,8 +187,8 @@ class LastLayer:
         # The key's bias moves all scores of a query alike: its gradient is zero.
         inner = (asked @ self._by_head(self.key).mT).transpose(-3, -2).flatten(-2)
         self.query.backward(inner, first)
-        own = self.query.inputs_gradient(inner, residual)[..., : layout.texts, :]
-        out.view(*lead, layout.texts, layout.width, hidden)[..., 0, :] += own
+        of_first = self.query.inputs_gradient(inner, residual)[..., : layout.texts, :]
+        out.view(*lead, layout.texts, layout.width, hidden)[..., 0, :] += of_first
         return result
 
     def _add_bias(self, linear: Linear, gradient: Tensor) -> None:
@@ -215,3 +209,16 @@ class LastLayer:
 def by_head(weight: Tensor, heads: int) -> Tensor:
     """From ``(..., hidden, in)`` to ``(..., heads, size, in)``."""
     return weight.view(*weight.shape[:-2], heads, -1, weight.shape[-1])
+
+
+class LayerKinds(NamedTuple):
+    """What a lean BERT is built of: these classes, or others that compute the same function."""
+
+    embeddings: type[Embeddings] = Embeddings
+    layer: type[Layer] = Layer
+    last_layer: type[LastLayer] = LastLayer
+    fp32_head: bool = False
+    """Whether what follows the last layer computes in fp32 whatever the stack's precision."""
+
+
+TORCH_LAYERS = LayerKinds()

@@ -82,19 +82,19 @@ class _Made:
         weight: Tensor = torch.func.functional_call(self._inner, values, ())
         return weight
 
-    def pull_back(self, found: dict[nn.Parameter, Sample]) -> None:
+    def pull_back(self, samples: dict[nn.Parameter, Sample]) -> None:
         """Replace the weight's gradients by those of its parameters."""
-        sample = found.pop(getattr(self._layer, self._leaf), None)
+        sample = samples.pop(getattr(self._layer, self._leaf), None)
         if sample is None:
             return
         values = {name: self._cut(part.detach()) for name, part in self._parts.items()}
         trained = {name: values[name] for name, p in self._parts.items() if p.requires_grad}
         back: Any
-        _, back = torch.func.vjp(lambda own: self._value(values | own), trained)  # type: ignore[misc]
+        _, back = torch.func.vjp(lambda parts: self._value(values | parts), trained)  # type: ignore[misc]
         (gradients,) = torch.func.vmap(back)(sample.gradients)
         for name, part in gradients.items():
             rows = self._rows if len(self._parts[name]) == self._all else None
-            found[self._parts[name]] = Sample(part, rows)
+            samples[self._parts[name]] = Sample(part, rows)
 
 
 class LayeredBert(nn.Module):
@@ -133,10 +133,10 @@ class LayeredBert(nn.Module):
         for made in self._made:
             made.refresh()
 
-    def pull_back(self, found: dict[nn.Parameter, Sample]) -> None:
+    def pull_back(self, samples: dict[nn.Parameter, Sample]) -> None:
         """Replace the gradients of weights that were made by those of the model's parameters."""
         for made in (self._made_words, *self._made):
-            made.pull_back(found)
+            made.pull_back(samples)
 
     def forward(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
         """See BertClassifier."""
@@ -160,12 +160,12 @@ class _LayeredLayer(nn.Module):
 
     def __init__(self, layer: Any, make: "_Maker", model: BertClassifier) -> None:
         super().__init__()
-        own, eps = layer.attention, model.shape.layer_norm_eps
-        self.query = make.linear(own.self.query)
-        self.key = make.linear(own.self.key)
-        self.value = make.linear(own.self.value)
-        self.project = make.linear(own.output.dense)
-        self.attention_norm = make.norm(own.output.LayerNorm, eps)
+        attention, eps = layer.attention, model.shape.layer_norm_eps
+        self.query = make.linear(attention.self.query)
+        self.key = make.linear(attention.self.key)
+        self.value = make.linear(attention.self.value)
+        self.project = make.linear(attention.output.dense)
+        self.attention_norm = make.norm(attention.output.LayerNorm, eps)
         self.widen = make.linear(layer.intermediate.dense)
         self.narrow = make.linear(layer.output.dense)
         self.output_norm = make.norm(layer.output.LayerNorm, eps)

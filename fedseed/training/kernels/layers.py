@@ -1,15 +1,17 @@
-"""The lean BERT's layers with the kernels of fused.py: embeddings in any precision, others in bf16.
+"""The lean BERT's layers with kernels between torch's products: embeddings, and layers in bf16.
 
-In bf16 torch's products are faster than what kernels can call (oneDNN's, with bf16 results).
+In bf16 torch's products are faster than those that kernels can call (oneDNN's, with bf16 results);
+layers_in_blocks.py has the layers in fp32 and the last one.
 """
 
 import torch
 from torch import Tensor
 
-from fedseed.training import fused
-from fedseed.training.layers import Layout, Linear
-from fedseed.training.lean_layers import Embeddings, FeedForward, Layer
-from fedseed.training.stack import WeightStack
+from fedseed.training.kernels import operations
+from fedseed.training.lean.layers import Embeddings, FeedForward, Layer
+from fedseed.training.lean.layout import Layout
+from fedseed.training.lean.operations import Linear
+from fedseed.training.lean.stack import WeightStack
 
 
 class FusedEmbeddings(Embeddings):
@@ -17,7 +19,7 @@ class FusedEmbeddings(Embeddings):
 
     def forward(self, table: Tensor, places: Tensor, layout: Layout) -> Tensor:
         """See Embeddings."""
-        states, norm = fused.embed(
+        states, norm = operations.embed(
             self.norm, table, places, layout, self.positions[0], self.segments[0], self.precision
         )
         self.kept = (norm, places, layout)
@@ -27,7 +29,7 @@ class FusedEmbeddings(Embeddings):
         """See Embeddings."""
         norm, places, layout = self.kept
         by_place = torch.zeros_like(self.positions[0][: layout.width])
-        fused.embed_backward(self.norm, gradient, norm, places, total, by_place)
+        operations.embed_backward(self.norm, gradient, norm, places, total, by_place)
         self.positions[1][: layout.width].add_(by_place)
         self.segments[1][0].add_(by_place.sum(0))
 
@@ -38,24 +40,26 @@ class FusedFeedForward(FeedForward):
     def forward(self, mixed: Tensor, residual: Tensor) -> Tensor:
         """See FeedForward."""
         attended = self.project.forward(mixed)
-        middle, first = fused.add_norm(self.attention_norm, attended, residual)
+        middle, first = operations.add_norm(self.attention_norm, attended, residual)
         slopes = self.widen.forward(middle)
-        active = fused.gelu(slopes)
-        outputs, second = fused.add_norm(self.output_norm, self.narrow.forward(active), middle)
+        active = operations.gelu(slopes)
+        outputs, second = operations.add_norm(self.output_norm, self.narrow.forward(active), middle)
         self.kept = (mixed, first, middle, slopes, active, second)
         return outputs
 
     def backward(self, gradient: Tensor) -> tuple[Tensor, Tensor]:
         """See FeedForward."""
         mixed, first, middle, slopes, active, second = self.kept
-        gradient = fused.norm_backward(self.output_norm, gradient, second, self.narrow)
-        fused.accumulate(self.narrow.weight_gradient, gradient.mT, active)
+        gradient = operations.norm_backward(self.output_norm, gradient, second, self.narrow)
+        operations.accumulate(self.narrow.weight_gradient, gradient.mT, active)
         inner = self.narrow.inputs_gradient(gradient)
-        fused.gelu_backward(inner, slopes, self.widen)
-        fused.accumulate(self.widen.weight_gradient, inner.mT, middle)
+        operations.gelu_backward(inner, slopes, self.widen)
+        operations.accumulate(self.widen.weight_gradient, inner.mT, middle)
         inner = self.widen.inputs_gradient(inner)
-        gradient = fused.norm_backward(self.attention_norm, inner, first, self.project, gradient)
-        fused.accumulate(self.project.weight_gradient, gradient.mT, mixed)
+        gradient = operations.norm_backward(
+            self.attention_norm, inner, first, self.project, gradient
+        )
+        operations.accumulate(self.project.weight_gradient, gradient.mT, mixed)
         return self.project.inputs_gradient(gradient), gradient
 
 
@@ -76,19 +80,19 @@ class FusedLayer(Layer):
         states, attended, layout = self.kept
         gradient, residual = self.rest.backward(gradient)
         inner = _attention_backward(self.projections, gradient, attended, self.heads, layout)
-        fused.accumulate(self.projections.weight_gradient, inner.mT, states)
+        operations.accumulate(self.projections.weight_gradient, inner.mT, states)
         return self.projections.inputs_gradient(inner, residual)
 
 
 def _attention(
     projections: Linear, states: Tensor, heads: int, layout: Layout
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-    """See :func:`fedseed.training.layers.attention`."""
-    query, key, value = parts = fused.split(projections.forward(states), layout, 3, heads)
+    """See attention in lean/operations.py."""
+    query, key, value = parts = operations.split(projections.forward(states), layout, 3, heads)
     weights = query.new_empty(len(query), layout.width, layout.width)
     torch.baddbmm(weights, query, key.mT, beta=0, alpha=query.shape[-1] ** -0.5, out=weights)
-    fused.softmax(weights, layout.lengths, heads)
-    mixed = fused.merge(torch.bmm(weights, value)[None], layout, heads)
+    operations.softmax(weights, layout, heads)
+    mixed = operations.merge(torch.bmm(weights, value)[None], layout, heads)
     return mixed, (parts, weights)
 
 
@@ -99,14 +103,14 @@ def _attention_backward(
     heads: int,
     layout: Layout,
 ) -> Tensor:
-    """See :func:`fedseed.training.layers.attention_backward`; adds to the bias's gradient too."""
+    """See attention_backward in lean/operations.py; adds to the bias's gradient as well."""
     (query, key, value), weights = kept
-    (own,) = fused.split(gradient, layout, 1, heads)
-    inner = torch.bmm(own, value.mT)
-    fused.softmax_backward(inner, weights)
+    (of_mixed,) = operations.split(gradient, layout, 1, heads)
+    inner = torch.bmm(of_mixed, value.mT)
+    operations.softmax_backward(inner, weights)
     scale = query.shape[-1] ** -0.5
-    back = own.new_empty(3, *own.shape)
-    torch.baddbmm(back[0], inner, key, beta=0, alpha=scale, out=back[0])
-    torch.baddbmm(back[1], inner.mT, query, beta=0, alpha=scale, out=back[1])
-    torch.bmm(weights.mT, own, out=back[2])
-    return fused.merge(back, layout, heads, projections)
+    gradients = of_mixed.new_empty(3, *of_mixed.shape)
+    torch.baddbmm(gradients[0], inner, key, beta=0, alpha=scale, out=gradients[0])
+    torch.baddbmm(gradients[1], inner.mT, query, beta=0, alpha=scale, out=gradients[1])
+    torch.bmm(weights.mT, of_mixed, out=gradients[2])
+    return operations.merge(gradients, layout, heads, projections)

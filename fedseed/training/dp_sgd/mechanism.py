@@ -3,20 +3,18 @@
 DP-SGD (Abadi et al. 2016, arXiv 1607.00133, algorithm 1): a step takes each example with one
 probability, clips the L2 norm of every example's gradient over all trained weights together, adds
 Gaussian noise to every coordinate of the sum, and divides by the expected number of examples. What
-that is worth is accounted for in ``fedseed.privacy``. This module itself imports no torch.
+that is worth is accounted for in ``fedseed.privacy``.
 """
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from fedseed.data.splits import Rows
 from fedseed.errors import ConfigError
-
-if TYPE_CHECKING:
-    import torch
 
 _SLACK = 1 + 2e-6
 """Norms are taken for so much larger, so that rounding in fp32 lets none pass the clip."""
@@ -91,7 +89,7 @@ class Mechanism:
         self._clip = settings.clip
         self._bits = np.random.PCG64([int(part) for part in rng.integers(2**63, size=2)])
 
-    def factors(self, squares: "torch.Tensor") -> "torch.Tensor":
+    def factors(self, squares: Tensor) -> Tensor:
         """What each example's gradient is multiplied by.
 
         Args:
@@ -103,14 +101,12 @@ class Mechanism:
         factors = (self._clip / (squares.sqrt() * _SLACK)).clamp(max=1.0)
         return factors.masked_fill(~squares.isfinite(), 0.0)
 
-    def generator(self, device: "torch.device") -> "torch.Generator":
+    def generator(self, device: torch.device) -> torch.Generator:
         """The source of one step's noise, another one at every call.
 
         Torch's generator on a CPU takes only 32 bits of a seed, few enough to try them all and
         subtract the noise; its whole state is set instead.
         """
-        import torch
-
         generator = torch.Generator(device)
         generator.manual_seed(int(self._bits.random_raw()) >> 1)
         if device.type == "cpu":
@@ -121,7 +117,7 @@ class Mechanism:
             generator.set_state(state)
         return generator
 
-    def fill(self, total: "torch.Tensor", generator: "torch.Generator") -> None:
+    def fill(self, total: Tensor, generator: torch.Generator) -> None:
         """Overwrite a tensor with noise, to which the clipped gradients are added."""
         if self.deviation:
             total.normal_(0.0, self.deviation, generator=generator)

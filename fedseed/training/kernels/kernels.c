@@ -1,8 +1,14 @@
-/* Passes over activations that torch makes in several, each as one (see fused.py), and layers as a
-   whole (see blocked_layers.py); docs/decisions/fused-kernels.md says why.
+/* Passes over activations that torch makes in several, each as one (see operations.py), and layers
+   as a whole (see layers_in_blocks.py); docs/decisions/fused-kernels.md says why.
 
    Plain C without torch's or Python's headers, loaded through ctypes. Everything is computed in
-   single precision; the files "by type" are read once for activations in fp32 and once in bf16. */
+   single precision. The fragments (.inc) are parts of this file and compiled with it alone:
+
+   signatures.inc            what each function that Python calls is given
+   products.inc              matrix products through BLAS
+   by_type.inc               layer norm, GELU, softmax, embeddings: once in fp32, once in bf16
+   layers_in_blocks.inc      a layer's attention and feed-forward network, in fp32
+   last_layer_by_type.inc    the last layer's attention: once after states in fp32, once in bf16 */
 
 #include <math.h>
 #include <stddef.h>
@@ -30,6 +36,9 @@
 typedef uint16_t bf16;
 typedef ptrdiff_t size;
 
+/* What a function returns; calls.py turns the others into exceptions. */
+enum { DONE, NO_MEMORY, NO_SUCH_ROW };
+
 /* Rows whose sums are kept apart before they join the total: of thousands of rows one by one,
    single precision would lose the last digits. */
 enum { BLOCK = 64 };
@@ -51,7 +60,7 @@ INLINE uint32_t to_bits(float value) {
 
 INLINE float from_bf16(bf16 value) { return from_bits((uint32_t)value << 16); }
 
-/* To the nearest, ties to even; what is no number stays none. */
+/* To the nearest, ties to even; NaN stays NaN. */
 INLINE bf16 to_bf16(float value) {
     uint32_t bits = to_bits(value);
     uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
@@ -95,6 +104,26 @@ static uint32_t gelu_of[1 << 16];
 /* Of the sources, from the command line of the compiler. */
 const char* digest(void) { return KERNELS_DIGEST; }
 
+#include "signatures.inc"
+
+/* The table as text, a function a line: the names of its parameters are not yet macros here. */
+#define TEXT(...) #__VA_ARGS__
+#define EXPANDED(...) TEXT(__VA_ARGS__)
+#define ONCE(name) "ONCE " #name ": " EXPANDED(name##_SIGNATURE) "\n"
+#define TWICE(name) "TWICE " #name ": " EXPANDED(name##_SIGNATURE) "\n"
+const char* signatures(void) { return FUNCTIONS; }
+
+/* The table as parameters of C. No two arrays of a call overlap. */
+#define READ(type, name, ...) const type* restrict name
+#define CHANGED(type, name, ...) type* restrict name
+#define OPTIONAL_READ(type, name, ...) const type* restrict name
+#define OPTIONAL_CHANGED(type, name, ...) type* restrict name
+#define LINEAR(name, ...) const parameters* restrict name
+#define NORM(name, ...) const parameters* restrict name
+#define SIZE(name) size name
+#define NUMBER(name) float name
+#define PARAMETERS(name) name##_SIGNATURE
+
 void prepare(void) {
     for (uint32_t bits = 0; bits < 1u << 16; bits++) {
         double x = from_bf16((bf16)bits);
@@ -107,8 +136,8 @@ void prepare(void) {
     }
 }
 
-KERNEL int gelu_f32(float* restrict inputs, const float* restrict bias, float* restrict outputs,
-                    size rows, size features) {
+/* The inputs become the slopes. */
+KERNEL int gelu_f32(PARAMETERS(gelu_f32)) {
     for (size row = 0; row < rows; row++) {
         float *in = inputs + row * features, *out = outputs + row * features;
         for (size i = 0; i < features; i++) {
@@ -117,21 +146,21 @@ KERNEL int gelu_f32(float* restrict inputs, const float* restrict bias, float* r
             in[i] = slope;
         }
     }
-    return 0;
+    return DONE;
 }
 
-KERNEL int gelu_bf16(bf16* restrict inputs, bf16* restrict outputs, size count) {
+KERNEL int gelu_bf16(PARAMETERS(gelu_bf16)) {
     for (size i = 0; i < count; i++) {
         uint32_t both = gelu_of[inputs[i]];
         outputs[i] = (bf16)both;
         inputs[i] = (bf16)(both >> 16);
     }
-    return 0;
+    return DONE;
 }
 
-KERNEL int add_bf16(const bf16* restrict part, float* restrict total, size count) {
+KERNEL int add_bf16(PARAMETERS(add_bf16)) {
     for (size i = 0; i < count; i++) total[i] += from_bf16(part[i]);
-    return 0;
+    return DONE;
 }
 
 /* Adam's step (Kingma and Ba 2015, algorithm 1): the new weight, and the moments in place. What
@@ -144,59 +173,55 @@ INLINE float adam(float weight, float slope, float* first, float* second, float 
 }
 
 /* A step of Adam; the gradients become zero for the next one. */
-KERNEL int adam_f32(float* restrict weights, float* restrict gradients, float* restrict first,
-                    float* restrict second, size count, float rate, float root, float beta1,
-                    float new1, float beta2, float new2, float eps) {
+KERNEL int adam_f32(PARAMETERS(adam_f32)) {
     for (size i = 0; i < count; i++) {
         weights[i] = adam(weights[i], gradients[i], first + i, second + i, rate, root, beta1, new1,
                           beta2, new2, eps);
         gradients[i] = 0.0f;
     }
-    return 0;
+    return DONE;
 }
 
 /* The same, and a copy of the weights in bf16. */
-KERNEL int adam_bf16(bf16* restrict copy, float* restrict weights, float* restrict gradients,
-                     float* restrict first, float* restrict second, size count, float rate,
-                     float root, float beta1, float new1, float beta2, float new2, float eps) {
+KERNEL int adam_bf16(PARAMETERS(adam_bf16)) {
     for (size i = 0; i < count; i++) {
         weights[i] = adam(weights[i], gradients[i], first + i, second + i, rate, root, beta1, new1,
                           beta2, new2, eps);
         copy[i] = to_bf16(weights[i]);
         gradients[i] = 0.0f;
     }
-    return 0;
+    return DONE;
+}
+
+/* Whether all rows are among so many words. */
+static int are_within(const int64_t* rows, size count, size words) {
+    int within = 1;
+    for (size i = 0; i < count; i++) within &= rows[i] >= 0 && rows[i] < words;
+    return within;
 }
 
 /* Rows of a table as they are after the last step of Adam; see RowAdam for the columns, of which
    each row takes the entry of the step that touched it last. */
-KERNEL int rows_caught_up_f32(float* restrict weights, const float* restrict table,
-                              const float* restrict first, const float* restrict second,
-                              const int64_t* restrict touched, const int64_t* restrict rows,
-                              const float* restrict columns, size steps, size count,
-                              size features) {
+KERNEL int rows_caught_up_f32(PARAMETERS(rows_caught_up_f32)) {
+    if (!are_within(rows, count, words)) return NO_SUCH_ROW;
     for (size number = 0; number < count; number++) {
         size row = rows[number], at = row * features;
-        const float* own = columns + touched[row];
-        float left = own[0], moved = own[steps], below = own[2 * steps];
+        const float* column = columns + touched[row];
+        float left = column[0], moved = column[steps], below = column[2 * steps];
         float* out = weights + number * features;
         for (size i = 0; i < features; i++)
             out[i] = left * table[at + i] - moved * first[at + i] / (sqrtf(second[at + i]) + below);
     }
-    return 0;
+    return DONE;
 }
 
 /* A step of Adam on these rows. */
-KERNEL int rows_step_f32(const float* restrict weights, const float* restrict gradients,
-                         float* restrict table, float* restrict first, float* restrict second,
-                         int64_t* restrict touched, const int64_t* restrict rows,
-                         const float* restrict columns, size steps, size count, size features,
-                         size step, float left, float rate, float root, float beta1, float new1,
-                         float beta2, float new2, float eps) {
+KERNEL int rows_step_f32(PARAMETERS(rows_step_f32)) {
+    if (!are_within(rows, count, words)) return NO_SUCH_ROW;
     for (size number = 0; number < count; number++) {
         size row = rows[number], at = row * features;
-        const float* own = columns + touched[row];
-        float decay1 = own[3 * steps], decay2 = own[4 * steps];
+        const float* column = columns + touched[row];
+        float decay1 = column[3 * steps], decay2 = column[4 * steps];
         const float *weight = weights + number * features,
                     *gradient = gradients + number * features;
         for (size i = 0; i < features; i++) {
@@ -207,19 +232,19 @@ KERNEL int rows_step_f32(const float* restrict weights, const float* restrict gr
         }
         touched[row] = step;
     }
-    return 0;
+    return DONE;
 }
 
-#include "products.h"
+#include "products.inc"
 
 #define ACTIVATION float
 #define FROM(value) (value)
 #define TO(value) (value)
 #define NAMED(name) name##_f32
-#include "kernels_by_type.h"
+#include "by_type.inc"
 
-#include "layers_in_blocks.h"
-#include "last_layer_by_type.h"
+#include "layers_in_blocks.inc"
+#include "last_layer_by_type.inc"
 
 #undef ACTIVATION
 #undef FROM
@@ -229,12 +254,11 @@ KERNEL int rows_step_f32(const float* restrict weights, const float* restrict gr
 #define FROM from_bf16
 #define TO to_bf16
 #define NAMED(name) name##_bf16
-#include "kernels_by_type.h"
-#include "last_layer_by_type.h"
+#include "by_type.inc"
+#include "last_layer_by_type.inc"
 
 /* Rows of parts * heads * features as (part, text, head, token, feature). */
-KERNEL int split_bf16(const bf16* restrict rows, bf16* restrict outputs, size parts, size texts,
-                      size width, size heads, size features) {
+KERNEL int split_bf16(PARAMETERS(split_bf16)) {
     size all = parts * heads * features;
     for (size text = 0; text < texts; text++)
         for (size part = 0; part < parts; part++)
@@ -245,16 +269,14 @@ KERNEL int split_bf16(const bf16* restrict rows, bf16* restrict outputs, size pa
                     memcpy(outputs + place * features, rows + (text * width + token) * all + column,
                            (size_t)features * sizeof *rows);
                 }
-    return 0;
+    return DONE;
 }
 
-/* The way back, and the sum of the rows if it is asked for. */
-KERNEL int merge_bf16(const bf16* restrict inputs, bf16* restrict rows,
-                      float* restrict bias_gradient, size parts, size texts, size width, size heads,
-                      size features) {
+/* The inverse, and the sum of the rows if it is asked for. */
+KERNEL int merge_bf16(PARAMETERS(merge_bf16)) {
     size all = parts * heads * features;
     float* sums = calloc((size_t)features, sizeof *sums);
-    if (sums == NULL) return 1;
+    if (sums == NULL) return NO_MEMORY;
     for (size text = 0; text < texts; text++)
         for (size part = 0; part < parts; part++)
             for (size head = 0; head < heads; head++) {
@@ -270,5 +292,5 @@ KERNEL int merge_bf16(const bf16* restrict inputs, bf16* restrict rows,
                 if (bias_gradient != NULL) flush_bf16(sums, bias_gradient + column, features);
             }
     free(sums);
-    return 0;
+    return DONE;
 }

@@ -13,11 +13,9 @@ import torch
 from torch import Tensor
 
 from fedseed.models.architecture import Architecture
-from fedseed.training.blocked_layers import BlockedLayer, OneQueryLayer
-from fedseed.training.fused_layers import FusedEmbeddings, FusedLayer
-from fedseed.training.layers import Layout, with_rows
-from fedseed.training.lean_layers import Embeddings, LastLayer, Layer
-from fedseed.training.stack import WeightStack
+from fedseed.training.lean.layers import TORCH_LAYERS, LastLayer, Layer, LayerKinds
+from fedseed.training.lean.layout import Layout, with_rows
+from fedseed.training.lean.stack import WeightStack
 
 
 class LeanBert:
@@ -28,7 +26,7 @@ class LeanBert:
         stack: WeightStack,
         shape: Architecture,
         few_shapes: bool = False,
-        fused: bool = False,
+        kinds: LayerKinds = TORCH_LAYERS,
     ) -> None:
         """Make the layers.
 
@@ -37,23 +35,18 @@ class LeanBert:
             shape: the architecture.
             few_shapes: round numbers of rows up, so that matrices have few different shapes; for
                 a single model only.
-            fused: compute with kernels (fused_layers.py, blocked_layers.py); for a single model on
-                a CPU only.
+            kinds: of what the layers are; those of kernels for a single model on a CPU only.
         """
         self._stack = stack
         self._few_shapes = few_shapes
-        self._embeddings = (FusedEmbeddings if fused else Embeddings)(stack)
+        self._embeddings = kinds.embeddings(stack)
         names = [f"bert.encoder.layer.{number}" for number in range(shape.layers)]
-        layer: type[Layer] = Layer
-        if fused:
-            layer = FusedLayer if stack.computed.dtype == torch.bfloat16 else BlockedLayer
-        last = OneQueryLayer if fused else LastLayer
         self._layers: list[Layer | LastLayer] = [
-            *(layer(stack, name, shape.heads) for name in names[:-1]),
-            last(stack, names[-1], shape.heads),
+            *(kinds.layer(stack, name, shape.heads) for name in names[:-1]),
+            kinds.last_layer(stack, names[-1], shape.heads),
         ]
-        self._pooler = stack.linear("bert.pooler.dense", wide=fused)
-        self._classifier = stack.linear("classifier", wide=fused)
+        self._pooler = stack.linear("bert.pooler.dense", fp32=kinds.fp32_head)
+        self._classifier = stack.linear("classifier", fp32=kinds.fp32_head)
         self._kept: tuple[Any, ...] = ()
 
     def forward(self, table: Tensor, places: Tensor, lengths: Tensor) -> Tensor:

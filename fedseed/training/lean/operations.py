@@ -1,4 +1,4 @@
-"""Forward and backward of the lean BERT's layers, for one model or a stack of models.
+"""What the lean BERT's layers are made of, forward and backward: linear, layer norm, attention.
 
 Written out by hand because automatic differentiation keeps, copies and zeroes more than is
 needed. Activations have the shape ``(tokens, features)`` for one model, and
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from fedseed.training.lean.layout import Layout
 
 _aten = torch.ops.aten
 
@@ -110,67 +112,6 @@ class Norm:
         return out
 
 
-_ROWS, _FIRST_ROWS = 256, 16
-"""What numbers of rows are rounded up to multiples of, if they are."""
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How a chunk's tokens lie in the rows of its activations: text after text, then zeros."""
-
-    texts: int
-    width: int
-    """Tokens of each text."""
-    rows: int
-    """Rows of one model, at least ``texts * width``."""
-    first_rows: int
-    """Rows of one model where every text has one, at least ``texts``."""
-    lengths: Tensor
-    """Tokens of each text, shape ``(..., texts)``, on the CPU."""
-    like: Tensor
-    """Of the type and on the device of the mask."""
-
-    @classmethod
-    def of(cls, lengths: Tensor, width: int, few_shapes: bool, like: Tensor) -> "Layout":
-        """Rows for some texts, rounded up or not; the mask gets another array's type and device."""
-        texts = lengths.shape[-1]
-        if not few_shapes:
-            return cls(texts, width, texts * width, texts, lengths, like)
-        rows, first_rows = -(-texts * width // _ROWS), -(-texts // _FIRST_ROWS)
-        return cls(texts, width, _ROWS * rows, _FIRST_ROWS * first_rows, lengths, like)
-
-    @functools.cached_property
-    def mask(self) -> Tensor | None:
-        """0 for a token and minus infinity for padding, shape ``(last texts, 1, width)``.
-
-        Longest first, as texts come, those without padding are the first ones: they are left out.
-        None without padding.
-        """
-        lengths, device = self.lengths.reshape(-1), self.like.device
-        padded = (lengths < self.width).nonzero()
-        if len(padded) == 0:
-            return None
-        last = lengths[int(padded[0]) :].to(device)[:, None, None]
-        padding = torch.arange(self.width, device=device) >= last
-        return self.like.new_zeros(padding.shape).masked_fill_(padding, -torch.inf)
-
-    def live(self, rows: Tensor) -> Tensor:
-        """The rows of the texts' tokens."""
-        return rows[..., : self.texts * self.width, :]
-
-    def new_rows(self, like: Tensor, features: int) -> Tensor:
-        """Rows to be filled for the texts, zero where there are none."""
-        new = like.new_empty(*like.shape[:-2], self.rows, features)
-        new[..., self.texts * self.width :, :].zero_()
-        return new
-
-    def by_head(self, rows: Tensor, heads: int, parts: int = 1) -> Tensor:
-        """From ``(..., rows, parts * hidden)`` to ``(parts, all texts, heads, width, size)``."""
-        size = rows.shape[-1] // heads // parts
-        live = self.live(rows).view(-1, self.width, parts, heads, size)
-        return live.permute(2, 0, 3, 1, 4)
-
-
 def attention(
     projected: Tensor, heads: int, layout: Layout
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
@@ -190,12 +131,12 @@ def attention(
     scores = projected.new_empty(len(query), width, width)
     torch.baddbmm(scores, query, key.mT, beta=0, alpha=size**-0.5, out=scores)
     if layout.mask is not None:
-        by_text = scores.view(-1, heads, width, width)[-len(layout.mask) :]
-        by_text += layout.mask[:, None]
+        padded = scores.view(-1, heads, width, width)[-len(layout.mask) :]
+        padded += layout.mask[:, None]
     weights = scores.softmax(-1)
     mixed = layout.new_rows(projected, projected.shape[-1] // 3)
-    own = layout.by_head(mixed, heads)[0]
-    own.copy_(torch.bmm(weights, value).view(own.shape))
+    by_text = layout.by_head(mixed, heads)[0]
+    by_text.copy_(torch.bmm(weights, value).view(by_text.shape))
     return mixed, (parts, weights)
 
 
@@ -211,21 +152,14 @@ def attention_backward(
         layout: where the texts are.
     """
     (query, key, value), weights = kept
-    own = layout.by_head(gradient, heads).reshape(value.shape)
-    inner = torch.bmm(own, value.mT)
+    of_mixed = layout.by_head(gradient, heads).reshape(value.shape)
+    inner = torch.bmm(of_mixed, value.mT)
     inner = torch._softmax_backward_data(inner, weights, -1, weights.dtype)
-    scale, empty = query.shape[-1] ** -0.5, own.new_empty(own.shape)
+    scale, empty = query.shape[-1] ** -0.5, of_mixed.new_empty(of_mixed.shape)
     result = layout.new_rows(gradient, 3 * gradient.shape[-1])
     split = layout.by_head(result, heads, 3)
     shape = split.shape[1:]
     split[0].copy_(torch.baddbmm(empty, inner, key, beta=0, alpha=scale).view(shape))
     split[1].copy_(torch.baddbmm(empty, inner.mT, query, beta=0, alpha=scale).view(shape))
-    split[2].copy_(torch.bmm(weights.mT, own).view(shape))
+    split[2].copy_(torch.bmm(weights.mT, of_mixed).view(shape))
     return result
-
-
-def with_rows(part: Tensor, rows: int) -> Tensor:
-    """The same with rows of zeros below, shape ``(..., rows, features)``."""
-    if part.shape[-2] == rows:
-        return part
-    return torch.nn.functional.pad(part, (0, 0, 0, rows - part.shape[-2]))

@@ -1,12 +1,14 @@
 """AdamW, dense and row-sparse, with a learning rate for each model of a stack."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fedseed.recipe import Recipe
 from fedseed.training.compute import on_device
 
 BETA1, BETA2, EPS = 0.9, 0.999, 1e-8
@@ -14,6 +16,11 @@ Rates = NDArray[np.float64]
 """Learning rate of every model and step, shape ``(models, steps)``."""
 Decay = NDArray[np.float64]
 """Weight decay of every model, shape ``(models,)``."""
+
+
+def rates_of(recipes: Sequence[Recipe]) -> Rates:
+    """The learning rates of some recipes of equally many steps."""
+    return np.array([[recipe.rate(step) for step in range(recipe.steps)] for recipe in recipes])
 
 
 def _update(
@@ -182,8 +189,9 @@ class RowAdam:
             kept = self._left[:, self._step + 1] / self._left[:, self._step]
             weights *= on_device(kept.astype(np.float32), weights.device)[model, None]
         self._step += 1
-        own = rate if isinstance(rate, float) else rate.index_select(0, model)
-        _update(weights, gradients, (first, second), own, self._step)
+        if not isinstance(rate, float):
+            rate = rate.index_select(0, model)
+        _update(weights, gradients, (first, second), rate, self._step)
         for block, part in zip((self._table, self._first, self._second), self._current):
             block.index_copy_(0, self._rows, part)
         self._touched.index_fill_(0, self._rows, self._step)

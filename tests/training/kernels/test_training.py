@@ -10,12 +10,12 @@ from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import encode
 from fedseed.seeds.kinds.random import random_seed
 from fedseed.training import lean_trainer
-from fedseed.training.adam import DenseAdam, RowAdam
 from fedseed.training.compute import Compute
-from fedseed.training.fused_adam import FusedDenseAdam, FusedRowAdam
+from fedseed.training.kernels.adam import FusedDenseAdam, FusedRowAdam
+from fedseed.training.lean.adam import DenseAdam, RowAdam
+from fedseed.training.lean.stack import WeightStack
 from fedseed.training.lean_trainer import Batch, LeanTrainer
-from fedseed.training.stack import WeightStack
-from tests.training.test_kernels import TYPES, drawn, needs_kernels
+from tests.training.kernels.helpers import TYPES, drawn, needs_kernels
 
 
 @needs_kernels
@@ -90,7 +90,7 @@ def test_training_with_and_without(
 
 
 @needs_kernels
-def test_a_loss_that_is_no_number_stays_one() -> None:
+def test_a_loss_that_is_nan_stays_nan() -> None:
     model = grow(encode(random_seed("bert-tiny", 2, 1, "bert")))
     with torch.no_grad():
         model.get_parameter("bert.encoder.layer.0.intermediate.dense.weight")[0, 0] = torch.nan
@@ -107,7 +107,8 @@ def test_a_step_after_one_that_was_left_out() -> None:
     trainer = LeanTrainer([model], [Recipe(optimiser="adamw", steps=4)], Compute("fp32"))
     ids, lengths = np.ones((1, 2, 8), np.int64), np.full((1, 2), 8)
     good, bad = np.full((1, 2, 2), 0.5), np.full((1, 2, 2), np.nan)
-    losses = [trainer.losses(trainer.start(Batch(ids, lengths, own)))[0] for own in (good, bad)]
+    batches = [Batch(ids, lengths, labels) for labels in (good, bad)]
+    losses = [trainer.losses(trainer.start(batch))[0] for batch in batches]
     assert np.isnan(losses).tolist() == [False, True]
     for _ in range(2):
         assert np.isfinite(trainer.losses(trainer.start(Batch(ids, lengths, good)))).all()
