@@ -13,6 +13,7 @@ from fedseed.results.record import Kind
 from fedseed.studies.base import Study, StudyOptions
 from fedseed.studies.cells import Cell, Work
 from fedseed.studies.comparison.rows import ROWS
+from fedseed.studies.privacy.attacked_rows import protocol_of
 from fedseed.studies.privacy.cells import measure
 from fedseed.studies.privacy.figure import privacy_figure
 from fedseed.studies.privacy.jobs import all_cells
@@ -55,6 +56,11 @@ class Privacy(Study):
             )
         if dataset.labels != 2:
             raise ConfigError("the planted canaries have one of two classes: give --data with two")
+
+    def protocols(self) -> dict[str, dict[str, Any]]:
+        """See :class:`Study`."""
+        protocols = [protocol_of(row) for row in self.config.rows()]
+        return {protocol.name: protocol.to_record() for protocol in protocols}
 
     def cells(self) -> list[Cell]:
         """See :class:`Study`."""
