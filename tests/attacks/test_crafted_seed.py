@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-from fedseed.protocols.recipe.client import RecipeClient
-from fedseed.protocols.recipe.messages import RecipeScore, why_absurd
 
 from fedseed.attacks.crafted.crafted_seed import craft, losses, read, request
 from fedseed.config import RunConfig
@@ -13,6 +11,8 @@ from fedseed.errors import WireError
 from fedseed.models.architecture import architecture
 from fedseed.protocols.base import ClientTask
 from fedseed.protocols.recipe import RecipeOptions
+from fedseed.protocols.recipe.client import RecipeClient
+from fedseed.protocols.recipe.messages import RecipeScore, why_absurd
 from fedseed.randomness import generator
 from fedseed.recipe import Recipe
 from fedseed.seeds.codec import decode

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fedseed.protocols.weights.server import WeightsServer
 
 from fedseed.attacks.observer import View
 from fedseed.attacks.replay import (
@@ -19,6 +18,7 @@ from fedseed.attacks.replay import (
 from fedseed.config import RunConfig
 from fedseed.models.registry import to_state
 from fedseed.protocols.base import ClientTask, Setup
+from fedseed.protocols.weights.server import WeightsServer
 from fedseed.randomness import generator
 from fedseed.runs.plan import Plan, make_plan
 from fedseed.transcript import TRAIN, Exchange

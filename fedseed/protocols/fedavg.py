@@ -1,11 +1,11 @@
-"""How a server makes one vector of the clients' vectors."""
+"""How a server makes one vector of the clients' vectors; by default federated averaging."""
 
 from abc import ABC, abstractmethod
 
 import numpy as np
 
 from fedseed.errors import WireError
-from fedseed.protocols.codecs import Vector
+from fedseed.protocols.vectors import Vector
 
 
 class Aggregator(ABC):
@@ -34,8 +34,11 @@ class Aggregator(ABC):
             raise WireError("the checkpoint is of another strategy")
 
 
-class Mean(Aggregator):
-    """The mean in proportion to the examples (McMahan et al. 2017, algorithm 1), summed in fp64."""
+class FedAvg(Aggregator):
+    """Federated averaging (McMahan et al. 2017, arXiv 1602.05629, algorithm 1).
+
+    The mean of the clients' vectors in proportion to their examples, summed in fp64.
+    """
 
     def __init__(self) -> None:
         """Start with nothing."""

@@ -1,18 +1,11 @@
-"""The ``mask`` protocol: clients learn which of the seed's weights to keep, and send one bit each.
-
-Down: the seed (later its sha256), a recipe, and from round 2 on how many of the last round's masks
-kept each weight, entropy coded. Up: the number of examples, the training loss and one mask, a
-sample of what the client learned, entropy coded: at most one bit a weight. The server keeps the
-counts. An observer learns one draw for each weight of each client: a coin's for words that the
-client does not use, a loaded one where it learned something. The draws of a word's row together
-can tell which.
+"""Models of which masks keep some weights and drop the others.
 
 FedPM (Isik et al. 2022, arXiv 2209.15328) with the plain mean of the masks. Weights stay those of
 the seed; a weight has a score, and is kept in a step with probability sigmoid(score), by a draw of
-its own; the gradient passes the draw as if it were the probability (straight through). The server's
-model has every weight times its probability. All matrices are masked but those that are zero
-throughout; biases and layer norms stay as they are, because to drop one of them is no small change.
-``docs/protocols/mask.md`` has the byte layout and what was measured.
+its own; in the backward pass the draw counts as if it were the probability (straight-through
+estimator). The server's model has every weight times its probability. All matrices are masked but
+those that are zero throughout; biases and layer norms stay as they are, because to drop one of them
+is no small change. ``docs/protocols/mask.md`` has what was measured.
 """
 
 import math
@@ -24,21 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from fedseed.data.shard import Shard
-from fedseed.errors import WireError
-from fedseed.protocols.base import Memory, Protocol, Setup
-from fedseed.protocols.mask_coding import (
-    MOST_MASKS,
-    Bits,
-    decode_counts,
-    decode_mask,
-    encode_counts,
-    encode_mask,
-)
-from fedseed.protocols.shared_model import SharedModelClient, SharedModelServer
-from fedseed.recipe import Recipe
+from fedseed.protocols.mask.messages import Bits, decode_counts
 from fedseed.seeds.assemble import grow
-from fedseed.training import FitJob, FitResult
 from fedseed.training.generic import WORD_EMBEDDINGS
 
 CLIP = 0.01
@@ -98,8 +78,8 @@ class Mask(nn.Module):
         """Return the weights that are kept this time, zeros in place of the others."""
         if self.rows is None:
             return self._sampled(self.scores, weights)
-        found = self._sampled(self.scores[self.rows], weights[self.rows])
-        return torch.zeros_like(weights).index_copy(0, self.rows, found)
+        kept_rows = self._sampled(self.scores[self.rows], weights[self.rows])
+        return torch.zeros_like(weights).index_copy(0, self.rows, kept_rows)
 
     def _sampled(self, scores: Tensor, weights: Tensor) -> Tensor:
         draws = self._draws(scores.shape).to(scores.device)
@@ -145,9 +125,9 @@ class MaskedModel(nn.Module):
         self._words: list[Mask] = []
         start = 0
         for name, weights in masked_matrices(model).items():
-            own = torch.from_numpy(probabilities[start : start + weights.numel()].copy())
+            part = torch.from_numpy(probabilities[start : start + weights.numel()].copy())
             is_word = name.endswith(WORD_EMBEDDINGS)
-            mask = Mask(own.view(weights.shape), gain if is_word else 1.0, source)
+            mask = Mask(part.view(weights.shape), gain if is_word else 1.0, source)
             weights.mul_(amplitude(name, weights))
             owner, _, leaf = name.rpartition(".")
             module = model.get_submodule(owner)
@@ -193,82 +173,7 @@ def amplitude(name: str, weights: Tensor) -> float:
     return scale * max(1.0, WORDS_STD / deviation)
 
 
-class MaskServer(SharedModelServer):
-    """Counts in how many masks a weight was kept."""
-
-    def __init__(self, setup: Setup) -> None:
-        """Start a run."""
-        super().__init__(setup)
-        self._sizes = [part.numel() for part in masked_matrices(grow(setup.seed)).values()]
-        self._counts = np.zeros(sum(self._sizes), dtype=np.uint16)
-        self._masks = 0
-        """Masks that are counted; 0 before the first round has ended."""
-        self._round = np.zeros_like(self._counts)
-        self._taken = 0
-
-    def state(self) -> bytes:
-        """See :class:`SharedModelServer`: the counts."""
-        return encode_counts(self._counts, self._masks, self._sizes)
-
-    def take(self, examples: int, body: bytes) -> None:  # noqa: ARG002  # all count alike
-        """See :class:`SharedModelServer`."""
-        if self._taken == MOST_MASKS:
-            raise WireError(f"a round takes {MOST_MASKS:,} masks")
-        self._round += decode_mask(body, self._sizes)
-        self._taken += 1
-
-    def finish_round(self, round_number: int) -> None:  # noqa: ARG002  # all rounds are alike
-        """See :class:`SharedModelServer`. Earlier rounds are forgotten."""
-        self._counts, self._masks = self._round, self._taken
-        self._round, self._taken = np.zeros_like(self._counts), 0
-
-    def model(self) -> nn.Module:
-        """See :class:`SharedModelServer`: what a newcomer gets."""
-        return _build(self.setup.seed, self.state())
-
-    def save(self) -> bytes:
-        """See :class:`SharedModelServer`."""
-        return self.state()
-
-    def load(self, data: bytes) -> None:
-        """See :class:`SharedModelServer`."""
-        self._counts, self._masks = decode_counts(data, self._sizes)
-
-    def body_estimate(self) -> tuple[int, int]:
-        """See :class:`SharedModelServer`."""
-        masks, tensors = self.setup.config.cohort_size, len(self._sizes)
-        bits = math.log2(min(masks, MOST_MASKS) + 1)
-        down = int(sum(self._sizes) * bits / 8) + 2 * (masks + 1) * tensors
-        return down, sum(self._sizes) // 8 + 2 * tensors + 8
-
-
-class MaskClient(SharedModelClient):
-    """Learns probabilities, and sends a draw of them."""
-
-    def work(
-        self,
-        start: tuple[bytes, Recipe, bytes],
-        shard: Shard,
-        memory: Memory,  # noqa: ARG002  # nothing is kept
-        rng: np.random.Generator,
-    ) -> tuple[FitResult, bytes]:
-        """See :class:`SharedModelClient`."""
-        seed, recipe, body = start
-        model = grow(seed)
-        sizes = [part.numel() for part in masked_matrices(model).values()]
-        kept = np.clip(_probabilities(body, model), CLIP, 1 - CLIP)
-        gain, key = recipe.embedding_multiplier, int(rng.integers(2**63))
-        masked = MaskedModel(model, kept, gain, key)
-        result = self.trainer.fit(FitJob(masked, shard.table, shard.whole(), recipe, rng))
-        found = np.concatenate([mask.sample() for mask in masked.masks])
-        return result, encode_mask(found, sizes)
-
-    def build(self, seed: bytes, recipe: Recipe, body: bytes) -> nn.Module:  # noqa: ARG002
-        """See :class:`SharedModelClient`."""
-        return _build(seed, body)
-
-
-def _probabilities(body: bytes, model: nn.Module) -> NDArray[np.float32]:
+def probabilities_of(body: bytes, model: nn.Module) -> NDArray[np.float32]:
     """Share of the masks that kept each weight; the prior before there are masks."""
     matrices = masked_matrices(model)
     sizes = [part.numel() for part in matrices.values()]
@@ -278,18 +183,15 @@ def _probabilities(body: bytes, model: nn.Module) -> NDArray[np.float32]:
     return counts.astype(np.float32) / np.float32(masks)
 
 
-def _build(seed: bytes, body: bytes) -> nn.Module:
+def build_model(seed: bytes, body: bytes) -> nn.Module:
     """The seed's model with every masked weight times its probability."""
     model = grow(seed)
     matrices = masked_matrices(model)
-    kept = torch.from_numpy(_probabilities(body, model))
+    kept = torch.from_numpy(probabilities_of(body, model))
     start = 0
     with torch.no_grad():
         for name, weights in matrices.items():
-            own = kept[start : start + weights.numel()].view(weights.shape)
-            weights.mul_(amplitude(name, weights) * own)
+            part = kept[start : start + weights.numel()].view(weights.shape)
+            weights.mul_(amplitude(name, weights) * part)
             start += weights.numel()
     return model
-
-
-PROTOCOL = Protocol(MaskServer, MaskClient)

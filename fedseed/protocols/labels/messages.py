@@ -12,9 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedseed.errors import WireError
-from fedseed.protocols.entropy import Coder, categorical, read_words, refuse_rest, write_words
+from fedseed.protocols.entropy_coding import (
+    Coder,
+    categorical,
+    read_words,
+    refuse_rest,
+    write_words,
+)
+from fedseed.protocols.labels import BITS
 
-BITS = (1, 2, 4, 8)
 Probabilities = NDArray[np.float32]
 _HEAD = "<BIH"
 _ENTRY = np.dtype([("symbol", "u1"), ("count", "<u2")])
@@ -87,6 +93,6 @@ def _decode_places(words: bytes, table: NDArray[Any], total: int) -> NDArray[np.
             raise WireError("the labels are longer than they should be")
         return np.zeros(total, dtype=np.int32)
     coder = read_words(words)
-    found: NDArray[np.int32] = coder.decode(categorical(table["count"]), total)
+    places: NDArray[np.int32] = coder.decode(categorical(table["count"]), total)
     refuse_rest(coder)
-    return found
+    return places

@@ -3,7 +3,8 @@
 import numpy as np
 
 from fedseed.protocols.base import Setup
-from fedseed.protocols.recipe_messages import SCORE_BYTES, RecipeScore, decode_request
+from fedseed.protocols.recipe.messages import SCORE_BYTES, RecipeScore
+from fedseed.protocols.request import decode_request
 
 _MOST_LOSS = 10.0
 """Losses are cut to this, in nats: one that diverged is infinite."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedseed.errors import WireError
-from fedseed.protocols.entropy import (
+from fedseed.protocols.entropy_coding import (
     Coder,
     bernoulli,
     categorical,

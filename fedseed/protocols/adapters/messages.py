@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fedseed.errors import WireError
 from fedseed.models.architecture import Shapes, State
 from fedseed.models.registry import to_state
-from fedseed.protocols.codecs import Vector, believable
+from fedseed.protocols.vectors import Vector, believable
 from fedseed.seeds.assemble import grow
 from fedseed.seeds.base import digest
 from fedseed.seeds.counter import normal
@@ -93,8 +93,8 @@ class Layout:
 
     def start(self, seed: bytes) -> Vector:
         """The vector that stands for the seed's own model."""
-        own = to_state(grow(seed))
-        parts: State = {name: own[name] for name in self.whole}
+        weights = to_state(grow(seed))
+        parts: State = {name: weights[name] for name in self.whole}
         for name, (rows, _) in self.matrices.items():
             parts[name + ROWS] = np.zeros((rows, self.rank), dtype=np.float32)
         return self.join(parts | self.drawn(seed))

@@ -1,9 +1,4 @@
-"""The ``adapters`` protocol: low-rank changes of a frozen seed go both ways.
-
-Down: the seed (later its sha256), a recipe, rank and kind, and from round 2 on the mean of the
-factors. Up: the number of examples, the training loss, and the client's factors. The server keeps
-the mean. An observer learns each client's classification head and low-rank changes, among them
-four numbers (the rank) for every word: words whose numbers stand still were not used.
+"""Models with low-rank factors on a frozen body.
 
 A matrix W of the encoder, the pooler or the word embedding becomes W + (ALPHA / rank) B A with B
 starting at zero, so that the start is the seed's model; the head is trained whole, all else is
@@ -11,7 +6,7 @@ frozen. ``lora`` (Hu et al. 2021, arXiv 2106.09685) trains and sends both factor
 taken one by one, and mean(B) mean(A) is not mean(B A). ``ffa`` (FFA-LoRA, Sun et al. 2024, arXiv
 2403.12313) draws A from the seed, freezes it and never sends it: then the mean is exact.
 torch's parametrisations serve every module; the ``peft`` package wants ``nn.Linear``, which the
-lean BERT does not use. ``docs/protocols/adapters.md`` has the byte layout and what was measured.
+lean BERT does not use.
 """
 
 import numpy as np
@@ -20,21 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from fedseed.data.shard import Shard
-from fedseed.protocols.adapter_layout import (
-    ALPHA,
-    COLUMNS,
-    HEAD_BYTES,
-    ROWS,
-    Layout,
-    read_download,
-)
-from fedseed.protocols.base import Memory, Protocol, Setup
-from fedseed.protocols.codecs import Vector
-from fedseed.protocols.shared_model import SharedModelClient, SharedModelServer
-from fedseed.recipe import Recipe
+from fedseed.protocols.adapters.messages import ALPHA, COLUMNS, ROWS, Layout
+from fedseed.protocols.vectors import Vector
 from fedseed.seeds.assemble import grow
-from fedseed.training import FitJob, FitResult
 from fedseed.training.generic import WORD_EMBEDDINGS
 
 
@@ -134,72 +117,3 @@ def merged(seed: bytes, layout: Layout, vector: Vector) -> nn.Module:
                 product = rows @ torch.from_numpy(parts[name + COLUMNS].copy())
                 parameter.add_(product, alpha=ALPHA / layout.rank)
     return model
-
-
-class AdaptersServer(SharedModelServer):
-    """Averages the factors and the head in proportion to the clients' examples."""
-
-    def __init__(self, setup: Setup) -> None:
-        """Start a run."""
-        super().__init__(setup)
-        options = setup.config.protocol_options()
-        self._layout = Layout.of(setup.shapes, int(options["rank"]), options["adapter"])
-        self._aggregator = setup.aggregator()
-        self._vector: Vector | None = None
-        """The mean; None before the first round has ended."""
-
-    def state(self) -> bytes:
-        """See :class:`SharedModelServer`: rank and kind, and the mean after round 1."""
-        return self._layout.head + self.save()
-
-    def take(self, examples: int, body: bytes) -> None:
-        """See :class:`SharedModelServer`."""
-        self._aggregator.add(self._layout.read(body), examples)
-
-    def finish_round(self, round_number: int) -> None:
-        """See :class:`SharedModelServer`."""
-        start = self._vector
-        if start is None:
-            start = self._layout.start(self.setup.seed)
-        self._vector = self._aggregator.finish(start, round_number)
-
-    def model(self) -> nn.Module:
-        """See :class:`SharedModelServer`: what a newcomer gets."""
-        return merged(self.setup.seed, *read_download(self.setup.seed, self.state()))
-
-    def save(self) -> bytes:
-        """See :class:`SharedModelServer`."""
-        return b"" if self._vector is None else bytes(self._vector.astype("<f4").tobytes())
-
-    def load(self, data: bytes) -> None:
-        """See :class:`SharedModelServer`."""
-        self._vector = self._layout.read(data).copy() if data else None
-
-    def body_estimate(self) -> tuple[int, int]:
-        """See :class:`SharedModelServer`."""
-        return HEAD_BYTES + 4 * self._layout.size, 4 * self._layout.size
-
-
-class AdaptersClient(SharedModelClient):
-    """Trains factors and head from the server's, and sends its own."""
-
-    def work(
-        self,
-        start: tuple[bytes, Recipe, bytes],
-        shard: Shard,
-        memory: Memory,  # noqa: ARG002  # nothing is kept
-        rng: np.random.Generator,
-    ) -> tuple[FitResult, bytes]:
-        """See :class:`SharedModelClient`."""
-        seed, recipe, body = start
-        layout, vector = read_download(seed, body)
-        model = AdaptedModel(seed, layout, vector, recipe.embedding_multiplier)
-        result = self.trainer.fit(FitJob(model, shard.table, shard.whole(), recipe, rng))
-        return result, bytes(model.vector().astype("<f4").tobytes())
-
-    def build(self, seed: bytes, recipe: Recipe, body: bytes) -> nn.Module:  # noqa: ARG002
-        """See :class:`SharedModelClient`."""
-        return merged(seed, *read_download(seed, body))
-
-
-PROTOCOL = Protocol(AdaptersServer, AdaptersClient)

@@ -1,23 +1,16 @@
-"""What travels under the ``recipe`` protocol: requests, and scores that may be lies."""
+"""What comes up under ``recipe``: scores, which may be lies."""
 
 import math
 import struct
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
-from fedseed.errors import WireError
 from fedseed.privacy.mechanisms import coarse_metrics
-from fedseed.protocols.base import Memory
-from fedseed.recipe import RECIPE_BYTES, Recipe
-from fedseed.seeds.base import digest
-from fedseed.seeds.codec import decode
+from fedseed.recipe import Recipe
 
-_DIGEST, _SEED = 0, 1
 _SCORE = "<BIIIIdf"
 SCORE_BYTES = struct.calcsize(_SCORE)
 """Length of one recipe's score on the wire."""
 _MOST_EXAMPLES = 10_000_000
-_MEMORY_KEY = "seed"
 
 
 @dataclass(frozen=True)
@@ -43,62 +36,6 @@ class RecipeScore:
         """Read 29 bytes; the values may be absurd (see :func:`why_absurd`)."""
         diverged, *rest = struct.unpack(_SCORE, data)
         return cls(bool(diverged), *rest)
-
-
-def encode_request(seed: bytes | None, seed_digest: bytes, recipes: Sequence[Recipe]) -> bytes:
-    """Bytes that go down: the seed, or its digest when ``seed`` is None, and the recipes."""
-    head = bytes([_DIGEST]) + seed_digest
-    if seed is not None:
-        head = bytes([_SEED]) + len(seed).to_bytes(4, "little") + seed
-    return head + bytes([len(recipes)]) + b"".join(recipe.encode() for recipe in recipes)
-
-
-def decode_request(
-    payload: bytes, memory: Memory, architecture: tuple[str, int] | None = None
-) -> tuple[bytes, list[Recipe]]:
-    """Read what came down, and keep or look up the seed.
-
-    Args:
-        payload: what came down.
-        memory: the client's.
-        architecture: name and classes of the only model whose seed is taken.
-
-    Returns:
-        The encoded seed and the recipes.
-
-    Raises:
-        WireError: malformed bytes, the digest of a seed that was never sent, or a seed of another
-            architecture.
-    """
-    if payload[:1] == bytes([_SEED]):
-        end = 5 + int.from_bytes(payload[1:5], "little")
-        seed, rest = payload[5:end], payload[end:]
-        _refuse_other(seed, architecture)
-        memory[_MEMORY_KEY] = seed
-    elif payload[:1] == bytes([_DIGEST]):
-        wanted, rest = payload[1:33], payload[33:]
-        seed = memory.get(_MEMORY_KEY, b"")
-        if digest(seed) != wanted:
-            raise WireError("the server names a seed that it never sent to this client")
-    else:
-        raise WireError("the request starts with neither a seed nor a digest")
-    count, body = (rest[0], rest[1:]) if rest else (0, b"")
-    if count == 0 or len(body) != count * RECIPE_BYTES:
-        raise WireError("the request's recipes are truncated or missing")
-    parts = range(0, len(body), RECIPE_BYTES)
-    return seed, [Recipe.decode(body[at : at + RECIPE_BYTES]) for at in parts]
-
-
-def _refuse_other(seed: bytes, architecture: tuple[str, int] | None) -> None:
-    """Refuse a seed that would have the client fetch and build another model than its own."""
-    if architecture is None:
-        return
-    found, (model, labels) = decode(seed), architecture
-    if (found.model, found.labels) != architecture:
-        raise WireError(
-            f"the server's seed is for {found.model} with {found.labels} classes, this client's "
-            f"options are for {model} with {labels}"
-        )
 
 
 def why_absurd(score: RecipeScore, recipe: Recipe, classes: int) -> str | None:

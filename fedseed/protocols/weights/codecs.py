@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedseed.errors import WireError
-from fedseed.protocols.entropy import (
+from fedseed.protocols.entropy_coding import (
     Coder,
     bernoulli,
     categorical,
@@ -26,10 +26,8 @@ from fedseed.protocols.entropy import (
     refuse_rest,
     write_words,
 )
+from fedseed.protocols.vectors import Vector, believable
 
-Vector = NDArray[np.float32]
-LARGEST = 1e4
-"""A weight, or a change of one, beyond this is not believed."""
 _BLOCK = 128
 _LEVELS = 127
 
@@ -127,8 +125,8 @@ class Int8(Codec):
         if active.any():
             if not counts.any():
                 raise WireError("the changes have no frequencies")
-            found = coder.decode(categorical(counts), int(active.sum()) * _BLOCK)
-            whole[active] = (found - _LEVELS).reshape(-1, _BLOCK)
+            symbols = coder.decode(categorical(counts), int(active.sum()) * _BLOCK)
+            whole[active] = (symbols - _LEVELS).reshape(-1, _BLOCK)
         refuse_rest(coder)
         return believable(whole.reshape(-1)[: sum(sizes)] * np.repeat(steps, sizes))
 
@@ -219,18 +217,6 @@ def codec_of(number: int, keep: float) -> Codec:
     if number >= len(CODECS) or not 0 < keep <= 1:
         raise WireError(f"codec {number}, keeping {keep:g}, is not known")
     return make_codec(CODECS[number], keep)
-
-
-def believable(values: Vector) -> Vector:
-    """The same values.
-
-    Raises:
-        WireError: some are not finite, or beyond :data:`LARGEST`.
-    """
-    low, high = values.min(initial=0.0), values.max(initial=0.0)
-    if not (low >= -LARGEST and high <= LARGEST):  # what is not a number is neither
-        raise WireError(f"not believable: weights that are not finite or beyond {LARGEST:g}")
-    return values
 
 
 def _largest(vector: Vector, sizes: Sequence[int]) -> Vector:
