@@ -1,4 +1,4 @@
-"""Floors for any run: measured, or taken from the official ablation when it has the same ones."""
+"""Baselines for any run: measured, or taken from the official ablation if it has the same."""
 
 from typing import Any
 
@@ -15,13 +15,13 @@ from fedseed.results.provenance import repository
 from fedseed.results.record import read_record
 
 _QUICK = 2000
-"""Training examples that the floors of a ``--quick`` run learn from, about."""
+"""Training examples that the baselines of a ``--quick`` run learn from, about."""
 
 
-def measure_floors(
+def measure_baselines(
     config: DataOptions, dataset: Dataset, tests: Rows, max_length: int
 ) -> dict[str, Any]:
-    """The floors' accuracies on some test rows, by name.
+    """The baselines' accuracies on some test rows, by name.
 
     Args:
         config: names the data and the model, whose tokenizer cuts the texts.
@@ -34,7 +34,7 @@ def measure_floors(
     return find_floors(dataset, source, tokenizer_file(config.model), max_length, tests, most)
 
 
-def known_or_measured_floors(
+def known_or_measured_baselines(
     config: DataOptions, dataset: Dataset, tests: Rows, max_length: int
 ) -> dict[str, Any]:
     """The same, without measuring when the official ablation has the same split and texts."""
@@ -51,8 +51,8 @@ def known_or_measured_floors(
             and not theirs["quick"]
         )
         if same:
-            found: dict[str, Any] = record["results"]["floors"]
-            return found
+            known: dict[str, Any] = record["results"]["baselines"]
+            return known
     except (OutputError, KeyError, TypeError):
         pass
-    return measure_floors(config, dataset, tests, max_length)
+    return measure_baselines(config, dataset, tests, max_length)

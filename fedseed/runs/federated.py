@@ -10,17 +10,18 @@ from fedseed.errors import OutputError, RunError, WireError
 from fedseed.federation.engines import Grid, count_workers, run_local, run_ray
 from fedseed.federation.rounds import RoundResult, Wire, cohort_of, discover, run_rounds
 from fedseed.files import write_bytes
+from fedseed.protocols import find_protocol
 from fedseed.protocols.base import ProtocolServer
 from fedseed.results.display import Display
 from fedseed.results.figure import write_figure
 from fedseed.results.folder import CHECKPOINT, RECORD, STATE, TRANSCRIPT
-from fedseed.results.provenance import PeakMemory, code, machine, packages
+from fedseed.results.provenance import PeakMemory, code, describe_seed, machine, packages
 from fedseed.results.record import RunRecord, read_record
 from fedseed.results.table import percent
 from fedseed.runs.original import describe_dataset
 from fedseed.runs.plan import Plan
 from fedseed.runs.scores import judge, tested_model
-from fedseed.seeds.codec import describe, write_seed
+from fedseed.seeds.codec import write_seed
 from fedseed.transcript import EVALUATE, Transcript, ledger
 
 MOST_COUNTED = 1000
@@ -59,13 +60,14 @@ class FederatedStudy:
                 "machine": machine(
                     engine, count_workers(config), plan.compute.device, plan.compute.precision
                 ),
-                "seed": describe(plan.seed), **describe_shards(plan.federated),
+                "seed": describe_seed(plan.seed), **describe_shards(plan.federated),
                 **describe_public(plan.federated),
                 **({} if budget is None else {"privacy": budget.to_record()}),
                 "started": self._before.get("provenance", {}).get(
                     "started", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
                 ),
             },
+            protocol=find_protocol(config.protocol).to_record(),
         )  # fmt: skip
 
     def run(self) -> RunRecord:

@@ -1,4 +1,4 @@
-"""Floors beside a federated run: those of the official ablation when it has the same split."""
+"""Baselines beside a federated run: those of the official ablation when it has the same split."""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ def official(reviews: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     record = {
         "provenance": {"dataset": {"sha256": dataset.sha256}},
         "config": {"test_examples": None, "max_length": 16, "quick": False},
-        "results": {"floors": {"majority": {"value": 0.5}}},
+        "results": {"baselines": {"majority": {"value": 0.5}}},
     }
     monkeypatch.setattr(baselines, "read_record", lambda _: record)
     monkeypatch.setattr(baselines, "find_floors", lambda *_: {"measured": True})
@@ -31,11 +31,11 @@ def found(reviews: Path, tests: int | None = None, **changes: Any) -> dict[str, 
     config = RunConfig.parse({"data": str(reviews), **CONFIG, **changes})
     dataset = open_dataset(config)
     rows = np.asarray(dataset.test)[:tests]
-    return baselines.known_or_measured_floors(config, dataset, rows, config.max_length or 128)
+    return baselines.known_or_measured_baselines(config, dataset, rows, config.max_length or 128)
 
 
 def test_known(reviews: Path, official: dict[str, Any]) -> None:
-    assert found(reviews) == official["results"]["floors"]
+    assert found(reviews) == official["results"]["baselines"]
 
 
 @pytest.mark.parametrize("change", [{"tests": 10}, {"max_length": 12}])
