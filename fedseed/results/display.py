@@ -67,11 +67,13 @@ class Display(ABC):
         """The run's size is known."""
         self.workload = workload
 
-    def exchanged(self, exchange: Exchange, glance: str = "") -> None:
-        """A client has replied, or will not; ``glance`` is what its reply says."""
+    def exchanged(self, exchange: Exchange, contents: str = "") -> None:
+        """A client has replied, or will not; ``contents`` is what its reply says."""
         if self.workload is not None:
             self.workload.add(exchange)
-        self.show_exchange(exchange, exchange_line(exchange) + (f", {glance}" if glance else ""))
+        self.show_exchange(
+            exchange, exchange_line(exchange) + (f", {contents}" if contents else "")
+        )
 
     @abstractmethod
     def show_exchange(self, exchange: Exchange, line: str) -> None:

@@ -8,7 +8,7 @@ from fedseed.data.sources import open_source
 from fedseed.data.splits import Rows
 from fedseed.data.tokens import Dataset
 from fedseed.errors import OutputError
-from fedseed.evaluation.baselines import find_floors
+from fedseed.evaluation.baselines import find_baselines
 from fedseed.models.architecture import REGISTRY
 from fedseed.models.published import tokenizer_file
 from fedseed.results.provenance import repository
@@ -31,7 +31,7 @@ def measure_baselines(
     """
     source = open_source(config.data, config.text_column, config.label_column)
     most = _QUICK if config.quick else None
-    return find_floors(dataset, source, tokenizer_file(config.model), max_length, tests, most)
+    return find_baselines(dataset, source, tokenizer_file(config.model), max_length, tests, most)
 
 
 def known_or_measured_baselines(
@@ -51,8 +51,8 @@ def known_or_measured_baselines(
             and not theirs["quick"]
         )
         if same:
-            known: dict[str, Any] = record["results"]["baselines"]
-            return known
+            accuracies: dict[str, Any] = record["results"]["baselines"]
+            return accuracies
     except (OutputError, KeyError, TypeError):
         pass
     return measure_baselines(config, dataset, tests, max_length)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fedseed.protocols.description import load
+from fedseed.discovery import load
 from fedseed.studies.options import StudyOptions
 
 

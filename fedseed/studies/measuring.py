@@ -16,7 +16,7 @@ from fedseed.models.architecture import State
 from fedseed.results.display import Display
 from fedseed.runs.baselines import measure_baselines
 from fedseed.runs.original import Original, original_weights
-from fedseed.seeds.rows import read_weights
+from fedseed.seeds.weights import read_weights
 from fedseed.studies.base import dataset_of, tested_rows
 from fedseed.studies.cells import Cell
 from fedseed.studies.options import StudyOptions

@@ -10,7 +10,7 @@ from fedseed.cli.app import run_app
 from fedseed.cli.main import app
 from fedseed.models.registry import find_model
 from fedseed.seeds.codec import assemble, read_seed, write_seed
-from fedseed.seeds.random import random_seed
+from fedseed.seeds.kinds.random import random_seed
 from fedseed.studies import find_studies
 
 OFFICIAL = Path(__file__).parents[2] / "results" / "official"

@@ -23,11 +23,11 @@ def official(reviews: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         "results": {"baselines": {"majority": {"value": 0.5}}},
     }
     monkeypatch.setattr(baselines, "read_record", lambda _: record)
-    monkeypatch.setattr(baselines, "find_floors", lambda *_: {"measured": True})
+    monkeypatch.setattr(baselines, "find_baselines", lambda *_: {"measured": True})
     return record
 
 
-def found(reviews: Path, tests: int | None = None, **changes: Any) -> dict[str, Any]:
+def baselines_of(reviews: Path, tests: int | None = None, **changes: Any) -> dict[str, Any]:
     config = RunConfig.parse({"data": str(reviews), **CONFIG, **changes})
     dataset = open_dataset(config)
     rows = np.asarray(dataset.test)[:tests]
@@ -35,14 +35,14 @@ def found(reviews: Path, tests: int | None = None, **changes: Any) -> dict[str, 
 
 
 def test_known(reviews: Path, official: dict[str, Any]) -> None:
-    assert found(reviews) == official["results"]["baselines"]
+    assert baselines_of(reviews) == official["results"]["baselines"]
 
 
 @pytest.mark.parametrize("change", [{"tests": 10}, {"max_length": 12}])
 def test_another_split_or_length_is_measured(
     reviews: Path, official: dict[str, Any], change: dict[str, Any]
 ) -> None:
-    assert found(reviews, **change) == {"measured": True}
+    assert baselines_of(reviews, **change) == {"measured": True}
 
 
 @pytest.mark.parametrize(
@@ -55,4 +55,4 @@ def test_another_record_is_not_used(
     for name in place[:-1]:
         inner = inner[name]
     inner[place[-1]] = "other"
-    assert found(reviews) == {"measured": True}
+    assert baselines_of(reviews) == {"measured": True}

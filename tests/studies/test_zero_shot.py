@@ -9,7 +9,7 @@ from rich.console import Console
 
 from fedseed.errors import ConfigError, DataError, InputError, OutputError, SeedError
 from fedseed.seeds.codec import write_seed
-from fedseed.seeds.random import random_seed
+from fedseed.seeds.kinds.random import random_seed
 from fedseed.studies.base import study_command
 from fedseed.studies.zero_shot import study as zero_shot
 from fedseed.studies.zero_shot.language import language_of, text_of

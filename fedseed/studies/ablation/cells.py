@@ -17,8 +17,8 @@ from fedseed.runs.original import start_seed
 from fedseed.seeds.assemble import grow
 from fedseed.seeds.base import Seed
 from fedseed.seeds.codec import encode
-from fedseed.seeds.pca import PcaOptions
-from fedseed.seeds.rows import EXTRACTED, ROWS, make_seed
+from fedseed.seeds.make import make_row
+from fedseed.seeds.registry import kind_of_row, seed_rows
 from fedseed.studies.ablation.options import AblationOptions
 from fedseed.studies.base import dataset_of, tested_rows
 from fedseed.studies.measuring import (
@@ -52,8 +52,10 @@ def starts_of(test_set: str) -> list[tuple[str, str]]:
     on the task.
     """
     if test_set == "balanced":
-        return [(row, "original") for row in ROWS]
-    theirs = [(row, "untrained" if row in EXTRACTED else "original") for row in ROWS]
+        return [(row, "original") for row in seed_rows()]
+    theirs = [
+        (row, "untrained" if kind_of_row(row).is_extracted else "original") for row in seed_rows()
+    ]
     return [*theirs, ("pca", "original")]
 
 
@@ -96,9 +98,11 @@ def _seed(config: AblationOptions, dataset: Dataset, arguments: Mapping[str, Any
     if arguments["what"] == "central":
         return start_seed(config.model, dataset.labels, "scaled", key)
     row, weights = arguments["row"], None
-    if row in EXTRACTED and arguments["extracted_from"] == "original":
-        weights = cached_weights(original_of(config)[1])
-    elif row in EXTRACTED:
-        weights = _untrained(config, dataset.labels)
-    pca = PcaOptions(config.k, config.step)
-    return make_seed(row, config.model, dataset.labels, key, weights, pca)
+    if kind_of_row(row).is_extracted:
+        weights = (
+            cached_weights(original_of(config)[1])
+            if arguments["extracted_from"] == "original"
+            else _untrained(config, dataset.labels)
+        )
+    options = config.seed_options().get(row)
+    return make_row(row, config.model, dataset.labels, key, weights, options)

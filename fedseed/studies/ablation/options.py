@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from fedseed.recipe import Recipe
-from fedseed.seeds.pca import PcaOptions
+from fedseed.seeds.kinds.pca import DEFAULT_STEP
 from fedseed.studies.options import StudyOptions
 from fedseed.studies.recipes import GOOD
 
@@ -28,7 +28,7 @@ class AblationOptions(StudyOptions):
     )  # fmt: skip
     k: int = Field(10, ge=1, description="Components of the pca seed.")
     step: float = Field(
-        PcaOptions.step, gt=0, description="Step of the pca seed's quantiser, as a share of a "
+        DEFAULT_STEP, gt=0, description="Step of the pca seed's quantiser, as a share of a "
         "tensor's norm."
     )  # fmt: skip
     most_steps: int | None = Field(None, ge=1, description="Cut every recipe to so many steps.")
@@ -41,3 +41,7 @@ class AblationOptions(StudyOptions):
             name: recipe.replace(steps=min(recipe.steps, most), max_length=self.length)
             for name, recipe in (("documents", DOCUMENTS), ("good", good))
         }
+
+    def seed_options(self) -> dict[str, dict[str, Any]]:
+        """Options of seeds by the names of their rows."""
+        return {"pca": {"k": self.k, "step": self.step}}

@@ -17,8 +17,8 @@ from fedseed.evaluation.retention import chance_corrected, plain
 from fedseed.recipe import Recipe
 from fedseed.results.display import Display
 from fedseed.runs.original import Original
-from fedseed.seeds.pca import PcaOptions
-from fedseed.seeds.rows import EXTRACTED, make_seed
+from fedseed.seeds.make import make_row
+from fedseed.seeds.registry import kind_of_row
 from fedseed.studies.ablation import STUDY
 from fedseed.studies.ablation.cells import TEST_SETS, label_of, measure, starts_of, tests_of
 from fedseed.studies.ablation.options import AblationOptions
@@ -56,8 +56,8 @@ class Ablation(Study):
         self.dataset = dataset
         self.original: Original = original_of(config, display)[0]
         weights = cached_weights(original_of(config)[1])
-        pca = PcaOptions(config.k, config.step)
-        make_seed("pca", config.model, dataset.labels, 0, weights, pca)  # says what is wrong
+        for row, options in config.seed_options().items():  # says now what cannot be made
+            make_row(row, config.model, dataset.labels, 0, weights, options)
 
     def provenance(self) -> dict[str, Any]:
         """See :class:`Study`."""
@@ -153,7 +153,7 @@ class Ablation(Study):
             for name in self.config.recipes():
                 after = [measured[f"{label}, {name}, {repeat}"] for repeat in repeats]
                 cell = _cell(row, name, test_set, before, after, original)
-                source = extracted_from if row in EXTRACTED else None
+                source = extracted_from if kind_of_row(row).is_extracted else None
                 cells.append(cell | {"extracted_from": source})
         return cells
 
@@ -165,10 +165,10 @@ def _cell(
     is_artefact = test_set == "one_class"
     trained = over_repeats(counts_of(after, test_set), is_artefact)
     value, chance = trained["value"], trained["majority_baseline"]
-    kind, _, scheme = row.partition("-")
+    kind = kind_of_row(row)
     cell = {
-        "seed_kind": kind, "scheme": scheme or None, "recipe_name": recipe_name,
-        "test_set": test_set, "bytes": after[0]["bytes"],
+        "seed_kind": kind.name, "scheme": kind.rows[row].options.get("scheme"),
+        "recipe_name": recipe_name, "test_set": test_set, "bytes": after[0]["bytes"],
         "before": over_repeats(counts_of(before, test_set), is_artefact),
         "after": trained,
         "retention_plain": plain(value, original.value),

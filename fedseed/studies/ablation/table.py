@@ -80,10 +80,10 @@ def artefact_grid(cells: list[dict[str, Any]]) -> str:
             c for c in cells
             if c["test_set"] == "balanced" and c["recipe_name"] == "documents" and _same(c, cell)
         )  # fmt: skip
-        theirs = DOCUMENTS[cell["seed_kind"]]
+        theirs = DOCUMENTS.get(cell["seed_kind"])
         rows.append([
             seed_name(cell),
-            "-" if seed_name(cell) == _OURS else f"{theirs[0]} -> {theirs[1]}",
+            "-" if theirs is None or seed_name(cell) == _OURS else f"{theirs[0]} -> {theirs[1]}",
             f"{span(cell['before']['repeats'])} -> {span(cell['after']['repeats'])}",
             with_interval(cell["after_balanced"]),
             f"{percent(honest['before']['value'])} -> {with_interval(honest['after'])}",

@@ -14,8 +14,8 @@ from fedseed.randomness import generator, random_key
 from fedseed.recipe import Recipe
 from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import encode
-from fedseed.seeds.pca import PcaOptions
-from fedseed.seeds.rows import EXTRACTED, make_seed
+from fedseed.seeds.make import make_row
+from fedseed.seeds.registry import kind_of_row
 from fedseed.studies.base import dataset_of, tested_rows
 from fedseed.studies.budget.frozen import Features, features, train_head
 from fedseed.studies.budget.options import FROZEN, BudgetOptions
@@ -52,10 +52,10 @@ def _chosen(config: BudgetOptions, repeat: int, size: int) -> Rows:
 def _trained(config: BudgetOptions, arguments: Mapping[str, Any]) -> dict[str, Any]:
     dataset, repeat, start = dataset_of(config), arguments["repeat"], arguments["start"]
     weights = None
-    if start in EXTRACTED:
+    if kind_of_row(start).is_extracted:
         weights = cached_weights(original_of(config)[1])
     key = random_key(config.run_seed, f"study/{repeat}")
-    encoded = encode(make_seed(start, config.model, dataset.labels, key, weights, PcaOptions()))
+    encoded = encode(make_row(start, config.model, dataset.labels, key, weights))
     recipe = Recipe(**arguments["recipe"])
     rows = _chosen(config, repeat, arguments["samples"])
     tests = {"balanced": tested_rows(config, dataset)}

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from pydantic import Field, ValidationInfo, field_validator
 
 from fedseed.options import is_whole
-from fedseed.seeds.rows import ROWS
+from fedseed.seeds.registry import seed_rows
 from fedseed.studies.options import StudyOptions
 
 FROZEN = "minilm-frozen"
@@ -36,7 +36,7 @@ class BudgetOptions(StudyOptions):
     )
     starts: str = Field(
         f"random-scaled,pca,{FROZEN}", description="Starts, separated by commas: "
-        f"{', '.join(ROWS)}, {FROZEN}."
+        f"{', '.join(seed_rows())}, {FROZEN}."
     )  # fmt: skip
     frozen_samples: int = Field(
         2000, ge=1, description="Most training examples whose features are computed for a frozen "
@@ -57,8 +57,9 @@ class BudgetOptions(StudyOptions):
     @classmethod
     def _are_starts(cls, value: str) -> str:
         for word in value.split(","):
-            if word not in (*ROWS, FROZEN):
-                raise ValueError(f"unknown start '{word}': choose from {', '.join(ROWS)}, {FROZEN}")
+            if word not in (*seed_rows(), FROZEN):
+                known = ", ".join(seed_rows())
+                raise ValueError(f"unknown start '{word}': choose from {known}, {FROZEN}")
         return value
 
     def sample_sizes(self, available: int) -> list[int]:

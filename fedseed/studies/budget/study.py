@@ -15,7 +15,7 @@ from fedseed.evaluation.costs import cost_analysis
 from fedseed.evaluation.repeats import over_repeats
 from fedseed.recipe import Recipe
 from fedseed.results.display import Display
-from fedseed.seeds.rows import EXTRACTED
+from fedseed.seeds.registry import kind_of_row
 from fedseed.studies.base import Study, tested_rows
 from fedseed.studies.budget import STUDY
 from fedseed.studies.budget.cells import WARMUP, measure
@@ -47,7 +47,7 @@ class Budget(Study):
         self.dataset = open_dataset(config, display.tokenising)
         self.starts = config.starts.split(",")
         self.weights: str | None = None
-        if any(start in EXTRACTED for start in self.starts):
+        if any(start != FROZEN and kind_of_row(start).is_extracted for start in self.starts):
             _, path = original_of(config, display)
             self.weights = file_digest(path)
 

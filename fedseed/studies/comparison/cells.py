@@ -13,10 +13,10 @@ from fedseed.data.splits import Rows
 from fedseed.evaluation.metrics import ClassCounts
 from fedseed.federation.client_app import decode_counts
 from fedseed.federation.engines import Grid, run_local
-from fedseed.federation.rounds import RoundResult, Wire, discover, run_rounds
+from fedseed.federation.rounds import RoundResult
+from fedseed.federation.session import Session
 from fedseed.randomness import generator
 from fedseed.recipe import Recipe
-from fedseed.results.display import Quiet
 from fedseed.runs.plan import Plan, make_plan
 from fedseed.runs.scores import test_run
 from fedseed.seeds.assemble import grow
@@ -25,7 +25,7 @@ from fedseed.studies.measuring import measure_baseline_cell
 from fedseed.studies.recipes import CENTRAL_EPOCHS
 from fedseed.studies.rows import ROWS, run_config
 from fedseed.training import FitJob, Trainer
-from fedseed.transcript import EVALUATE, TRAIN, Transcript, byte_sums, ledger
+from fedseed.transcript import TRAIN, Transcript, byte_sums, ledger
 
 
 def measure(config_json: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -115,7 +115,7 @@ class FederatedRun:
                     way: max(e.payload_bytes[way] for e in sent) for way in ("down", "up")
                 },
                 "steps": sum(map(steps_of, result.clients)) / config.cohort_size,
-                "client_seconds": result.asked / config.cohort_size,
+                "client_seconds": result.waiting_seconds / config.cohort_size,
                 "usable_replies": sum(c["status"] == "ok" for c in result.clients),
             })  # fmt: skip
         book = ledger(self.transcript, self.plan.fp32_model_bytes())
@@ -131,9 +131,8 @@ class FederatedRun:
 
     def _serve(self, grid: Grid, _run_config: object = None) -> None:
         config = self.plan.config
-        nodes = discover(grid, config.clients + config.newcomers)
+        session = Session(grid, config.clients + config.newcomers, self.transcript)
         server = self.plan.server()
-        wire = Wire(grid, nodes, self.transcript, Quiet(), server.glance)
 
         def after(result: RoundResult) -> None:
             self.results.append(result)
@@ -145,7 +144,7 @@ class FederatedRun:
             self.tests.append(found)
             self.sizes.append(len(server.products()["aggregated"]))
 
-        run_rounds(wire, server, config, after)
+        session.train(server, config, after)
         model = server.model()
         if model is not None:
             self._personalize(model)
@@ -154,9 +153,7 @@ class FederatedRun:
         product = server.products()["aggregated"]
         everybody = range(config.clients + config.newcomers)
         clock = time.monotonic()
-        exchanges = wire.ask(
-            EVALUATE, {("aggregated", pid): product for pid in everybody}, frozenset()
-        )
+        exchanges = session.evaluate({"aggregated": product}, everybody)
         self.making = (time.monotonic() - clock) / len(everybody)
         federated = self.plan.federated
         for exchange in exchanges:

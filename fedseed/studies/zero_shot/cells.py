@@ -10,14 +10,12 @@ from fedseed.evaluation.perplexity import (
     unigram_perplexity,
 )
 from fedseed.evaluation.reconstruction import total_error
-from fedseed.models.architecture import State
-from fedseed.models.causal import CAUSAL
+from fedseed.models.architecture import CAUSAL, State
 from fedseed.models.registry import build, find_model
 from fedseed.randomness import random_key
 from fedseed.seeds.base import Seed
 from fedseed.seeds.codec import assemble, encode, read_seed
-from fedseed.seeds.pca import PcaOptions
-from fedseed.seeds.rows import EXTRACTED, make_seed
+from fedseed.seeds.make import make_row
 from fedseed.studies.base import dataset_of
 from fedseed.studies.measuring import (
     cached_weights,
@@ -62,9 +60,8 @@ def seed_of(
     if row == "file":
         return read_seed(Path(str(config.seed_file)))
     key = random_key(config.run_seed, f"study/{arguments['repeat']}")
-    kind = "pca" if row.startswith("pca") else row
-    pca = config.pca_rows(labels == CAUSAL).get(row, PcaOptions())
-    return make_seed(kind, model, labels, key, weights if kind in EXTRACTED else None, pca)
+    pca = config.pca_rows(labels == CAUSAL).get(row)
+    return make_row("pca" if pca else row, model, labels, key, weights, pca)
 
 
 def _assembled(

@@ -19,14 +19,14 @@ from fedseed.data.plain_text import PlainText
 from fedseed.data.tokens import cache_folder
 from fedseed.errors import ConfigError
 from fedseed.files import new_folder
-from fedseed.models.architecture import State
-from fedseed.models.causal import CAUSAL, SMALL_GPT2, CausalModel
+from fedseed.models.architecture import CAUSAL, State
+from fedseed.models.causal import SMALL_GPT2, CausalModel
 from fedseed.models.published import published_weights, tokenizer_file
 from fedseed.models.registry import to_state
 from fedseed.randomness import generator, random_key
 from fedseed.recipe import Recipe
 from fedseed.seeds.codec import assemble
-from fedseed.seeds.random import random_seed
+from fedseed.seeds.kinds.random import random_seed
 
 _END = "<|endoftext|>"
 _CHUNK = 500

@@ -7,8 +7,7 @@ from pydantic import Field, field_validator
 
 from fedseed.options import is_whole, refuse_no_path
 from fedseed.recipe import Recipe
-from fedseed.seeds.pca import PcaOptions
-from fedseed.seeds.rows import budgets
+from fedseed.seeds.kinds.pca import DEFAULT_STEP, read_budget
 from fedseed.studies.options import StudyOptions
 
 TRAINING = Recipe(
@@ -54,7 +53,7 @@ class ZeroShotOptions(StudyOptions):
         "2,5,10,16,32,64", description="Components of the pca seeds, separated by commas."
     )
     step: float = Field(
-        PcaOptions.step, gt=0, description="Step of the pca seed's quantiser, as a share of a "
+        DEFAULT_STEP, gt=0, description="Step of the pca seed's quantiser, as a share of a "
         "tensor's norm."
     )  # fmt: skip
     budget: str = Field(
@@ -81,7 +80,7 @@ class ZeroShotOptions(StudyOptions):
     @field_validator("budget")
     @classmethod
     def _is_a_budget(cls, value: str) -> str:
-        budgets(value)
+        read_budget(value)
         return value
 
     @property
@@ -89,12 +88,14 @@ class ZeroShotOptions(StudyOptions):
         """Numbers of components to measure."""
         return [int(word) for word in self.k.split(",")]
 
-    def pca_rows(self, language: bool) -> dict[str, PcaOptions]:
-        """Pca seeds by the names of their rows."""
-        rows = {f"pca({k})": PcaOptions(k, self.step) for k in self.components}
+    def pca_rows(self, language: bool) -> dict[str, dict[str, Any]]:
+        """Options of pca seeds by the names of their rows."""
+        rows: dict[str, dict[str, Any]] = {
+            f"pca({k})": {"k": k, "step": self.step} for k in self.components
+        }
         if self.budget and not language:
-            components = budgets(self.budget)
-            rows["pca by budget"] = PcaOptions(
-                min(components.values()), self.step, budgets=components
-            )
+            budget = read_budget(self.budget)
+            rows["pca by budget"] = {
+                "k": min(budget.values()), "step": self.step, "budget": budget,
+            }  # fmt: skip
         return rows

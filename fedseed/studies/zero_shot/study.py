@@ -12,13 +12,14 @@ from fedseed.data.files import file_digest
 from fedseed.errors import SeedError
 from fedseed.evaluation.repeats import mean_interval, over_repeats
 from fedseed.evaluation.retention import chance_corrected, plain
-from fedseed.models.architecture import REGISTRY, State
-from fedseed.models.causal import CAUSAL, SMALL_GPT2, is_causal
+from fedseed.models.architecture import CAUSAL, REGISTRY, State
+from fedseed.models.causal import SMALL_GPT2, is_causal
 from fedseed.models.registry import find_model
 from fedseed.results.display import Display
 from fedseed.results.provenance import describe_seed
 from fedseed.runs.original import Original
 from fedseed.seeds.codec import assemble, read_seed
+from fedseed.seeds.registry import seed_rows
 from fedseed.studies.base import Study
 from fedseed.studies.cells import Cell, Work
 from fedseed.studies.description import StudyDescription
@@ -34,9 +35,6 @@ from fedseed.studies.zero_shot import STUDY
 from fedseed.studies.zero_shot.cells import measure, seed_of
 from fedseed.studies.zero_shot.language import language_name, language_of, text_of
 from fedseed.studies.zero_shot.options import TRAINING, ZeroShotOptions
-
-_DRAWN = ("random-bert", "random-scaled", "minimal", "stats")
-"""Rows that depend on a key, and so are repeated."""
 
 
 class ZeroShot(Study):
@@ -98,21 +96,26 @@ class ZeroShot(Study):
     def _try_seeds(self, model: str, labels: int, weights: State) -> None:
         """Say now what cannot be made, not after minutes of measuring."""
         for row in self._rows(labels == CAUSAL):
-            if row.startswith("pca") or row == "file":
+            if row in self.config.pca_rows(labels == CAUSAL) or row == "file":
                 seed = seed_of(self.config, {"row": row, "repeat": 0}, model, labels, weights)
                 if row == "file":
                     assemble(seed, find_model(model, labels).shapes())
 
     def _rows(self, language: bool) -> list[str]:
-        drawn = [row for row in _DRAWN if not (language and row == "random-scaled")]
-        rows = ["original", *drawn, *self.config.pca_rows(language)]
+        usual = [
+            name
+            for name, row in seed_rows().items()
+            if name != "pca" and (row.for_language_models or not language)
+        ]
+        rows = ["original", *usual, *self.config.pca_rows(language)]
         if self.config.seed_file:
             seed = read_seed(Path(self.config.seed_file))
             rows += ["file"] if (seed.labels == CAUSAL) == language else []
         return rows
 
     def _repeats(self, row: str) -> range:
-        return range(self.config.repeats if row in _DRAWN else 1)
+        known = seed_rows().get(row)
+        return range(self.config.repeats if known is not None and known.drawn else 1)
 
     def provenance(self) -> dict[str, Any]:
         """See :class:`Study`."""
