@@ -13,6 +13,8 @@ from fedseed.protocols.description import Protocol, Revealed, load
 
 Need = Revealed | Literal["numbers"]
 """What a protocol reveals (:data:`Revealed`), or that it can read its payloads as numbers."""
+READABLE: tuple[Need, ...] = ("model", "numbers")
+"""Of attacks on whatever can be computed from a contribution."""
 RunKind = Literal["usual", "skewed", "special"]
 """Runs that give the evidence: usual ones with planted canaries, ones whose clients have unequal
 class mixes, or runs that are made for this attack alone."""
