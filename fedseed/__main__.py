@@ -1,46 +1,9 @@
-"""``python -m fedseed``: look at records and seeds, extract seeds."""
+"""``python -m fedseed``: look at records, seeds and protocols, extract seeds."""
 
 import sys
-from pathlib import Path
-from typing import Annotated
 
-import typer
-from rich.console import Console
-from rich.markdown import Markdown
-
-from fedseed.cli import run_app
-from fedseed.errors import OutputError
-from fedseed.seed_commands import register
-
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
-
-
-@app.command()
-def show(
-    record: Annotated[
-        str, typer.Argument(help="record.json of a completed federated run or study.")
-    ],
-) -> None:
-    """Print the tables of a record."""
-    from fedseed.results.record import read_record
-    from fedseed.results.table import summary
-    from fedseed.studies.tables import STUDY_TABLES
-
-    found = read_record(Path(record))
-    kind = found.get("kind")
-    if kind not in ("federated", *STUDY_TABLES) or found.get("status") != "completed":
-        raise OutputError(f"{record} is not the record of a completed federated run or study")
-    try:
-        tables = summary(found) if kind == "federated" else Markdown(STUDY_TABLES[kind](found))
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        raise OutputError(
-            f"{record} lacks what its tables are made of ({type(error).__name__}: {error}): "
-            "it was changed by hand or by another program"
-        ) from error
-    Console().print(tables, highlight=False, soft_wrap=kind == "federated")
-
-
-register(app)
+from fedseed.cli.app import run_app
+from fedseed.cli.main import app
 
 if __name__ == "__main__":
     sys.exit(run_app(app))

@@ -1,5 +1,6 @@
 """Options that every run shares, and how options are read: one place for all commands."""
 
+import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -67,10 +68,16 @@ class Options(BaseModel):
         named = {name.replace("-", "_"): value for name, value in values.items()}
         if len(named) < len(values):
             raise ConfigError(f"--config {path}: an option stands there twice, with - and _")
+        known = {*cls.option_names(), *also}
         for name in named:
-            if name not in cls.model_fields and name not in also:
+            if name not in known:
                 raise ConfigError(f"--config {path}: unknown option '{name}': see --help")
         return named
+
+    @classmethod
+    def option_names(cls) -> Collection[str]:
+        """Names of all options that there are."""
+        return cls.model_fields
 
     @classmethod
     def names_for_help(cls) -> list[str]:
@@ -84,12 +91,32 @@ class Options(BaseModel):
         if not self.quick:
             return self
         small = {name: v for name, v in self.small.items() if name not in self.model_fields_set}
-        return self.parse(self.model_dump() | small)
+        return self.replace(**small)
+
+    def values(self) -> dict[str, Any]:
+        """All options by name, for :meth:`parse`."""
+        return self.model_dump()
+
+    def to_json(self) -> str:
+        """All options as JSON, for another process; :meth:`from_json` reads it."""
+        return json.dumps(self.values())
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Options from :meth:`to_json`."""
+        return cls.parse(json.loads(text))
+
+    def replace(self, **changes: Any) -> Self:
+        """The same options with some changes, checked again.
+
+        Raises:
+            ConfigError: an unknown name or an impossible value.
+        """
+        return self.parse(self.values() | changes)
 
     def for_record(self) -> dict[str, Any]:
         """What decides the results: every option but those of execution."""
-        values = self.model_dump(mode="json")
-        return {name: value for name, value in values.items() if name not in self.execution}
+        return {name: value for name, value in self.values().items() if name not in self.execution}
 
 
 def refuse_no_path(value: str | None) -> str | None:
