@@ -1,5 +1,6 @@
 """Things that describe themselves, found by folder or brought by other packages."""
 
+import functools
 import importlib
 import importlib.metadata
 import pkgutil
@@ -17,17 +18,20 @@ def load(place: str) -> Any:
     return getattr(importlib.import_module(module), attribute)
 
 
-def module_names(path: Iterable[str]) -> tuple[str, ...]:
-    """Names of the modules in a package, files and folders, in alphabetical order.
+def module_names(path: Iterable[str], folders_only: bool = False) -> tuple[str, ...]:
+    """Names of the modules in a package, in alphabetical order.
 
     Args:
         path: the package's ``__path__``.
+        folders_only: leave single files out.
     """
-    return tuple(sorted(module.name for module in pkgutil.iter_modules(path)))
+    modules = pkgutil.iter_modules(path)
+    return tuple(sorted(module.name for module in modules if module.ispkg or not folders_only))
 
 
+@functools.cache
 def entry_points(group: str) -> list[importlib.metadata.EntryPoint]:
-    """Entry points of a group in all installed packages, by name."""
+    """Entry points of a group in all installed packages, by name; looked up once a process."""
     return sorted(importlib.metadata.entry_points(group=group), key=lambda point: point.name)
 
 

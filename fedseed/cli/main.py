@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.markdown import Markdown
 
-from fedseed.cli.seeds import extract_seed, inspect_seed
+from fedseed.cli.seeds import register
 from fedseed.errors import OutputError
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
@@ -22,20 +22,21 @@ def show(
     """Print the tables of a record."""
     from fedseed.results.record import read_record
     from fedseed.results.table import summary
-    from fedseed.studies.tables import STUDY_TABLES
+    from fedseed.studies import find_studies
 
-    found = read_record(Path(record))
-    kind = found.get("kind")
-    if kind not in ("federated", *STUDY_TABLES) or found.get("status") != "completed":
+    content, studies = read_record(Path(record)), find_studies()
+    kind = content.get("kind")
+    if kind not in ("federated", *studies) or content.get("status") != "completed":
         raise OutputError(f"{record} is not the record of a completed federated run or study")
+    is_run = kind == "federated"
     try:
-        tables = summary(found) if kind == "federated" else Markdown(STUDY_TABLES[kind](found))
+        tables = summary(content) if is_run else Markdown(studies[kind].make_table(content))
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise OutputError(
             f"{record} lacks what its tables are made of ({type(error).__name__}: {error}): "
             "it was changed by hand or by another program"
         ) from error
-    Console().print(tables, highlight=False, soft_wrap=kind == "federated")
+    Console().print(tables, highlight=False, soft_wrap=is_run)
 
 
 @app.command()
@@ -50,5 +51,4 @@ def protocols(
     Console().print(Markdown(protocol_table() if name is None else option_table(name)))
 
 
-app.command("inspect")(inspect_seed)
-app.command("extract")(extract_seed)
+register(app)

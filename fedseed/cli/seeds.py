@@ -1,16 +1,13 @@
 """The commands about seeds: ``inspect`` and ``extract``, whose flags are the kinds' options."""
 
-import copy
-import inspect
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic.fields import FieldInfo
 from rich.console import Console
 
-from fedseed.cli.flags import flag_of, given, make_flag, with_flags
+from fedseed.cli.flags import flag_of, flags_of_choices, given, with_flags
 from fedseed.errors import ConfigError, OutputError
 from fedseed.seeds.description import SeedKind
 from fedseed.seeds.registry import find_kind, seed_kinds
@@ -23,29 +20,15 @@ def _extracted_kinds() -> list[SeedKind]:
 _KINDS = "; ".join(f"{kind.name}: {kind.summary}" for kind in _extracted_kinds())
 
 
-def _flags() -> list[inspect.Parameter]:
-    """A flag for every option of every kind that is extracted."""
-    fields: dict[str, dict[str, FieldInfo]] = {}
-    for kind in _extracted_kinds():
-        for name, field in kind.options.model_fields.items():
-            fields.setdefault(name, {})[kind.name] = field
-    return [make_flag(name, _shared_field(by_kind)) for name, by_kind in fields.items()]
+def register(app: typer.Typer) -> None:
+    """Add the commands to a command line."""
+    app.command("inspect")(_inspect)
+    models = {kind.name: kind.options for kind in _extracted_kinds()}
+    flags = flags_of_choices("--kind", models, shown=list(models))
+    app.command("extract")(with_flags(flags)(_extract))
 
 
-def _shared_field(by_kind: Mapping[str, FieldInfo]) -> FieldInfo:
-    """An option that some kinds have in common, each with its own words.
-
-    Where they do not agree on its type, the flag's text goes to the kind as it is.
-    """
-    first, *others = by_kind.values()
-    field = copy.copy(first)
-    field.description = " ".join(f"{kind}: {one.description}" for kind, one in by_kind.items())
-    if any(other.annotation != first.annotation for other in others):
-        field.annotation = str
-    return field
-
-
-def inspect_seed(
+def _inspect(
     seed: Annotated[str, typer.Argument(help="A .fseed file.")],
     weights: Annotated[
         str | None,
@@ -69,13 +52,12 @@ def inspect_seed(
     Console().print(seed_tables(decoded, state), highlight=False)
 
 
-@with_flags(_flags())
-def extract_seed(
-    options: Mapping[str, Any],
+def _extract(
     source: Annotated[
         str, typer.Argument(help="minilm, a Hugging Face folder or id, or a .safetensors file.")
     ],
     out: Annotated[str, typer.Option(help="The .fseed file to write.")],
+    options: Mapping[str, Any],
     kind: Annotated[str, typer.Option(help=f"What is kept of the weights. {_KINDS}.")] = "pca",
     model: Annotated[
         str | None, typer.Option(help="Architecture of a .safetensors file, such as bert-tiny.")
@@ -88,15 +70,15 @@ def extract_seed(
     from fedseed.seeds.make import make_seed
     from fedseed.seeds.weights import open_weights
 
-    values = given(options)
-    _refuse_other_kinds(kind, values)
+    options = given(options)
+    _refuse_other_kinds(kind, options)
     if key >= 2**64:
         raise ConfigError(f"the key {key} is not in 0 to 2**64 - 1")
     if Path(out).exists():
         raise OutputError(f"{out} is there already: choose another --out")
-    find_kind(kind).options.parse(values)  # says what is wrong before weights are looked for
+    find_kind(kind).options.parse(options)  # says what is wrong before weights are looked for
     name, labels, weights = open_weights(source, model, key)
-    seed = make_seed(kind, name, labels, key, weights, values)
+    seed = make_seed(kind, name, labels, key, weights, options)
     write_seed(Path(out), seed)
     Console().print(seed_tables(seed, weights), highlight=False)
 

@@ -50,7 +50,7 @@ def points(cells: Sequence[Mapping[str, Any]]) -> list[Point]:
             if one["accuracy"] is not None:
                 measured.append(
                     Point(
-                        cell["protocol"], one["round"], one["accuracy"]["value"],
+                        cell["row"], one["round"], one["accuracy"]["value"],
                         size + one["result_bytes"],
                         seconds + cell["making_seconds"], steps,
                     )

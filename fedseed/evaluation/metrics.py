@@ -72,11 +72,6 @@ def count_correct(likelihoods: NDArray[np.float32], labels: NDArray[np.int64]) -
     return ClassCounts(tuple(correct.tolist()), tuple(examples.tolist()))
 
 
-def mean_loss(likelihoods: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    """Mean cross-entropy in nats of log-probabilities of shape ``(examples, classes)``."""
-    return float(-likelihoods[np.arange(len(labels)), labels].astype(np.float64).mean())
-
-
 def accuracy(models: Sequence[ClassCounts], one_class: bool = False) -> Accuracy:
     """Judge one model, or the mean of several on the same test examples.
 

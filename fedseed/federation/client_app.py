@@ -13,8 +13,8 @@ from fedseed.config import RunConfig
 from fedseed.data.federated_dataset import FederatedDataset, open_federated_dataset
 from fedseed.errors import WireError
 from fedseed.evaluation.metrics import ClassCounts, count_correct
+from fedseed.federation.messages import ContextMemory, content, payload_of
 from fedseed.federation.privacy_budget import defence_of, within_budget
-from fedseed.federation.wire import ContextMemory, content, payload_of
 from fedseed.privacy.mechanisms import Defence
 from fedseed.protocols import find_protocol
 from fedseed.protocols.base import ClientTask, Memory, ProtocolClient

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from flwr.app import Message
 from flwr.clientapp import ClientApp
 
-from fedseed.federation.wire import (
+from fedseed.federation.messages import (
     context_from_bytes,
     context_to_bytes,
     error_reply,

@@ -19,7 +19,7 @@ from google.protobuf.message import DecodeError
 from fedseed.config import Cell
 from fedseed.errors import OutputError, RunError
 from fedseed.federation.executors import Executor, Result, Task
-from fedseed.federation.wire import (
+from fedseed.federation.messages import (
     context_from_bytes,
     context_to_bytes,
     error_reply,

@@ -1,156 +1,120 @@
-"""Payloads in and out of Flower messages, and messages in and out of bytes."""
+"""The server's end of the wire: messages out, replies in, every exchange in the transcript."""
 
-import functools
-from collections.abc import Iterator, MutableMapping
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
-from flwr.app import ConfigRecord, Context, Error, Message, RecordDict
-from flwr.common.serde import (
-    context_from_proto,
-    context_to_proto,
-    message_from_proto,
-    message_to_proto,
-    recorddict_to_proto,
-)
-from flwr.proto.message_pb2 import Context as ContextProto
-from flwr.proto.message_pb2 import Message as MessageProto
+from flwr.app import Message
+from flwr.serverapp import Grid
 
 from fedseed.errors import WireError
+from fedseed.federation.local_grid import LocalGrid
+from fedseed.federation.messages import content, message_size, payload_of
+from fedseed.transcript import Exchange, Transcript
 
-_RECORD, _FIELD = "fedseed", "payload"
-_AROUND = 256
-"""More bytes than Flower ever puts around a payload in its record."""
-FAILED = 1
-"""Code of an error reply: the client raised."""
+_PAUSE = 0.05
+"""Seconds between two looks for replies, on a grid that does not wait itself."""
 
-
-def content(payload: bytes) -> RecordDict:
-    """Put a payload into a message's content."""
-    return RecordDict({_RECORD: ConfigRecord({_FIELD: payload})})
-
-
-def payload_of(message: Message) -> bytes:
-    """Take the payload out of a message.
-
-    Raises:
-        WireError: the message has none.
-    """
-    record = message.content.config_records.get(_RECORD) if message.has_content() else None
-    payload = record.get(_FIELD) if record is not None else None
-    if not isinstance(payload, bytes):
-        raise WireError("the message holds no payload")
-    return payload
+Requests = Mapping[tuple[str, int], bytes]
+"""Payloads by group (the round's number or the product's name) and partition."""
+Noted = Callable[[Exchange], None]
+"""Called with every exchange when it has ended."""
 
 
-def error_reply(message: Message, error: Exception) -> Message:
-    """Tell the server, in one line, that the client raised."""
-    reason = f"{type(error).__name__}: {error}".splitlines()[0][:500]
-    return Message(Error(code=FAILED, reason=reason), reply_to=message)
+@dataclass(frozen=True)
+class _Sent:
+    """A message on its way."""
+
+    phase: str
+    group: str
+    partition_id: int
+    payload: bytes
+    message: Message
+
+    def without_reply(
+        self, status: str, reason: str, lengths: tuple[int, int] | None = None
+    ) -> Exchange:
+        """The exchange; ``lengths`` of message and reply are measured when not known."""
+        down, up = lengths or (message_size(self.message), 0)
+        return Exchange(
+            self.phase, self.group, self.partition_id, status, self.payload, down, b"", up, reason
+        )
+
+    def answered(self, reply: Message, lengths: tuple[int, int] | None) -> Exchange:
+        """The exchange with the client's reply, which may be an error."""
+        lengths = lengths or (message_size(self.message), message_size(reply))
+        if reply.has_error():
+            reason = reply.error.reason or f"error {reply.error.code}"
+            status = "timeout" if reason.startswith("TimeoutError") else "failed"
+            return self.without_reply(status, reason, lengths)
+        try:
+            payload = payload_of(reply)
+        except WireError as error:
+            return self.without_reply("failed", str(error), lengths)
+        return replace(self.without_reply("ok", "", lengths), up=payload)
 
 
-def message_to_bytes(message: Message) -> bytes:
-    """The message as it is serialised for the network."""
-    return bytes(message_to_proto(message).SerializeToString())
+@dataclass
+class Wire:
+    """A grid, who is on it, and the transcript."""
 
+    grid: Grid
+    nodes: Mapping[int, int]
+    """Node id of every partition."""
+    transcript: Transcript
+    timeout: float | None = None
+    """Seconds for one client; None to wait for ever."""
+    parallel: int = 1
+    """Clients that work at the same time, on which the patience with all of them depends."""
 
-def message_size(message: Message) -> int:
-    """Length of the message as it is serialised for the network."""
-    return int(message_to_proto(message).ByteSize())
+    def ask(
+        self, phase: str, requests: Requests, noted: Noted, lost: frozenset[int] = frozenset()
+    ) -> list[Exchange]:
+        """Send every request and wait for what comes back.
 
+        Exchanges that the transcript has already are not repeated: this is how an
+        interrupted run goes on.
 
-def message_from_bytes(data: bytes) -> Message:
-    """Read a serialised message."""
-    return message_from_proto(MessageProto.FromString(data))
+        Args:
+            phase: ``train`` or ``evaluate``.
+            requests: payloads by group (round or product) and partition.
+            noted: called with every new exchange.
+            lost: partitions whose reply is to be lost.
 
+        Returns:
+            The exchanges of the requests' groups, in order of group and partition.
+        """
+        groups = list(dict.fromkeys(group for group, _ in requests))
+        done = {(group, pid) for group in groups for pid in self.transcript.of(phase, group)}
+        waiting: dict[str, _Sent] = {}
+        for (group, pid), payload in requests.items():
+            if (group, pid) in done:
+                continue
+            message = Message(content(payload), self.nodes[pid], phase, group_id=group)
+            sent = _Sent(phase, group, pid, payload, message)
+            if pid in lost:
+                self._note(sent.without_reply("dropped", ""), noted)
+                continue
+            for message_id in self.grid.push_messages([message]):
+                waiting[message_id] = sent
+        self._collect(waiting, noted)
+        return [e for group in groups for e in self.transcript.of(phase, group).values()]
 
-def to_parts(message: Message) -> tuple[bytes, bytes]:
-    """A message serialised without its payload, and the payload.
+    def _collect(self, waiting: dict[str, _Sent], noted: Noted) -> None:
+        turns = -(-len(waiting) // self.parallel)
+        end = None if self.timeout is None else time.monotonic() + self.timeout * turns
+        while waiting and (end is None or time.monotonic() < end):
+            replies = list(self.grid.pull_messages(list(waiting)))
+            for reply in replies:
+                message_id = reply.metadata.reply_to_message_id
+                grid = self.grid if isinstance(self.grid, LocalGrid) else None
+                lengths = grid.lengths(message_id) if grid else None
+                self._note(waiting.pop(message_id).answered(reply, lengths), noted)
+            if not replies and not isinstance(self.grid, LocalGrid):  # which waits itself
+                time.sleep(_PAUSE)
+        for sent in waiting.values():
+            self._note(sent.without_reply("timeout", f"no reply within {self.timeout:g} s"), noted)
 
-    Between processes of one machine, where a large payload need not be copied into a message
-    and out again.
-    """
-    record = message.content.config_records.get(_RECORD) if message.has_content() else None
-    payload = record.get(_FIELD) if record is not None else None
-    if record is None or not isinstance(payload, bytes):
-        return message_to_bytes(message), b""
-    record[_FIELD] = b""
-    try:
-        return message_to_bytes(message), payload
-    finally:
-        record[_FIELD] = payload
-
-
-def from_parts(rest: bytes, payload: bytes) -> Message:
-    """Put a message together again."""
-    message = message_from_bytes(rest)
-    if payload:
-        message.content.config_records[_RECORD][_FIELD] = payload
-    return message
-
-
-def size_of_parts(rest: bytes, payload: bytes) -> int:
-    """Length of the whole message as it is serialised for the network."""
-    return len(rest) + _size_of_payload(len(payload))
-
-
-def _size_of_payload(length: int) -> int:
-    """What a payload adds to a message: itself, and longer length prefixes around it."""
-    if length == 0:
-        return 0
-    # Prefixes are as long as around the shortest payload whose length has as many digits to the
-    # base of 128: unless the little that Flower puts around it makes one digit more.
-    digits = len(_varint(length))
-    shortest = 128 ** (digits - 1)
-    like = shortest if length + _AROUND < 128**digits else length
-    return length + _prefixes(like)
-
-
-@functools.lru_cache(maxsize=64)
-def _prefixes(length: int) -> int:
-    """What a payload adds to a message beside itself."""
-    with_it, without = (
-        recorddict_to_proto(content(bytes(size))).ByteSize() for size in (length, 0)
-    )
-    prefixes = len(_varint(with_it)) - len(_varint(without))
-    return int(with_it - without + prefixes) - length
-
-
-def _varint(number: int) -> bytes:
-    return bytes(1 + max(0, number.bit_length() - 1) // 7)
-
-
-def context_to_bytes(context: Context) -> bytes:
-    """A client's context, serialised."""
-    return bytes(context_to_proto(context).SerializeToString())
-
-
-def context_from_bytes(data: bytes) -> Context:
-    """Read a serialised context."""
-    return context_from_proto(ContextProto.FromString(data))
-
-
-class ContextMemory(MutableMapping[str, bytes]):
-    """What a protocol's client keeps between rounds, stored in its Flower context."""
-
-    def __init__(self, context: Context) -> None:
-        """Use the context's state."""
-        if _RECORD not in context.state.config_records:
-            context.state[_RECORD] = ConfigRecord()
-        self._record = context.state.config_records[_RECORD]
-
-    def __getitem__(self, name: str) -> bytes:
-        value = self._record[name]
-        if not isinstance(value, bytes):
-            raise KeyError(name)
-        return value
-
-    def __setitem__(self, name: str, value: bytes) -> None:
-        self._record[name] = value
-
-    def __delitem__(self, name: str) -> None:
-        del self._record[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._record)
-
-    def __len__(self) -> int:
-        return len(self._record)
+    def _note(self, exchange: Exchange, noted: Noted) -> None:
+        self.transcript.add(exchange)
+        noted(exchange)

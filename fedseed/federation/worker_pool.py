@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection, wait
 from fedseed.config import RunConfig
 from fedseed.errors import FedseedError, RunError
 from fedseed.federation.executors import Executor, Result, Task, answer
-from fedseed.federation.wire import from_parts, size_of_parts, to_parts
+from fedseed.federation.messages import from_parts, size_of_parts, to_parts
 from fedseed.federation.workers import worker_context
 
 _READY = b"ready"

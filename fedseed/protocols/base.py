@@ -115,7 +115,7 @@ class ProtocolServer(ABC):
         """
 
     @abstractmethod
-    def glance(self, contribution: bytes) -> str:
+    def describe_contribution(self, contribution: bytes) -> str:
         """What a contribution says, in a few words for a display; never raises."""
 
     def model(self) -> nn.Module | None:

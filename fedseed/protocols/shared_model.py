@@ -178,7 +178,7 @@ class SharedModelServer(ProtocolServer):
         """Whether clients send a constant in its place."""
         return self.setup.defence is not None and self.setup.defence.unit is not None
 
-    def glance(self, contribution: bytes) -> str:
+    def describe_contribution(self, contribution: bytes) -> str:
         """See :class:`ProtocolServer`: the training loss."""
         if len(contribution) < HEAD_BYTES or self._hides_loss:
             return ""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from fedseed.errors import OutputError
-from fedseed.results.record import read_record
+from fedseed.results.record import SCHEMA, read_as_written
 
 RECORD, TRANSCRIPT, STATE = "record.json", "transcript.jsonl", "clients"
 CHECKPOINT = "server.bin"
@@ -40,15 +40,20 @@ def interrupted_run(path: Path, kind: str = "federated") -> dict[str, Any]:
     """The record of a run of some kind that can go on.
 
     Raises:
-        OutputError: there is no run in the folder, or it is finished.
+        OutputError: there is no run in the folder, it is finished, or an older version of fedseed
+            began it.
     """
     if not os.path.isfile(path / RECORD):
         raise OutputError(f"--resume {path}: there is no {RECORD}: give the --out of a run")
-    record = read_record(path / RECORD)
+    record = read_as_written(path / RECORD)
     if not _is_whole(record) or record.get("kind") != kind:
         raise OutputError(f"--resume {path}: its {RECORD} is not that of a run of kind {kind}")
     if record["status"] == "completed":
         raise OutputError(f"--resume {path}: that run is complete; nothing is left to do")
+    if record["schema"] != SCHEMA:
+        raise OutputError(
+            f"--resume {path}: an older version of fedseed began that run: start it again"
+        )
     return record
 
 

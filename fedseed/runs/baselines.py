@@ -51,7 +51,7 @@ def known_or_measured_baselines(
             and not theirs["quick"]
         )
         if same:
-            accuracies: dict[str, Any] = record["results"]["floors"]
+            accuracies: dict[str, Any] = record["results"]["baselines"]
             return accuracies
     except (OutputError, KeyError, TypeError):
         pass

@@ -8,20 +8,22 @@ from typing import Any
 from fedseed.data.federated_dataset import FederatedDataset
 from fedseed.errors import OutputError, RunError, WireError
 from fedseed.federation.engines import Grid, count_workers, run_local, run_ray
-from fedseed.federation.rounds import RoundResult, Wire, cohort_of, discover, run_rounds
+from fedseed.federation.rounds import RoundResult, draw_cohort
+from fedseed.federation.session import Session
 from fedseed.files import write_bytes
+from fedseed.protocols import find_protocol
 from fedseed.protocols.base import ProtocolServer
 from fedseed.results.display import Display
 from fedseed.results.figure import write_figure
 from fedseed.results.folder import CHECKPOINT, RECORD, STATE, TRANSCRIPT
-from fedseed.results.provenance import PeakMemory, code, machine, packages
+from fedseed.results.provenance import PeakMemory, code, describe_seed, machine, packages
 from fedseed.results.record import RunRecord, read_record
 from fedseed.results.table import percent
 from fedseed.runs.original import describe_dataset
 from fedseed.runs.plan import Plan
 from fedseed.runs.scores import judge, tested_model
-from fedseed.seeds.codec import describe, write_seed
-from fedseed.transcript import EVALUATE, Transcript, ledger
+from fedseed.seeds.codec import write_seed
+from fedseed.transcript import Transcript, ledger
 
 MOST_COUNTED = 1000
 """Clients whose examples a record counts by class."""
@@ -59,13 +61,14 @@ class FederatedStudy:
                 "machine": machine(
                     engine, count_workers(config), plan.compute.device, plan.compute.precision
                 ),
-                "seed": describe(plan.seed), **describe_shards(plan.federated),
+                "seed": describe_seed(plan.seed), **describe_shards(plan.federated),
                 **describe_public(plan.federated),
                 **({} if budget is None else {"privacy": budget.to_record()}),
                 "started": self._before.get("provenance", {}).get(
                     "started", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
                 ),
             },
+            protocol=find_protocol(config.protocol).to_record(),
         )  # fmt: skip
 
     def run(self) -> RunRecord:
@@ -99,19 +102,17 @@ class FederatedStudy:
         config = self.plan.config
         if self.plan.budget is not None:
             self.display.phase(str(self.plan.budget))
-        nodes = discover(grid, config.clients + config.newcomers)
+        session = Session(
+            grid, config.clients + config.newcomers, self.transcript, self.display,
+            config.client_timeout, count_workers(config) if self.engine == "ray" else None,
+        )  # fmt: skip
         server = self.plan.server()
-        wire = Wire(grid, nodes, self.transcript, self.display, server.glance)
-        if self.engine != "local":  # the local engine measures each client itself
-            wire.timeout = config.client_timeout
-            wire.parallel = count_workers(config) if self.engine == "ray" else len(nodes)
-        run_rounds(wire, server, config, self._after_round(server), self._restored(server))
+        session.train(server, config, self._after_round(server), self._restored(server))
         products = server.products()
         self.display.phase("testing what was given and what was aggregated")
         newcomers = range(config.clients, config.clients + config.newcomers)
-        tested = [*cohort_of(config, config.rounds), *newcomers]
-        requests = {(name, pid): data for name, data in products.items() for pid in tested}
-        exchanges = wire.ask(EVALUATE, requests, frozenset())
+        testers = [*draw_cohort(config, config.rounds), *newcomers]
+        exchanges = session.evaluate(products, testers)
         summaries = {name: server.summary(name) for name in products}
         self.record.results = judge(self.plan, exchanges, summaries, self.display)
         for name, content in server.files().items():

@@ -67,7 +67,7 @@ def judge(
     }
     display.phase("measuring the baselines, which need no network")
     tests = plan.federated.test_rows()
-    results["floors"] = known_or_measured_baselines(plan.config, dataset, tests, plan.max_length)
+    results["baselines"] = known_or_measured_baselines(plan.config, dataset, tests, plan.max_length)
     if failures:
         results["failures"] = failures
     return results

@@ -138,7 +138,7 @@ class ProtocolContract:
             assert (reports[0].status, reports[1].status) == ("ok", "rejected"), name
             assert reports[1].reason
             assert server.products() == clean.products(), name
-            server.glance(payload)
+            server.describe_contribution(payload)
 
     def test_noise_never_raises(self, world: World) -> None:
         server = world.plan.server()
@@ -151,7 +151,7 @@ class ProtocolContract:
             other = world.plan.server()
             other.configure(1, [0])
             other.aggregate(1, {0: bytes(noise)})
-            other.glance(bytes(noise))
+            other.describe_contribution(bytes(noise))
             other.aggregate(1, {0: rng.bytes(200)})
 
     def test_a_cut_request_is_refused(self, world: World) -> None:

@@ -10,7 +10,7 @@ from flwr.app import Context, Message, RecordDict
 from fedseed.config import RunConfig
 from fedseed.errors import WireError
 from fedseed.federation.client_app import client_app
-from fedseed.federation.wire import content
+from fedseed.federation.messages import content
 from fedseed.protocols.request import SeedBroadcast
 from fedseed.protocols.shared_model import encode_download
 from fedseed.runs.plan import Plan, make_plan

@@ -11,7 +11,7 @@ from flwr.supercore.task_identity import TaskIdentity
 
 from fedseed.config import RunConfig
 from fedseed.federation.executors import Result, Task
-from fedseed.federation.wire import (
+from fedseed.federation.messages import (
     content,
     context_to_bytes,
     from_parts,

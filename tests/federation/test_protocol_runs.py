@@ -10,7 +10,7 @@ import pytest
 
 from fedseed.config import RunConfig
 from fedseed.federation import engines
-from fedseed.federation.rounds import cohort_of
+from fedseed.federation.rounds import draw_cohort
 from fedseed.training import Compute, StackingTrainer
 from tests.federation.running import Run, command_line, killed, lasting
 
@@ -59,11 +59,11 @@ def test_an_interrupted_average_is_taken_up(
 
 def test_cohorts_are_drawn_anew_and_without_repetition() -> None:
     config = RunConfig(clients=1000, cohort=20)
-    drawn = [cohort_of(config, number) for number in range(1, 4)]
+    drawn = [draw_cohort(config, number) for number in range(1, 4)]
     assert all(len(set(one)) == 20 and max(one) < 1000 for one in drawn)
     assert drawn[0] != drawn[1] != drawn[2]
-    assert drawn == [cohort_of(config, number) for number in range(1, 4)]
-    assert cohort_of(RunConfig(clients=4), 1) == [0, 1, 2, 3]
+    assert drawn == [draw_cohort(config, number) for number in range(1, 4)]
+    assert draw_cohort(RunConfig(clients=4), 1) == [0, 1, 2, 3]
 
 
 def test_a_run_of_cohorts(run: Run) -> None:

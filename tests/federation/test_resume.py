@@ -60,7 +60,7 @@ def test_what_an_attempt_left_is_gone_when_its_round_is_run_again(tmp_path: Path
 
     from fedseed.federation.executors import InProcess
     from fedseed.federation.local_grid import LocalGrid
-    from fedseed.federation.wire import context_from_bytes, context_to_bytes
+    from fedseed.federation.messages import context_from_bytes, context_to_bytes
 
     grid = LocalGrid(InProcess(lambda *_: None), 1, {}, tmp_path / "clients")
     (node,) = grid.get_node_ids()

@@ -84,7 +84,7 @@ def test_message_bytes_are_those_of_the_serialised_message(
 ) -> None:
     """Serialise at the executor, where message and payload are handed over side by side."""
     from fedseed.federation import executors
-    from fedseed.federation.wire import message_to_bytes
+    from fedseed.federation.messages import message_to_bytes
 
     sizes: list[tuple[str, int, int]] = []
     execute = executors.execute

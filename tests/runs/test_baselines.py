@@ -20,7 +20,7 @@ def official(reviews: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     record = {
         "provenance": {"dataset": {"sha256": dataset.sha256}},
         "config": {"test_examples": None, "max_length": 16, "quick": False},
-        "results": {"floors": {"majority": {"value": 0.5}}},
+        "results": {"baselines": {"majority": {"value": 0.5}}},
     }
     monkeypatch.setattr(baselines, "read_record", lambda _: record)
     monkeypatch.setattr(baselines, "find_baselines", lambda *_: {"measured": True})
@@ -35,7 +35,7 @@ def baselines_of(reviews: Path, tests: int | None = None, **changes: Any) -> dic
 
 
 def test_known(reviews: Path, official: dict[str, Any]) -> None:
-    assert baselines_of(reviews) == official["results"]["floors"]
+    assert baselines_of(reviews) == official["results"]["baselines"]
 
 
 @pytest.mark.parametrize("change", [{"tests": 10}, {"max_length": 12}])

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fedseed.discovery import entry_points
 from fedseed.errors import SeedError
 from fedseed.models.architecture import architecture
 from fedseed.seeds import registry
@@ -82,6 +83,7 @@ def write_package(folder: Path, source: str, name: str) -> None:
 
 
 def forget() -> None:
+    entry_points.cache_clear()
     registry._registry.cache_clear()
     registry.format_of.cache_clear()
 

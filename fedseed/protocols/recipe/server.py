@@ -83,7 +83,7 @@ class RecipeServer(ProtocolServer):
         loss = worst if score.diverged else min(score.validation_loss, worst)
         return Trial(pid, recipe, loss, score.validation_examples)
 
-    def glance(self, contribution: bytes) -> str:
+    def describe_contribution(self, contribution: bytes) -> str:
         """See :class:`ProtocolServer`: the loss of the first recipe."""
         if len(contribution) < SCORE_BYTES:
             return ""

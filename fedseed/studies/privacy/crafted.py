@@ -10,9 +10,8 @@ from fedseed.attacks.tokens.vocabulary import SPECIAL
 from fedseed.config import RunConfig
 from fedseed.data.federated_dataset import FederatedDataset
 from fedseed.federation.engines import Grid, run_local
-from fedseed.federation.rounds import Wire, discover
+from fedseed.federation.session import Session
 from fedseed.models.architecture import architecture
-from fedseed.results.display import Quiet
 from fedseed.runs.plan import Plan
 from fedseed.transcript import TRAIN, Transcript
 
@@ -48,11 +47,10 @@ def ask_for_words(
     clients = plan.config.clients
 
     def serve(grid: Grid, _run_config: object = None) -> None:
-        wire = Wire(grid, discover(grid, len(federated.parts)), transcript, Quiet(), lambda _: "")
+        session = Session(grid, len(federated.parts), transcript)
         for number, seed in enumerate(seeds, 1):
             payload = request(seed, plan.max_length)
-            asked = {(str(number), pid): payload for pid in range(clients)}
-            wire.ask(TRAIN, asked, frozenset())
+            session.ask(number, dict.fromkeys(range(clients), payload))
 
     run_local(client_config, serve, None, federated)
     judged = [_judged(transcript, federated, pid, words, seeds, plan) for pid in range(clients)]

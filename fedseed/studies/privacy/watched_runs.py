@@ -25,11 +25,10 @@ from fedseed.data.federated_dataset import FederatedDataset
 from fedseed.data.shard import Shard
 from fedseed.data.splits import Rows
 from fedseed.federation.engines import Grid, run_local
-from fedseed.federation.rounds import RoundResult, Wire, discover, run_rounds
+from fedseed.federation.session import Session
 from fedseed.models.registry import to_state
 from fedseed.protocols.base import ClientTask, Setup
 from fedseed.randomness import generator
-from fedseed.results.display import Quiet
 from fedseed.runs.plan import Plan
 from fedseed.studies.privacy.world import World
 from fedseed.training import Trainer
@@ -62,17 +61,11 @@ def watch(plan: Plan, client_config: RunConfig, federated: FederatedDataset) -> 
 
     def serve(grid: Grid, _run_config: object = None) -> None:
         server = plan.server()
-        nodes = discover(grid, len(federated.parts))
-        wire = Wire(grid, nodes, transcript, Quiet(), server.glance)
-        run_rounds(wire, server, config, _nothing)
+        Session(grid, len(federated.parts), transcript).train(server, config)
         results.append(server.products()["aggregated"])
 
     run_local(client_config, serve, None, federated)
     return Watched(transcript, results[0], plan.setup())
-
-
-def _nothing(_: RoundResult) -> None:
-    """Nothing is saved between rounds."""
 
 
 def signals(model: nn.Module, world: World, rows: Rows, plan: Plan) -> NDArray[np.float64]:

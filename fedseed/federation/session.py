@@ -1,0 +1,161 @@
+"""One federated session: rounds of training, and tests, with the clients behind a grid.
+
+Federated runs, the comparison, the privacy study and deployments all go through here; nobody
+else makes a wire or looks for nodes. A round of any protocol, as pseudocode::
+
+    cohort   = draw_cohort(round)                          # all clients, or --cohort of them
+    payloads = server.configure(round, cohort)             # what travels down
+    for client in cohort, at the same time:
+        contribution = client.contribute(payload, shard)   # what travels up, or why nothing does
+        transcript.add(payload, contribution)              # at once: a kill loses nothing else
+    reports  = server.aggregate(round, contributions)      # how each contribution was taken
+    after_round(clients, bytes, seconds)                   # tests, record, checkpoint
+
+:meth:`Session.run_round` is this round. With ``server.aggregate`` a mean of weights it is
+federated averaging (McMahan et al. 2017, arXiv 1602.05629, algorithm 1).
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+
+from flwr.serverapp import Grid
+
+from fedseed.config import RunConfig
+from fedseed.federation.local_grid import LocalGrid
+from fedseed.federation.nodes import find_nodes
+from fedseed.federation.rounds import (
+    Observer,
+    RoundResult,
+    Unobserved,
+    client_record,
+    draw_cohort,
+    draw_lost,
+    refuse_too_few,
+)
+from fedseed.federation.wire import Wire
+from fedseed.protocols.base import ProtocolServer
+from fedseed.transcript import EVALUATE, TRAIN, Exchange, Transcript, byte_sums
+
+AfterRound = Callable[[RoundResult], None]
+Describe = Callable[[bytes], str]
+"""Says in a few words what a contribution holds."""
+
+
+def _nothing(_: object) -> None:
+    """Nothing is done after a round."""
+
+
+def _no_words(_: bytes) -> str:
+    return ""
+
+
+class Session:
+    """A server's dealings with the clients behind one grid."""
+
+    def __init__(
+        self,
+        grid: Grid,
+        partitions: int,
+        transcript: Transcript,
+        observer: Observer | None = None,
+        timeout: float | None = None,
+        parallel: int | None = None,
+    ) -> None:
+        """Find the clients.
+
+        Args:
+            grid: the way to the clients, from any engine.
+            partitions: number of clients, newcomers among them.
+            transcript: gets every exchange; those that it has already are not repeated.
+            observer: is told what happens.
+            timeout: seconds for one client, None for any; the local grid, which measures each
+                client itself, has its own.
+            parallel: clients that work at the same time; all of them when None.
+
+        Raises:
+            RunError: some client is on no node that answers.
+        """
+        self.transcript = transcript
+        self.observer = observer or Unobserved()
+        nodes = find_nodes(grid, partitions)
+        limit = None if isinstance(grid, LocalGrid) else timeout
+        self._wire = Wire(grid, nodes, transcript, limit, parallel or len(nodes))
+
+    def train(
+        self,
+        server: ProtocolServer,
+        config: RunConfig,
+        after_round: AfterRound = _nothing,
+        done: int = 0,
+    ) -> None:
+        """Run all rounds of training.
+
+        Args:
+            server: the protocol's server side.
+            config: the run's options: rounds, clients, cohort, losses.
+            after_round: called with every round, to test and to save.
+            done: rounds that an interrupted run has behind it and the server knows.
+
+        Raises:
+            RunError: a round had fewer usable replies than ``--min-clients``.
+        """
+        for number in range(done + 1, config.rounds + 1):
+            result = self.run_round(number, server, config)
+            self.observer.round_done(result)
+            after_round(result)
+            refuse_too_few(result, config.min_clients)
+
+    def run_round(self, number: int, server: ProtocolServer, config: RunConfig) -> RoundResult:
+        """One round: configure, ask, aggregate, report. Rounds count from 1."""
+        started = time.monotonic()
+        cohort = draw_cohort(config, number)
+        payloads = server.configure(number, cohort)
+        lost = draw_lost(config, number, cohort)
+        exchanges = self.ask(number, payloads, lost, server.describe_contribution)
+        waited = time.monotonic() - started
+        contributions = {e.partition_id: e.up for e in exchanges if e.status == "ok"}
+        reports = server.aggregate(number, contributions)
+        clients = [client_record(e, reports.get(e.partition_id)) for e in exchanges]
+        self.transcript.shrink()
+        seconds = time.monotonic() - started
+        return RoundResult(number, clients, byte_sums(exchanges), seconds, waited)
+
+    def ask(
+        self,
+        number: int,
+        payloads: Mapping[int, bytes],
+        lost: frozenset[int] = frozenset(),
+        describe: Describe = _no_words,
+    ) -> list[Exchange]:
+        """Ask clients for the contributions of one round.
+
+        Args:
+            number: the round, from 1.
+            payloads: what each client gets, by partition.
+            lost: clients whose reply is lost on purpose.
+            describe: says what a contribution holds, for the observer.
+
+        Returns:
+            One exchange for each client, in order of partition.
+        """
+
+        def noted(exchange: Exchange) -> None:
+            contents = describe(exchange.up) if exchange.status == "ok" else ""
+            self.observer.exchanged(exchange, contents)
+
+        requests = {(str(number), pid): payload for pid, payload in payloads.items()}
+        return self._wire.ask(TRAIN, requests, noted, lost)
+
+    def evaluate(self, products: Mapping[str, bytes], partitions: Iterable[int]) -> list[Exchange]:
+        """Have clients make models of products and test them.
+
+        Args:
+            products: payloads by name; see :meth:`ProtocolServer.products`.
+            partitions: who tests each of them.
+
+        Returns:
+            One exchange for each product and client, in this order.
+        """
+        testers = list(partitions)
+        requests = {(name, pid): data for name, data in products.items() for pid in testers}
+        return self._wire.ask(EVALUATE, requests, self.observer.exchanged)
