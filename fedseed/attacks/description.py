@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from fedseed.attacks.evidence import Evidence
+from fedseed.discovery import load
 from fedseed.privacy.protection import DpSgd
-from fedseed.protocols.description import Protocol, Revealed, load
+from fedseed.protocols.description import Protocol, Revealed
 
 Need = Revealed | Literal["numbers"]
 """What a protocol reveals (:data:`Revealed`), or that it can read its payloads as numbers."""
