@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fedseed.data.options import DataOptions, ShardOptions
+from fedseed.data.options import DEFAULT_LENGTH, DataOptions, ShardOptions
 from fedseed.data.partition import label_counts, partition
 from fedseed.data.public_texts import PublicTexts, open_public
 from fedseed.data.shard import Shard, make_shard
@@ -17,8 +17,6 @@ from fedseed.models.architecture import REGISTRY
 from fedseed.models.published import tokenizer_file
 from fedseed.models.registry import max_tokens, vocabulary
 from fedseed.randomness import generator
-
-DEFAULT_LENGTH = 128
 
 
 @dataclass(frozen=True)

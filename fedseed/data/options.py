@@ -9,6 +9,8 @@ from pydantic import Field, field_validator, model_validator
 
 from fedseed.options import Options, refuse_no_path
 
+DEFAULT_LENGTH = 128
+"""Tokens kept of each text without ``--max-length``."""
 PARTITIONS = ("iid", "dirichlet", "shards", "quantity")
 """Names that ``--partition`` takes."""
 

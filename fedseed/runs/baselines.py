@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from fedseed.data.federated_dataset import DEFAULT_LENGTH
-from fedseed.data.options import DataOptions
+from fedseed.data.options import DEFAULT_LENGTH, DataOptions
 from fedseed.data.sources import open_source
 from fedseed.data.splits import Rows
 from fedseed.data.tokens import Dataset

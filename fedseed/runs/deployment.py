@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from fedseed.config import Cell, RunConfig
-from fedseed.data.federated_dataset import DEFAULT_LENGTH
+from fedseed.data.options import DEFAULT_LENGTH
 from fedseed.errors import ConfigError
 from fedseed.federation.engines import Grid
 from fedseed.results.display import Lines

@@ -2,10 +2,7 @@
 
 from pydantic import Field
 
-from fedseed.data.options import DataOptions
-
-DEFAULT_LENGTH = 128
-"""Tokens kept of each text without ``--max-length``."""
+from fedseed.data.options import DEFAULT_LENGTH, DataOptions
 
 
 class StudyOptions(DataOptions):

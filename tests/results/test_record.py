@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,19 @@ def test_an_official_record_keeps_its_numbers_and_gets_the_keys(path: Path) -> N
         if record["kind"] in ("comparison", "privacy"):
             assert cell["row"]
             assert cell["protocol"] is None or cell["protocol"] in record["protocols"]
+
+
+@pytest.mark.parametrize("path", OFFICIAL, ids=lambda path: str(path.parent.name))
+def test_every_key_of_a_record_is_documented(path: Path) -> None:
+    record = read_record(path)
+    page = (Path(__file__).parents[2] / "docs" / "record.md").read_text(encoding="utf-8")
+    section = page.partition(f"\n## {record['kind']}\n")[2].partition("\n## ")[0]
+    cells = [cell for name in ("cells", "defences") for cell in record["results"].get(name, [])]
+    for cell in cells:
+        for key in set(cell) - {"payload_bytes", "message_bytes"}:
+            assert f"`{key}`" in section or f"`{key}[]`" in section, key
+    for key in (*record, *record["results"]):
+        assert re.search(rf"[`.]{key}(\[\])?`", page), key
 
 
 def schema_1(kind: str, **results: Any) -> dict[str, Any]:
