@@ -137,6 +137,7 @@ def _draw_baselines(axes: "Axes", baselines: Mapping[str, Any]) -> None:
 def _times(axes: "Axes", reached: Sequence[Point], target: float, styles: Styles) -> None:
     """Seconds until a client has a model of a target accuracy, by link speed."""
     import numpy as np
+    from matplotlib.ticker import NullLocator
 
     speeds = np.geomspace(*_SPEEDS, 60)
     drawn = False
@@ -156,6 +157,6 @@ def _times(axes: "Axes", reached: Sequence[Point], target: float, styles: Styles
         ["56 kbit/s", "1 Mbit/s", "10 Mbit/s", "100 Mbit/s", "1 Gbit/s"],
         fontsize=8,
     )
-    axes.minorticks_off()
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel("link speed (log scale)")
     axes.grid(alpha=0.3)
