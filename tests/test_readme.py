@@ -11,6 +11,7 @@ from rich.console import Console
 
 from fedseed.results.record import read_record
 from fedseed.results.table import percent, summary
+from fedseed.studies import find_studies
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -34,9 +35,9 @@ def test_the_row_of_each_run_seed(run_seed: int) -> None:
     results = read_record(OFFICIAL / f"federated-seed{run_seed}" / "record.json")["results"]
     cells = [str(run_seed)]
     for name in ("given", "aggregated"):
-        found = results[name]["newcomers"]
-        low, high = found["ci95"]
-        cells.append(f"{percent(found['value'])} ({100 * low:.1f} - {100 * high:.1f})")
+        accuracy = results[name]["newcomers"]
+        low, high = accuracy["ci95"]
+        cells.append(f"{percent(accuracy['value'])} ({100 * low:.1f} - {100 * high:.1f})")
     cells.append(percent(results["retention"]["chance_corrected"]["aggregated"]))
     assert "| " + " | ".join(cells) + " |" in README
 
@@ -45,9 +46,9 @@ def speed_rows() -> list[str]:
     """README's table of speed, from the official benchmark."""
     results = read_record(OFFICIAL / "benchmark" / "record.json")["results"]
 
-    def cell(found: dict[str, float], digits: int, unit: str = "") -> str:
-        low, high = (f"{found[end]:.{digits}f}" for end in ("min", "max"))
-        return f"{found['median']:.{digits}f}{unit} ({low} - {high}), n = {found['n']}"
+    def cell(spread: dict[str, float], digits: int, unit: str = "") -> str:
+        low, high = (f"{spread[end]:.{digits}f}" for end in ("min", "max"))
+        return f"{spread['median']:.{digits}f}{unit} ({low} - {high}), n = {spread['n']}"
 
     seconds, tests = results["end_to_end_seconds"], results["accuracy"]
     rows = ["| system | seconds to the end of round 3 | test accuracy after it |", "|---|---|---|"]
@@ -103,9 +104,9 @@ def test_the_table_of_speed() -> None:
     assert "\n".join(speed_rows()) in README
 
 
-def said(found: dict[str, float], digits: int = 2) -> tuple[str, str]:
+def said(spread: dict[str, float], digits: int = 2) -> tuple[str, str]:
     """The median of a measurement, and the beginning of its range, as README writes them."""
-    middle, low, high = (f"{found[name]:.{digits}f}" for name in ("median", "min", "max"))
+    middle, low, high = (f"{spread[name]:.{digits}f}" for name in ("median", "min", "max"))
     return middle, f"({low} - {high}"
 
 
@@ -168,8 +169,8 @@ def test_what_is_said_of_equivalence() -> None:
     results = read_record(OFFICIAL / "equivalence" / "record.json")["results"]
     section = " ".join(README.partition("The fast path learns")[2].partition("\n## ")[0].split())
     mean = {
-        way: sum(found["value"] for found in own) / len(own)
-        for way, own in results["accuracy"].items()
+        way: sum(accuracy["value"] for accuracy in of_way) / len(of_way)
+        for way, of_way in results["accuracy"].items()
     }
     generic, bf16 = (results["paired"][way] for way in ("generic fp32", "lean bf16"))
     low, high = (-100 * end for end in reversed(generic["ci95"]))  # there minus lean, here lean's
@@ -218,14 +219,14 @@ def test_what_readme_links_to_exists() -> None:
             assert (ROOT / target).exists(), target
 
 
-@pytest.mark.parametrize("kind", ["ablation", "zero_shot", "budget", "comparison", "privacy"])
+@pytest.mark.parametrize("kind", sorted(find_studies()))
 def test_a_study_table_is_that_of_its_record(kind: str) -> None:
-    from fedseed.studies.tables import STUDY_TABLES
-
     folder = OFFICIAL / kind
     record = read_record(folder / "record.json")
     assert record["config"]["quick"] is False
-    assert (folder / "table.md").read_text(encoding="utf-8") == STUDY_TABLES[kind](record)
+    assert (folder / "table.md").read_text(encoding="utf-8") == find_studies()[kind].make_table(
+        record
+    )
     assert (folder / "figure.png").stat().st_size > 10_000
 
 
@@ -287,24 +288,24 @@ def test_personalisation_in_readme_is_that_of_its_record() -> None:
     record = read_record(folder / "record.json")
     assert (folder / "table.md").read_text(encoding="utf-8") == comparison_table(record)
     text = " ".join(README.split())
-    found = {(c["row"], c["partition"]): c["personalization"]
+    gains = {(c["row"], c["partition"]): c["personalization"]
              for c in record["results"]["cells"] if c["personalization"]}  # fmt: skip
-    for own in found.values():
-        assert {client["before"]["n"] for client in own["clients"]} == {1000}
+    for personal in gains.values():
+        assert {client["before"]["n"] for client in personal["clients"]} == {1000}
 
-    def mean(own: dict[str, Any], name: str, what: str = "value") -> str:
-        return f"{100 * float(np.mean([client[name][what] for client in own['clients']])):.1f}"
+    def mean(personal: dict[str, Any], name: str, what: str = "value") -> str:
+        return f"{100 * float(np.mean([client[name][what] for client in personal['clients']])):.1f}"
 
     for row, place in (("labels", "labels +"), ("weights", "weights +")):
-        gain = found[row, "iid"]["mean_gain"]
+        gain = gains[row, "iid"]["mean_gain"]
         words = f"{place[:-1]}{points(gain['value'])} "
         words += "points " if row == "labels" else ""
         assert f"{words}({interval_in_points(gain['ci95'])})" in text
-        some = found[row, "dirichlet-0.5"]
+        some = gains[row, "dirichlet-0.5"]
         assert f"from {mean(some, 'before')} to {mean(some, 'after')} %" in text
         assert f"({interval_in_points(some['mean_gain']['ci95'])}" in text
         assert f"largest class has {mean(some, 'after', 'majority_baseline')} %" in text
-        much = found[row, "dirichlet-0.1"]
+        much = gains[row, "dirichlet-0.1"]
         assert interval_in_points(much["mean_gain"]["ci95"]) in text
         assert mean(much, "after") in text.split("with 0.1 they reach")[1][:30]
         assert f"alone has {mean(much, 'after', 'majority_baseline')} %" in text
@@ -313,8 +314,7 @@ def test_personalisation_in_readme_is_that_of_its_record() -> None:
 def test_the_comparison_in_readme_is_that_of_its_record() -> None:
     """The table, and every figure of the sentences below it."""
     from fedseed.evaluation.repeats import paired
-    from fedseed.results.markdown import interval_in_points, points, with_interval
-    from fedseed.results.markdown import size
+    from fedseed.results.markdown import interval_in_points, points, size, with_interval
     from fedseed.studies.comparison.readings import verdicts
     from fedseed.studies.comparison.table import client_bytes, main_grid
 
@@ -340,9 +340,9 @@ def test_the_comparison_in_readme_is_that_of_its_record() -> None:
         ("adapters", "+1.5 points, -1.7 to +4.7"),
         ("mask", "-2.7 points, -3.2 to -2.2"),
     ):
-        found = [plain[name, "iid"]["newcomers"] for name in (row, "local")]
-        assert found[0]["n"] == found[1]["n"] == 4980
-        change = paired(*(one["repeats"] for one in found))
+        both = [plain[name, "iid"]["newcomers"] for name in (row, "local")]
+        assert both[0]["n"] == both[1]["n"] == 4980
+        change = paired(*(accuracy["repeats"] for accuracy in both))
         shown = f"{points(change['difference'])} points, "
         shown += "interval " if "interval" in words else ""
         assert shown + interval_in_points(change["ci95"]) == words
