@@ -15,6 +15,7 @@ from fedseed.config import RunConfig
 from fedseed.errors import ConfigError, FedseedError, InputError, OutputError
 from fedseed.federation.workers import heavy_imports, start_early
 from fedseed.options import Options
+from fedseed.results.folder import is_begun
 from fedseed.without_effect import refuse_without_effect
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def federated(
         str | None,
         typer.Option(
             help="Go on with the interrupted run in this folder, with its options; it ends with "
-            "the same bits as an undisturbed one."
+            "the same bits as an undisturbed one. Where none began yet, begin it there."
         ),
     ] = None,
     dry_run: Annotated[
@@ -142,20 +143,18 @@ def federated(
     comparison, --protocol weights is federated averaging.
     """
     given = {name: value for name, value in options.items() if value is not None}
-    if resume is not None:
-        files = [name for name, value in (("config", config), ("out", out)) if value]
-        _refuse_beside_resume([*sorted(set(given) - {"workers"}), *files])
-    else:
-        kinds = {"out": str, "quiet": bool, "dry_run": bool}
-        read = RunConfig.from_toml(Path(config), also=kinds) if config else {}
-        own = {name: read.pop(name) for name in kinds if name in read}
-        for name, value in own.items():
-            if not isinstance(value, kinds[name]):
-                wanted = "true or false" if kinds[name] is bool else "a folder, in quotes"
-                raise ConfigError(f"--config {config}: {name.replace('_', '-')}: write {wanted}")
-        given = read | given
-        out = out or own.get("out")
-        quiet, dry_run = own.get("quiet") or quiet, own.get("dry_run") or dry_run
+    _refuse_beside_resume(resume, out)
+    kinds = {"out": str, "quiet": bool, "dry_run": bool}
+    read = RunConfig.from_toml(Path(config), also=kinds) if config else {}
+    own = {name: read.pop(name) for name in kinds if name in read}
+    for name, value in own.items():
+        if not isinstance(value, kinds[name]):
+            wanted = "true or false" if kinds[name] is bool else "a folder, in quotes"
+            raise ConfigError(f"--config {config}: {name.replace('_', '-')}: write {wanted}")
+    given = read | given
+    out = out or own.get("out")
+    quiet, dry_run = own.get("quiet") or quiet, own.get("dry_run") or dry_run
+    if resume is None or not is_begun(Path(resume)):  # else the rest of them are in its folder
         refuse_without_effect(given)
     if not dry_run and (resume is not None or _has_workers(given)):
         start_early()
@@ -165,11 +164,10 @@ def federated(
     run_command(given, out, resume, dry_run, quiet, Console())
 
 
-def _refuse_beside_resume(surplus: list[str]) -> None:
-    """Refuse options that a resumed run takes from its record."""
-    if surplus:
-        flags = ", ".join("--" + name.replace("_", "-") for name in surplus)
-        raise OutputError(f"--resume takes its options from the run: leave out {flags}")
+def _refuse_beside_resume(resume: str | None, out: str | None) -> None:
+    """Refuse two folders for one run."""
+    if resume is not None and out is not None:
+        raise OutputError("--resume names the run's folder: leave out --out")
 
 
 def _has_workers(options: Mapping[str, Any]) -> bool:
@@ -189,16 +187,18 @@ def study(kind: "type[Study]") -> Callable[..., None]:
             typer.Option(help="Folder for everything written \\[default: results/scratch/...]."),
         ] = None,
         resume: Annotated[
-            str | None, typer.Option(help="Go on with the interrupted run in this folder.")
+            str | None,
+            typer.Option(
+                help="Go on with the interrupted run in this folder; where none began yet, begin "
+                "it there."
+            ),
         ] = None,
         quiet: Annotated[bool, typer.Option("--quiet", help="Print only the table.")] = False,
     ) -> None:
         from fedseed.studies.base import study_command
 
         given = {name: value for name, value in options.items() if value is not None}
-        if resume is not None:
-            files = ["out"] if out else []
-            _refuse_beside_resume([*sorted(set(given) - kind.options.execution), *files])
+        _refuse_beside_resume(resume, out)
         study_command(kind, given, out, resume, quiet, Console())
 
     command.__doc__ = kind.__doc__

@@ -1,6 +1,5 @@
 """A study as a command: options, folder, cells, record, table and figure."""
 
-import contextlib
 import functools
 import sys
 import time
@@ -16,12 +15,12 @@ from rich.markdown import Markdown
 from fedseed.data.federated_dataset import DEFAULT_LENGTH, open_dataset, subset
 from fedseed.data.splits import Rows
 from fedseed.data.tokens import Dataset
-from fedseed.errors import InputError, OutputError
+from fedseed.errors import OutputError
 from fedseed.federation.workers import count_cores
 from fedseed.files import write_text
 from fedseed.options import Options
 from fedseed.results.display import Display, make_display
-from fedseed.results.folder import RECORD, default_folder, interrupted_run, locked, make_folder
+from fedseed.results.folder import CELLS, RECORD, default_folder, is_begun, run_folder
 from fedseed.results.markdown import DETAILS
 from fedseed.results.provenance import (
     PeakMemory,
@@ -32,7 +31,7 @@ from fedseed.results.provenance import (
 )
 from fedseed.results.record import Kind, RunRecord
 from fedseed.runs.original import describe_dataset
-from fedseed.studies.cells import CELLS, Cell, Work, read_cells, run_cells
+from fedseed.studies.cells import Cell, Work, read_cells, run_cells
 from fedseed.training.compute import choose
 
 TABLE, FIGURE = "table.md", "figure.png"
@@ -131,9 +130,10 @@ def study_command(
 
     Args:
         kind: which study.
-        given: option values by name; with ``resume`` only those of execution.
+        given: option values by name; with ``resume`` only what differs in execution is needed.
         out: the output folder; a new one below results/scratch when None.
-        resume: the folder of an interrupted run, or None.
+        resume: the folder of an interrupted run, in which a run with these options begins when
+            there is none; None to begin a run in any case.
         quiet: print only the table.
         console: where to print.
 
@@ -142,25 +142,13 @@ def study_command(
     """
     folder = Path(resume or out or default_folder(kind.kind))
     display = make_display(quiet, console)
-    begun, is_new = False, not folder.exists()
     try:
-        before = interrupted_run(folder, kind.kind) if resume is not None else None
-        study = kind.from_options(given if before is None else before["config"] | dict(given))
-        if before is None:
-            make_folder(folder)
-        with locked(folder):
-            if before is not None:  # another run may have finished it meanwhile
-                before = interrupted_run(folder, kind.kind)
-            begun = True
-            record = run_study(study, folder, display, before)
+        with run_folder(folder, kind.kind, given, kind.options, resume is not None) as begun:
+            study = kind.from_options(begun.options)
+            record = run_study(study, folder, display, begun.record)
     except KeyboardInterrupt:
-        if begun:
+        if is_begun(folder):
             print(f"interrupted: go on with --resume {folder}", file=sys.stderr)
-        raise
-    except InputError:
-        if is_new:  # nothing was measured: leave nothing behind
-            with contextlib.suppress(OSError):
-                folder.rmdir()
         raise
     finally:
         display.stop()

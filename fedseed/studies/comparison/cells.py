@@ -15,6 +15,7 @@ from fedseed.data.splits import Rows
 from fedseed.evaluation.metrics import ClassCounts
 from fedseed.federation.client_app import decode_counts
 from fedseed.federation.engines import Grid, run_local
+from fedseed.federation.history import History
 from fedseed.federation.rounds import RoundResult
 from fedseed.federation.session import Session
 from fedseed.randomness import generator
@@ -250,7 +251,7 @@ class FederatedRun:
 
     def _serve(self, grid: Grid, _run_config: object = None) -> None:
         config = self.plan.config
-        session = Session(grid, config.clients + config.newcomers, self.transcript)
+        session = Session(grid, config.clients + config.newcomers, History(self.transcript))
         server = self.plan.server()
 
         def after(result: RoundResult) -> None:
