@@ -25,7 +25,7 @@ from benchmarks.memory import peak_memories
 from benchmarks.running import Finished, run, spread
 from benchmarks.startup import seconds_to_first_step
 from benchmarks.workload import BATCH, LENGTH, RATE, Workload, open_shards
-from fedseed.cli import run_main
+from fedseed.cli.app import run_main
 from fedseed.evaluation.metrics import ClassCounts, accuracy
 from fedseed.recipe import Recipe
 from fedseed.results.folder import make_folder

@@ -1,25 +1,30 @@
 """RunConfig: every option of a federated run, validated when it is made.
 
-The command line, a TOML file and Flower's flat ``run_config`` all map to it, and only here.
+The command line, a TOML file and Flower's flat ``run_config`` all map to it, and only here. In all
+of them a protocol's own options stand beside those of the run.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SerializeAsAny, ValidationError, field_validator, model_validator
 
-from fedseed.data import PARTITIONS
-from fedseed.options import Options, refuse_no_path
+from fedseed.data.options import ShardOptions
+from fedseed.errors import ConfigError
+from fedseed.options import refuse_no_path
+from fedseed.privacy.options import DifferentialPrivacyOptions
 from fedseed.privacy.rules import refuse_impossible_privacy
-from fedseed.protocols import OPTIONS, PROTOCOLS, STRATEGIES
+from fedseed.protocols import all_protocols, find_protocol, protocol_names
+from fedseed.protocols.description import Protocol, ProtocolOptions
 from fedseed.recipe import Recipe
-from fedseed.recipe_search.names import AGGREGATOR_NAMES
+from fedseed.validation import first_problem
 
 Cell = bool | float | int | str
+_DEFAULT = "recipe"
 
 
-class RunConfig(Options):
+class RunConfig(DifferentialPrivacyOptions, ShardOptions):
     """A federated run. Field descriptions are the command line's help texts."""
 
     execution: ClassVar[frozenset[str]] = frozenset({"engine", "workers"})
@@ -28,18 +33,16 @@ class RunConfig(Options):
         "participants_test_examples": 200,
     }  # fmt: skip
 
-    clients: int = Field(10, ge=1, le=1_000_000, description="Clients that take part.")
     rounds: int = Field(3, ge=1, le=100_000, description="Rounds of training.")
-    newcomers: int = Field(
-        2, ge=0, le=10_000, description="Further clients that take part in no round and grow "
-        "their model from the final seed and recipe."
-    )  # fmt: skip
     cohort: int | None = Field(
         None, ge=1, description="Clients drawn for each round; without it all of them."
     )
     protocol: str = Field(
-        "recipe", description="What travels: recipe, weights, adapters, labels, scalars or mask."
-    )
+        _DEFAULT, description="What travels: "
+        f"{', '.join(protocol_names()[:-1])} or {protocol_names()[-1]}. With --help: its options."
+    )  # fmt: skip
+    options: SerializeAsAny[ProtocolOptions]
+    """The protocol's own options, an instance of its ``options``."""
     scheme: Literal["bert", "scaled"] = Field(
         "scaled", description="Initialisation scheme of a random seed: bert or scaled."
     )
@@ -53,106 +56,15 @@ class RunConfig(Options):
     steps: int = Field(
         90, ge=1, le=1_000_000, description="Step budget of a client in one round, optimiser steps."
     )
-    recipes_per_client: int = Field(
-        1, ge=1, le=50, description="Recipes a client tries in one round; they share its steps."
-    )
-    aggregator: str = Field(
-        "log-mean", description="How recipes are aggregated: log-mean, halving or fedex."
-    )
-    partition: str = Field(
-        "iid", description="How examples are dealt out: iid, dirichlet, shards or quantity."
-    )
-    alpha: float = Field(
-        0.5, gt=0, le=1e6, description="Concentration of dirichlet and quantity; small is uneven."
-    )
-    shards_per_client: int = Field(
-        2, ge=1, le=1000, description="Label-sorted pieces for each client under shards."
-    )
-    validation_share: float = Field(
-        0.2, gt=0, lt=1, description="Share of a client's examples it validates recipes on."
-    )
-    participants_test_examples: int = Field(
-        1000, ge=2, description="Test examples for the participating clients' own models."
-    )
     drop_rate: float = Field(
         0.0, ge=0, le=1, description="Probability that a client's reply is lost, each round."
     )
-    poisoned_clients: int = Field(
-        0, ge=0, description="Clients, from partition 0 on, whose labels are turned (class c "
-        "becomes c + 1): poisoned data, for tests of robustness."
-    )  # fmt: skip
     min_clients: int = Field(
         1, ge=1, description="Fewest believable replies a round may have before the run ends."
     )
     test_every: int | None = Field(
         None, ge=1, description="Test the server's model on the common test split after every "
         "so many rounds, under a protocol in which the server has one."
-    )  # fmt: skip
-    codec: Literal["fp32", "fp16", "int8", "topk"] | None = Field(
-        None, description="weights: how they travel, fp32, fp16, int8 or topk; the last two send "
-        "changes, with error feedback. Without it fp32."
-    )  # fmt: skip
-    keep: float | None = Field(
-        None, gt=0, le=1, description="weights with topk: share of the changes that is sent; "
-        "without it 0.01."
-    )  # fmt: skip
-    strategy: str | None = Field(
-        None, description="weights: how the server aggregates, by Flower's strategies: "
-        "fedavg, fedadam, fedmedian, fedtrimmedavg, krum or multikrum. Without it fedavg."
-    )  # fmt: skip
-    rank: int | None = Field(
-        None, ge=1, le=256, description="adapters: rank of the factors; without it 4."
-    )
-    adapter: Literal["ffa", "lora"] | None = Field(
-        None, description="adapters: lora sends both factors, ffa one (the other is drawn from the "
-        "seed's key). Without it ffa."
-    )  # fmt: skip
-    public: str | None = Field(
-        None, description="labels: unlabelled texts that server and clients share: sentences "
-        "(8,530 of Rotten Tomatoes, installed with the package), reviews:N (N training texts set "
-        "aside) or a UTF-8 file of one text a line. Without it sentences."
-    )  # fmt: skip
-    label_bits: int | None = Field(
-        None, description="labels: bits of a soft label, 1, 2, 4 or 8; without it 1."
-    )
-    distil_steps: int | None = Field(
-        None, ge=1, le=1_000_000, description="labels: steps on the public texts by which a model "
-        "is made of labels; without it 500."
-    )  # fmt: skip
-    perturbations: int | None = Field(
-        None, ge=1, le=65_535, description="scalars: number of directions that may be walked; "
-        "without it 64."
-    )  # fmt: skip
-    trainable: Literal["all", "head"] | None = Field(
-        None, description="scalars: all weights or the classification head alone; without it all."
-    )
-    privacy: Literal["example", "client"] | None = Field(
-        None, description="What differential privacy protects: one example of a client (DP-SGD), "
-        "or all of a client's (noise on what it sends)."
-    )  # fmt: skip
-    epsilon: float | None = Field(
-        None, gt=0, le=1e6, description="privacy: the budget of a whole run, for each client. "
-        "Without --noise the noise is calibrated to it; with it the run ends before a round that "
-        "would spend more."
-    )  # fmt: skip
-    delta: float | None = Field(
-        None, gt=0, lt=1, description="privacy: delta of the budget; without it 1e-5."
-    )
-    clip: float | None = Field(
-        None, gt=0, le=1e6, description="privacy: largest L2 norm of an example's gradient, or of "
-        "a client's change of the weights."
-    )  # fmt: skip
-    noise: float | None = Field(
-        None, ge=0, le=1e6, description="privacy: noise multiplier, the standard deviation in "
-        "units of the clip (recipe: of the range of a score)."
-    )  # fmt: skip
-    metric_digits: int | None = Field(
-        None, ge=0, le=6, description="recipe: clients round the losses and accuracies that they "
-        "send to so many decimals."
-    )  # fmt: skip
-    metric_threshold: int | None = Field(
-        None, ge=1, description="recipe: a client with fewer validation examples than this "
-        "answers nothing usable."
     )  # fmt: skip
     device: str = Field(
         "auto", pattern=r"^(auto|cpu|cuda(:\d{1,3})?)$", description="auto, cpu, cuda or cuda:1; "
@@ -174,58 +86,73 @@ class RunConfig(Options):
     def _is_a_path(cls, value: str | None) -> str | None:
         return refuse_no_path(value)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _take_protocol_options(cls, values: Any) -> Any:
+        """Put options that are not the run's into the protocol's."""
+        if not isinstance(values, Mapping) or "options" in values:
+            return values
+        try:
+            protocol = find_protocol(str(values.get("protocol", _DEFAULT)))
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        protocol_values = {n: v for n, v in values.items() if n not in cls.model_fields}
+        _refuse_unknown(protocol, protocol_values)
+        try:
+            options = protocol.options.model_validate(protocol_values)
+        except ValidationError as error:
+            raise ValueError(first_problem(error, dashes=True)) from error
+        run_values = {n: v for n, v in values.items() if n in cls.model_fields}
+        return run_values | {"options": options}
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        for option, value, known in (
-            ("protocol", self.protocol, PROTOCOLS),
-            ("aggregator", self.aggregator, AGGREGATOR_NAMES),
-            ("partition", self.partition, PARTITIONS),
-            ("strategy", self.strategy or "fedavg", STRATEGIES),
-        ):
-            if value not in known:
-                raise ValueError(f"unknown {option} '{value}': choose from {', '.join(known)}")
-        self._refuse_foreign_options()
-        refuse_impossible_privacy(self)
-        if self.label_bits not in (None, 1, 2, 4, 8):
-            raise ValueError("--label-bits: give 1, 2, 4 or 8")
+        protocol = find_protocol(self.protocol)
+        able = [p.name for p in all_protocols()[::-1] if self.privacy in p.privacy]
+        refuse_impossible_privacy(
+            self, self.protocol, self.options, protocol.privacy, protocol.privacy_advice, able
+        )
         if self.min_clients > self.cohort_size:
             raise ValueError("--min-clients is larger than --clients or --cohort: lower it")
-        if self.poisoned_clients > self.clients:
-            raise ValueError("--poisoned-clients is larger than --clients: lower it")
         if self.cohort_size > self.clients:
             raise ValueError("--cohort is larger than --clients: lower it")
-        if self.steps < self.recipes_per_client:
-            raise ValueError("--recipes-per-client is larger than --steps: lower it")
+        self.options.check_steps(self.steps)
         return self
 
-    def _refuse_foreign_options(self) -> None:
-        """Refuse options of other protocols than the one chosen."""
-        own = OPTIONS[self.protocol]
-        for protocol, options in OPTIONS.items():
-            for option in options:
-                if option not in own and getattr(self, option) is not None:
-                    raise ValueError(
-                        f"--{option.replace('_', '-')} is an option of protocol {protocol}, not "
-                        f"{self.protocol}: leave it out"
-                    )
-
-    def protocol_options(self) -> dict[str, Any]:
-        """The protocol's own options, as given or by default."""
-        return {
-            name: default if getattr(self, name) is None else getattr(self, name)
-            for name, default in OPTIONS[self.protocol].items()
-        }
+    @property
+    def public_texts(self) -> str | None:
+        """See :class:`ShardOptions`."""
+        return self.options.public_texts
 
     @property
     def cohort_size(self) -> int:
         """Clients in one round."""
         return self.clients if self.cohort is None else self.cohort
 
+    @classmethod
+    def option_names(cls) -> Collection[str]:
+        """See :class:`Options`: those of the run and of every protocol."""
+        names = {name for name in cls.model_fields if name != "options"}
+        return names.union(*(protocol.options.model_fields for protocol in all_protocols()))
+
+    @classmethod
+    def names_for_help(cls) -> list[str]:
+        """See :class:`Options`: the protocol's own options are shown by the protocol's name."""
+        return [name for name in super().names_for_help() if name != "options"]
+
+    def values(self) -> dict[str, Any]:
+        """See :class:`Options`: the run's options, and beside them the protocol's own."""
+        return self.model_dump(exclude={"options"}) | self.options.model_dump()
+
     def to_run_config(self) -> dict[str, Cell]:
-        """The configuration as Flower's flat ``run_config``: absent values are empty strings."""
+        """The configuration as Flower's flat ``run_config``: absent values are empty strings.
+
+        Other protocols' options are there too, absent: Flower takes no names that it has not seen.
+        """
+        absent = dict.fromkeys(sorted(self.option_names()))
         return {
             name.replace("_", "-"): "" if value is None else value
-            for name, value in self.model_dump().items()
+            for name, value in (absent | self.values()).items()
         }
 
     @classmethod
@@ -237,7 +164,7 @@ class RunConfig(Options):
         Raises:
             ConfigError: an unknown name or an impossible value.
         """
-        defaults = cls().to_run_config()
+        defaults = cls.parse({}).to_run_config()
         given = {n: value for n, value in run_config.items() if defaults.get(n) != value}
         return cls.parse({name: value for name, value in given.items() if value != ""})
 
@@ -248,3 +175,38 @@ class RunConfig(Options):
             RecipeError: the file given with ``--recipe`` is no recipe.
         """
         return Recipe() if self.recipe is None else Recipe.from_toml(Path(self.recipe))
+
+    def refuse_without_effect(self) -> None:
+        """Refuse options that are not at their defaults and would change nothing.
+
+        Raises:
+            ConfigError: naming the option and what it works with.
+        """
+        useless: dict[str, str] = dict(self.options.without_effect())
+        if self.partition not in ("dirichlet", "quantity"):
+            useless["alpha"] = "--partition dirichlet or quantity"
+        if self.partition != "shards":
+            useless["shards_per_client"] = "--partition shards"
+        if find_protocol(self.protocol).ends_with != "model":
+            useless["test_every"] = f"a --protocol whose server has a model, not {self.protocol}"
+        if self.seed_file is not None:
+            useless["scheme"] = "a new seed, not --seed-file"
+        fields = {**type(self).model_fields, **type(self.options).model_fields}
+        for name, needed in useless.items():
+            if self.values()[name] != fields[name].default:
+                flag = "--" + name.replace("_", "-")
+                raise ConfigError(f"{flag} works with {needed} only: leave it out")
+
+
+def _refuse_unknown(protocol: Protocol, values: Mapping[str, Any]) -> None:
+    """Raise a ValueError for options of other protocols, or of none."""
+    for name in values:
+        if name in protocol.options.model_fields:
+            continue
+        owners = [p.name for p in all_protocols() if name in p.options.model_fields]
+        if owners:
+            raise ValueError(
+                f"--{name.replace('_', '-')} is an option of protocol {' and '.join(owners)}, not "
+                f"{protocol.name}: leave it out"
+            )
+        raise ValueError(f"unknown name '{name.replace('_', '-')}'")

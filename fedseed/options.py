@@ -1,5 +1,6 @@
 """Options that every run shares, and how options are read: one place for all commands."""
 
+import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -12,7 +13,7 @@ from fedseed.validation import first_problem
 
 
 class Options(BaseModel):
-    """Data, model and execution. Field descriptions are the command line's help texts."""
+    """How a run is executed. Field descriptions are the command line's help texts."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
 
@@ -21,24 +22,6 @@ class Options(BaseModel):
     small: ClassVar[Mapping[str, Any]] = {}
     """What ``--quick`` sets unless it was given."""
 
-    model: str = Field(
-        "bert-tiny", description="bert-tiny, bert-mini, bert-small (random start), minilm "
-        "(pre-trained), or a Hugging Face id or folder of a sequence classifier."
-    )  # fmt: skip
-    data: str = Field(
-        "bundled", description="bundled, hub, hub:NAME, or a path: CSV (.gz), Parquet, JSON Lines "
-        "or an aclImdb folder."
-    )  # fmt: skip
-    text_column: str | None = Field(None, description="Name of the text column.")
-    label_column: str | None = Field(None, description="Name of the label column.")
-    max_length: int | None = Field(
-        None, ge=4, le=65_535, description="Tokens kept of each text; without it the given "
-        "recipe's max_length, 128."
-    )  # fmt: skip
-    test_examples: int | None = Field(
-        None, ge=2, description="Test on a fixed, stratified subset of this size."
-    )
-    run_seed: int = Field(0, ge=0, lt=2**63, description="Seed of every random choice.")
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="Precision of training and testing: auto takes bf16 where "
         "it is faster (CUDA, AMX, AVX-512 bf16 of an AMD processor), else fp32."
@@ -51,11 +34,6 @@ class Options(BaseModel):
         "auto", pattern=r"^(auto|[1-9]\d{0,3})$", description="Worker processes, one thread each: "
         "a number, or auto for one a core."
     )  # fmt: skip
-
-    @field_validator("data", "model")
-    @classmethod
-    def _is_a_name_or_path(cls, value: str | None) -> str | None:
-        return refuse_no_path(value)
 
     @field_validator("workers", mode="before")
     @classmethod
@@ -90,22 +68,55 @@ class Options(BaseModel):
         named = {name.replace("-", "_"): value for name, value in values.items()}
         if len(named) < len(values):
             raise ConfigError(f"--config {path}: an option stands there twice, with - and _")
+        known = {*cls.option_names(), *also}
         for name in named:
-            if name not in cls.model_fields and name not in also:
+            if name not in known:
                 raise ConfigError(f"--config {path}: unknown option '{name}': see --help")
         return named
+
+    @classmethod
+    def option_names(cls) -> Collection[str]:
+        """Names of all options that there are."""
+        return cls.model_fields
+
+    @classmethod
+    def names_for_help(cls) -> list[str]:
+        """Names of all options: a class's before those of its base classes."""
+        options = [base for base in cls.__mro__ if issubclass(base, Options)]
+        names = [name for base in options for name in base.__annotations__]
+        return list(dict.fromkeys(name for name in names if name in cls.model_fields))
 
     def with_quick(self) -> Self:
         """The configuration that runs: ``--quick`` shrinks what was not given."""
         if not self.quick:
             return self
         small = {name: v for name, v in self.small.items() if name not in self.model_fields_set}
-        return self.parse(self.model_dump() | small)
+        return self.replace(**small)
+
+    def values(self) -> dict[str, Any]:
+        """All options by name, for :meth:`parse`."""
+        return self.model_dump()
+
+    def to_json(self) -> str:
+        """All options as JSON, for another process; :meth:`from_json` reads it."""
+        return json.dumps(self.values())
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Options from :meth:`to_json`."""
+        return cls.parse(json.loads(text))
+
+    def replace(self, **changes: Any) -> Self:
+        """The same options with some changes, checked again.
+
+        Raises:
+            ConfigError: an unknown name or an impossible value.
+        """
+        return self.parse(self.values() | changes)
 
     def for_record(self) -> dict[str, Any]:
         """What decides the results: every option but those of execution."""
-        values = self.model_dump(mode="json")
-        return {name: value for name, value in values.items() if name not in self.execution}
+        return {name: value for name, value in self.values().items() if name not in self.execution}
 
 
 def refuse_no_path(value: str | None) -> str | None:

@@ -2,7 +2,8 @@
 
 import sys
 
-from fedseed.cli import run_main, study
+from fedseed.cli.app import run_main
+from fedseed.cli.study import study
 from fedseed.studies.budget.study import Budget
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from fedseed.federation.workers import asks_for_workers, start_early
 if __name__ == "__main__" and asks_for_workers(sys.argv[1:]):
     start_early()  # before the rest is imported
 
-from fedseed.cli import federated, run_main
+from fedseed.cli.federated import run_federated
 
 if __name__ == "__main__":
-    sys.exit(run_main(federated))
+    sys.exit(run_federated())

@@ -66,7 +66,7 @@ def command(
     small: dict[str, Any], capfd: pytest.CaptureFixture[str]
 ) -> Callable[..., tuple[int, str, str]]:
     """Run the command line in this process: status, stdout and stderr."""
-    from fedseed.cli import federated, run_main
+    from fedseed.cli.federated import run_federated
 
     def run(*words: str, defaults: bool = True, **changes: Any) -> tuple[int, str, str]:
         options = (small if defaults else {}) | changes
@@ -77,7 +77,7 @@ def command(
             for part in ("--" + name.replace("_", "-"), str(value))
         ]
         capfd.readouterr()
-        status = run_main(federated, [*flags, *words])
+        status = run_federated([*flags, *words])
         captured = capfd.readouterr()
         return status, captured.out, captured.err
 

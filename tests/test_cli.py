@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from fedseed.cli.tables import option_table, protocol_table
 from fedseed.config import RunConfig
+from fedseed.protocols import all_protocols, protocol_names
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -27,7 +29,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"model": "bert-huge"}, "unknown model 'bert-huge'"),
     ({"partition": "random"}, "choose from iid"),
     ({"aggregator": "median"}, "choose from log-mean"),
-    ({"protocol": "pigeons"}, "choose from recipe, weights"),
+    ({"protocol": "pigeons"}, "choose from adapters, labels"),
     ({"cohort": 4}, "--cohort is larger"),
     ({"poisoned_clients": 4}, "--poisoned-clients is larger"),
     ({"cohort": 0}, "cohort = 0"),
@@ -53,7 +55,10 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"alpha": 0.1}, "--alpha works with --partition dirichlet or quantity only"),
     ({"shards_per_client": 3}, "--shards-per-client works with --partition shards only"),
     ({"protocol": "weights", "keep": 0.5}, "--keep works with --codec topk only"),
-    ({"protocol": "weights", "aggregator": "fedex"}, "--aggregator works with --protocol recipe"),
+    (
+        {"protocol": "weights", "aggregator": "fedex"},
+        "--aggregator is an option of protocol recipe, not weights",
+    ),
     ({"test_every": 1}, "--test-every works with a --protocol whose server has a model"),
     ({"scheme": "bert", "seed_file": "a.fseed"}, "--scheme works with a new seed"),
 ]
@@ -230,15 +235,38 @@ def test_dry_run_writes_nothing(command: Command, tmp_path: Path) -> None:
         assert words in out
 
 
-def test_help_names_every_option_with_its_default(command: Command) -> None:
+def help_text(command: Command, *words: str) -> str:
+    """What ``--help`` prints, without its frames and line breaks."""
     import re
 
-    _, out, _ = command("--help", defaults=False)
-    flat = " ".join(re.sub(r"[│╭╮╰╯─]", " ", out).split())
-    for name, field in RunConfig.model_fields.items():
-        assert "--" + name.replace("_", "-") in flat
+    _, out, _ = command(*words, "--help", defaults=False)
+    return " ".join(re.sub(r"[│╭╮╰╯─]", " ", out).split())
+
+
+def test_help_names_every_option_with_its_default(command: Command) -> None:
+    shown = help_text(command)
+    for name in RunConfig.names_for_help():
+        field = RunConfig.model_fields[name]
+        assert "--" + name.replace("_", "-") in shown
         default = "none" if field.default is None else str(field.default)
-        assert f"[default: {default}]" in flat
+        assert f"[default: {default}]" in shown
+
+
+@pytest.mark.parametrize("name", protocol_names())
+def test_help_shows_the_options_of_the_protocol_that_is_named(command: Command, name: str) -> None:
+    for words in (("--protocol", name), (f"--protocol={name}",)):
+        shown = help_text(command, *words)
+        for protocol in all_protocols():
+            for option in protocol.options.model_fields:
+                flag = "--" + option.replace("_", "-") + " "
+                assert (f" {flag}" in shown) == (protocol.name == name), (flag, protocol.name)
+
+
+def test_docs_have_the_protocols_and_their_options() -> None:
+    pages = Path(__file__).parents[1] / "docs" / "protocols"
+    assert protocol_table() in (pages / "README.md").read_text(encoding="utf-8")
+    for name in protocol_names():
+        assert option_table(name) in (pages / f"{name}.md").read_text(encoding="utf-8")
 
 
 def test_quiet_prints_the_table_only(command: Command, tmp_path: Path) -> None:

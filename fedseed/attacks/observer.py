@@ -62,11 +62,12 @@ def view_of(transcript: Transcript, observer: str, result: bytes, link: int = 0)
     seen = [exchange for exchange in transcript if exchange.phase == TRAIN]
     if observer in ("server", "malicious-server"):
         return View(observer, tuple(seen), result)
-    own = tuple(exchange for exchange in seen if exchange.partition_id == link)
+    of_link = tuple(exchange for exchange in seen if exchange.partition_id == link)
     if observer == "eavesdropper":
-        return View(observer, own, b"")
+        return View(observer, of_link, b"")
     if observer == "client":
-        return View(observer, tuple(replace(e, up=b"", up_message_bytes=0) for e in own), result)
+        downloads = (replace(exchange, up=b"", up_message_bytes=0) for exchange in of_link)
+        return View(observer, tuple(downloads), result)
     if observer == "newcomer":
         return View(observer, (), result)
     raise ValueError(f"no observer '{observer}'")

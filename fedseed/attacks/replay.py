@@ -5,24 +5,38 @@ contribution can do with it what the server does: put it into an aggregate of it
 look at the model that comes out.
 """
 
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
 from fedseed.attacks.observer import View
+from fedseed.data.shard import Shard
+from fedseed.data.tokens import TokenTable
 from fedseed.errors import WireError
-from fedseed.protocols import find_protocol
-from fedseed.protocols.base import ProtocolServer, Setup
-from fedseed.protocols.recipe_messages import SCORE_BYTES, RecipeScore, decode_request
-from fedseed.seeds.assemble import grow
-
-MODEL_PROTOCOLS = ("weights", "adapters", "labels", "scalars", "mask")
-"""Protocols whose contributions stand for a model."""
-_MOST_LOSS = 10.0
+from fedseed.protocols.base import ClientTask, ProtocolServer, Setup
+from fedseed.protocols.description import load
 
 
-def _server(setup: Setup) -> ProtocolServer:
-    return find_protocol(setup.config.protocol).server(setup)
+class Numbers(Protocol):
+    """How a protocol whose contributions make no model reads its payloads as numbers.
+
+    ``Protocol.numbers`` names a function from a :class:`~fedseed.protocols.base.Setup` to one of
+    these. Payloads of one kind have to give equally many numbers in every run.
+    """
+
+    def of_contribution(self, payload: bytes) -> Sequence[float]:
+        """What came up from one client in one round, as finite numbers."""
+
+    def of_download(self, payload: bytes) -> Sequence[float]:
+        """What went down in one round, or the final result, as finite numbers."""
+
+
+def makes_models(setup: Setup) -> bool:
+    """Whether a contribution alone makes a model."""
+    return "model" in setup.protocol.reveals
 
 
 def contributed_models(view: View, setup: Setup, round_number: int) -> dict[int, nn.Module]:
@@ -37,79 +51,93 @@ def contributed_models(view: View, setup: Setup, round_number: int) -> dict[int,
         round_number: the round, from 1.
 
     Raises:
-        WireError: a reply of the round cannot be decoded.
+        WireError: a reply of the round makes no model.
     """
-    server = _server(setup)
-    for earlier in range(1, round_number):
-        server.aggregate(earlier, view.replies(earlier))
-    state = server.checkpoint()
-    assert state is not None
+    replies = view.replies(round_number)
+    earlier = [view.replies(number) for number in range(1, round_number)]
+    checkpoint = _replayed(setup, earlier).checkpoint()
     models: dict[int, nn.Module] = {}
-    for pid, payload in view.replies(round_number).items():
-        alone = _server(setup)
-        alone.restore(state)
-        report = alone.aggregate(round_number, {pid: payload})[pid]
-        model = alone.model()
+    for pid, payload in replies.items():
+        if checkpoint is None:  # a server whose contributions are enough
+            server = _replayed(setup, earlier)
+        else:
+            server = setup.protocol.make_server(setup)
+            server.restore(checkpoint)
+        server.configure(round_number, sorted(replies))
+        report = server.aggregate(round_number, {pid: payload})[pid]
+        model = server.model()
         if report.status != "ok" or model is None:
-            raise WireError(f"the reply of client {pid} stands for no model: {report.reason}")
+            raise WireError(f"the reply of client {pid} makes no model: {report.reason}")
         models[pid] = model
     return models
+
+
+def _replayed(setup: Setup, rounds: Sequence[Mapping[int, bytes]]) -> ProtocolServer:
+    """A server that has been given the replies of some rounds, from the first."""
+    server: ProtocolServer = setup.protocol.make_server(setup)
+    for number, replies in enumerate(rounds, 1):
+        server.configure(number, sorted(replies))
+        server.aggregate(number, replies)
+    return server
 
 
 def downloaded_models(view: View, setup: Setup) -> list[nn.Module]:
     """The models that what went down stands for, in order, the final result last.
 
-    The seed's own model, which is public, is left out.
+    The model of round 1, which is public, is left out.
     """
-    client = find_protocol(setup.config.protocol).client(setup.trainer, setup.public)
+    client = setup.protocol.make_client(
+        setup.options, trainer=setup.trainer, public=setup.public
+    )  # fmt: skip
     payloads = [*view.downloads()[1:], *([view.result] if view.result else [])]
     memory: dict[str, bytes] = {"seed": setup.seed}
     nobody = np.random.Generator(np.random.PCG64(0))  # a result that holds a model draws nothing
-    texts = setup.public.table if setup.public else None
-    empty = np.empty(0, dtype=np.int64)
-    models = []
-    for payload in payloads:
-        model, _ = client.grow(payload, texts, empty, memory, nobody)  # type: ignore[arg-type]
-        models.append(model)
-    return models
+    tasks = [ClientTask(payload, _no_texts(), memory, nobody) for payload in payloads]
+    return [client.grow(task)[0] for task in tasks]
+
+
+def _no_texts() -> Shard:
+    nothing = np.empty(0, dtype=np.int64)
+    return Shard(TokenTable(nothing, np.zeros(1, dtype=np.int64), nothing), nothing, nothing)
 
 
 def start_model(setup: Setup) -> nn.Module:
-    """The seed's model, from which round 1 starts."""
-    return grow(setup.seed)
+    """The model that round 1 starts from: the server's before any round.
+
+    Raises:
+        ValueError: the protocol's server has no model.
+    """
+    model: nn.Module | None = setup.protocol.make_server(setup).model()
+    if model is None:
+        raise ValueError(f"the server of protocol {setup.protocol.name} has no model")
+    return model
 
 
-def score_vectors(view: View, each: int) -> dict[int, NDArray[np.float64]]:
-    """All scores of the ``recipe`` protocol as one vector of numbers for each client.
+def contributed_numbers(view: View, setup: Setup) -> dict[int, NDArray[np.float64]]:
+    """All that each client sent, as one vector of numbers, by partition.
 
     Args:
         view: of an observer who sees replies.
-        each: recipes a client tries in a round.
-
-    Returns:
-        By partition, shape ``(rounds * each * 4,)``: share right, losses of validation and
-        training (at most 10 nats), and whether training diverged.
+        setup: what is public; the protocol has to name its ``numbers``.
     """
-    found: dict[int, list[float]] = {}
-    for number in view.rounds():
-        for pid, payload in view.replies(number).items():
-            for at in range(0, each * SCORE_BYTES, SCORE_BYTES):
-                score = RecipeScore.decode(payload[at : at + SCORE_BYTES])
-                found.setdefault(pid, []).extend(_numbers(score))
-    return {pid: np.array(numbers) for pid, numbers in found.items()}
+    numbers = _numbers_of(setup)
+    values: dict[int, list[float]] = {}
+    for round_number in view.rounds():
+        for pid, payload in view.replies(round_number).items():
+            values.setdefault(pid, []).extend(numbers.of_contribution(payload))
+    return {pid: np.array(vector) for pid, vector in values.items()}
 
 
-def _numbers(score: RecipeScore) -> list[float]:
-    right = score.validation_correct / max(1, score.validation_examples)
-    losses = [min(_MOST_LOSS, x) for x in (score.validation_loss, score.train_loss)]
-    return [right, *losses, float(score.diverged)]
+def downloaded_numbers(view: View, setup: Setup) -> NDArray[np.float64]:
+    """All that went down, the final result last, as one vector of numbers."""
+    numbers = _numbers_of(setup)
+    payloads = [*view.downloads(), *([view.result] if view.result else [])]
+    return np.array([value for payload in payloads for value in numbers.of_download(payload)])
 
 
-def recipe_vector(view: View, setup: Setup) -> NDArray[np.float64]:
-    """The recipes that went down, and the final one, as logarithms of their rates."""
-    memory: dict[str, bytes] = {"seed": setup.seed}
-    numbers: list[float] = []
-    for payload in [*view.downloads(), *([view.result] if view.result else [])]:
-        for recipe in decode_request(payload, memory)[1]:
-            numbers += [np.log(recipe.learning_rate), np.log(recipe.embedding_multiplier)]
-    return np.array(numbers)
+def _numbers_of(setup: Setup) -> Numbers:
+    place = setup.protocol.numbers
+    if place is None:
+        raise ValueError(f"protocol {setup.protocol.name} names no numbers")
+    numbers: Numbers = load(place)(setup)
+    return numbers

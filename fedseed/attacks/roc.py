@@ -41,7 +41,7 @@ def roc_of(scores_in: ArrayLike, scores_out: ArrayLike) -> Roc:
         scores_out: scores of non-members, shape ``(non_members,)``.
 
     Raises:
-        ValueError: a side is empty, or a score is not a number.
+        ValueError: a side is empty, or a score is NaN.
     """
     inside, outside = _sorted(scores_in), _sorted(scores_out)
     thresholds = np.unique(np.concatenate([inside, outside]))[::-1]
@@ -57,7 +57,7 @@ def _sorted(scores: ArrayLike) -> NDArray[np.float64]:
     if not len(values):
         raise ValueError("a ROC needs at least one member and one non-member")
     if np.isnan(values).any():
-        raise ValueError("a score is not a number")
+        raise ValueError("a score is NaN")
     return values
 
 
@@ -65,8 +65,8 @@ def tpr_at(scores_in: ArrayLike, scores_out: ArrayLike, fpr: float) -> float:
     """Largest true positive rate at a threshold whose false positive rate is at most ``fpr``.
 
     Nothing is interpolated between thresholds, and with fewer than ``1 / fpr`` non-members the
-    answer is nan: so few cannot show a false positive rate of ``fpr`` (Carlini et al. 2022,
-    sec. III, on why low rates are what matters). It is nan too where members share the highest
+    answer is NaN: so few cannot show a false positive rate of ``fpr`` (Carlini et al. 2022,
+    sec. III, on why low rates are what matters). It is NaN too where members share the highest
     score with more non-members than are allowed: such scores are too coarse to find anybody.
 
     Args:
@@ -75,7 +75,7 @@ def tpr_at(scores_in: ArrayLike, scores_out: ArrayLike, fpr: float) -> float:
         fpr: the false positive rate that is allowed, in (0, 1].
 
     Raises:
-        ValueError: ``fpr`` is outside (0, 1], a side is empty, or a score is not a number.
+        ValueError: ``fpr`` is outside (0, 1], a side is empty, or a score is NaN.
     """
     if not 0.0 < fpr <= 1.0:
         raise ValueError(f"a false positive rate lies in (0, 1], not {fpr}")
@@ -98,7 +98,7 @@ def over_targets(values: Sequence[float], rates: bool = True) -> dict[str, Any]:
 
     Returns:
         ``value`` and ``ci95`` (``[low, high]``), in record.json's form. Both are None if a value
-        is nan: a mean over the targets that happen to have one would speak of others. A single
+        is NaN: a mean over the targets that happen to have one would speak of others. A single
         target has no interval: nothing is known of the spread.
 
     Raises:

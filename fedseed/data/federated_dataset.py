@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fedseed.config import RunConfig
+from fedseed.data.options import DataOptions, ShardOptions
 from fedseed.data.partition import label_counts, partition
 from fedseed.data.public_texts import PublicTexts, open_public
 from fedseed.data.shard import Shard, make_shard
@@ -16,7 +16,6 @@ from fedseed.errors import ConfigError
 from fedseed.models.architecture import REGISTRY
 from fedseed.models.published import tokenizer_file
 from fedseed.models.registry import max_tokens, vocabulary
-from fedseed.options import Options
 from fedseed.randomness import generator
 
 DEFAULT_LENGTH = 128
@@ -26,7 +25,7 @@ DEFAULT_LENGTH = 128
 class FederatedDataset:
     """A data set and its partition. Partitions from ``clients`` on are the newcomers'."""
 
-    config: RunConfig
+    config: ShardOptions
     dataset: Dataset
     parts: tuple[Rows, ...]
     public: PublicTexts | None = None
@@ -46,12 +45,12 @@ class FederatedDataset:
         rng = generator(self.config.run_seed, "validation", 0, partition_id)
         share = self.config.validation_share
         poisoned = partition_id < self.config.poisoned_clients
-        table = self._turned if poisoned else self.dataset.table
+        table = self._flipped if poisoned else self.dataset.table
         return make_shard(table, self.parts[partition_id], share, rng)
 
     @functools.cached_property
-    def _turned(self) -> TokenTable:
-        """The same texts with every label moved on by one class."""
+    def _flipped(self) -> TokenTable:
+        """The same texts with flipped labels: every class is the next one."""
         table = self.dataset.table
         return replace(table, labels=(table.labels + 1) % self.dataset.labels)
 
@@ -98,7 +97,7 @@ def subset(dataset: Dataset, rows: Rows, size: int | None) -> Rows:
     return np.sort(np.concatenate(chosen))
 
 
-def open_dataset(config: Options, progress: Progress | None = None) -> Dataset:
+def open_dataset(config: DataOptions, progress: Progress | None = None) -> Dataset:
     """Open the data set of a run, tokenised for its model.
 
     Raises:
@@ -134,29 +133,29 @@ def _refuse_foreign_tokenizer(model: str, table: TokenTable) -> None:
 
 
 @functools.lru_cache(maxsize=2)
-def open_federated_dataset(config: RunConfig) -> FederatedDataset:
-    """Open the data set and deal it out, once for each process.
+def open_federated_dataset(config: ShardOptions) -> FederatedDataset:
+    """Open the data set and partition it, once for each process.
 
     Raises:
-        DataError: the data cannot be read, split or dealt out.
+        DataError: the data cannot be read, split or partitioned.
     """
     return partition_dataset(config, open_dataset(config))
 
 
-def partition_dataset(config: RunConfig, dataset: Dataset) -> FederatedDataset:
-    """Deal an open data set out.
+def partition_dataset(config: ShardOptions, dataset: Dataset) -> FederatedDataset:
+    """Partition an open data set among clients.
 
     Raises:
         DataError: more clients than the data can serve, or public texts that cannot be used.
     """
-    public, rows = config.protocol_options().get("public"), dataset.train
-    found = None
-    if public is not None:
+    public, rows = None, dataset.train
+    if config.public_texts is not None:
         length = config.max_length or DEFAULT_LENGTH
-        found, rows = open_public(public, dataset, tokenizer_file(config.model), length)
+        tokenizer = tokenizer_file(config.model)
+        public, rows = open_public(config.public_texts, dataset, tokenizer, length)
     parts = partition(
         dataset.table.labels, rows, config.clients + config.newcomers, config.partition,
         generator(config.run_seed, "partition"), alpha=config.alpha,
         shards_per_client=config.shards_per_client, minimum=1,
     )  # fmt: skip
-    return FederatedDataset(config, dataset, tuple(parts), found)
+    return FederatedDataset(config, dataset, tuple(parts), public)

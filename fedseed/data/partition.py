@@ -8,7 +8,7 @@ largest one.
 
 import numpy as np
 
-from fedseed.data import PARTITIONS
+from fedseed.data.options import PARTITIONS
 from fedseed.data.splits import Rows
 from fedseed.errors import DataError
 

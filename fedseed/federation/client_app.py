@@ -3,7 +3,7 @@
 import secrets
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from flwr.app import Context, Message, MetricRecord, RecordDict
@@ -14,10 +14,10 @@ from fedseed.data.federated_dataset import FederatedDataset, open_federated_data
 from fedseed.errors import WireError
 from fedseed.evaluation.metrics import ClassCounts, count_correct
 from fedseed.federation.messages import ContextMemory, content, payload_of
-from fedseed.privacy.budget import defence_of, within_budget
+from fedseed.federation.privacy_budget import defence_of, within_budget
 from fedseed.privacy.mechanisms import Defence
 from fedseed.protocols import find_protocol
-from fedseed.protocols.base import Memory, ProtocolClient
+from fedseed.protocols.base import ClientTask, Memory, ProtocolClient
 from fedseed.randomness import generator
 from fedseed.training import Compute, Trainer, choose
 
@@ -90,17 +90,19 @@ class _Parts:
 
     def defence_of(self, own: RunConfig) -> Defence | None:
         """What a client does to what it sends."""
-        defence = defence_of(own, self.federated_of(own))
-        if defence is not None and self.deployed:  # the server may ask for more than they say
-            defence = replace(defence, most_batch=own.given_recipe().batch_size)
-        return defence
+        most_batch = None
+        if self.deployed and own.privacy is not None:  # the server may ask for more than they say
+            most_batch = own.given_recipe().batch_size
+        return defence_of(own, self.federated_of(own), most_batch=most_batch)
 
     def client(self, own: RunConfig, defence: Defence | None = None) -> ProtocolClient:
         """A client of the run's protocol."""
         federated, trainer = self.federated_of(own), self.trainer or Trainer(compute_of(own))
         if defence is not None and defence.unit == "example":
             trainer = Trainer(trainer.compute, dp=defence.dp_sgd)
-        client = find_protocol(own.protocol).client(trainer, federated.public, defence)
+        client: ProtocolClient = find_protocol(own.protocol).make_client(
+            own.options, trainer=trainer, public=federated.public, defence=defence
+        )
         if self.deployed:
             client.architecture = own.model, federated.dataset.labels
         return client
@@ -168,7 +170,7 @@ def client_app(
         number, memory = int(message.metadata.group_id), ContextMemory(context)
         rng = generator(parts.seed(own, number, memory), "train", number, pid)
         client, shard = parts.client(own, parts.defence_of(own)), parts.federated_of(own).shard(pid)
-        up = client.contribute(payload_of(message), shard, memory, rng)
+        up = client.contribute(ClientTask(payload_of(message), shard, memory, rng))
         return Message(content(up), reply_to=message)
 
     @app.evaluate()
@@ -180,7 +182,7 @@ def client_app(
         # What is grown stays here, and its test is the study's: neither is noised.
         client, memory = parts.client(own), ContextMemory(context)
         parts.note_test(own, memory)
-        model, length = client.grow(payload_of(message), shard.table, shard.whole(), memory, rng)
+        model, length = client.grow(ClientTask(payload_of(message), shard, memory, rng))
         rows = here.test_rows(pid)
         counts = count_correct(
             client.trainer.predict(model, table, rows, length), table.labels[rows]

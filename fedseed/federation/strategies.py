@@ -9,8 +9,8 @@ from flwr.app import Array, ArrayRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp import strategy as flower
 
 from fedseed.errors import WireError
-from fedseed.protocols.averaging import Aggregator, Mean
-from fedseed.protocols.codecs import Vector
+from fedseed.protocols.fedavg import Aggregator, FedAvg
+from fedseed.protocols.vectors import Vector
 
 _NAME, _EXAMPLES = "weights", "num-examples"
 _MAKE: dict[str, Callable[[], Any]] = {
@@ -23,8 +23,8 @@ _MAKE: dict[str, Callable[[], Any]] = {
 
 
 def make_aggregator(name: str) -> Aggregator:
-    """The aggregator of a strategy: :class:`Mean` for fedavg, else Flower's."""
-    return Mean() if name == "fedavg" else FlowerAggregator(name)
+    """The aggregator of a strategy: :class:`FedAvg` for fedavg, else Flower's."""
+    return FedAvg() if name == "fedavg" else FlowerAggregator(name)
 
 
 class FlowerAggregator(Aggregator):

@@ -30,9 +30,7 @@ class _Worker:
     def __init__(self, config: RunConfig) -> None:
         context = worker_context()
         self.link, other = context.Pipe()
-        self.process = context.Process(
-            target=_work, args=(other, config.model_dump_json()), daemon=True
-        )
+        self.process = context.Process(target=_work, args=(other, config.to_json()), daemon=True)
         self.process.start()
         other.close()
         self.task_id = ""
@@ -172,7 +170,7 @@ def _work(link: Connection, config_json: str) -> None:
     from fedseed.data.federated_dataset import open_federated_dataset
     from fedseed.federation.client_app import client_app
 
-    config = RunConfig.model_validate_json(config_json)
+    config = RunConfig.from_json(config_json)
     app = client_app(config)
     with contextlib.suppress(FedseedError):  # the first client to need the data says what is wrong
         open_federated_dataset(config)

@@ -1,4 +1,4 @@
-"""Budget: from a run's options and shards to noise, rounds and the clients' defence.
+"""Budget: from options and a client's work to noise, rounds and the clients' defence.
 
 The one place where that is decided. What a budget covers, from whom, and what it does not cover is
 in ``docs/decisions/differential-privacy.md``.
@@ -9,8 +9,6 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from fedseed.config import RunConfig
-from fedseed.data.federated_dataset import FederatedDataset
 from fedseed.errors import ConfigError
 from fedseed.privacy.accounting import (
     calibrate,
@@ -19,7 +17,9 @@ from fedseed.privacy.accounting import (
     spent,
 )
 from fedseed.privacy.mechanisms import Defence
-from fedseed.recipe import Recipe
+from fedseed.privacy.options import DifferentialPrivacyOptions
+from fedseed.privacy.protection import DpSgd, Protection, RandomisedResponse
+from fedseed.training.dp_sgd import sampling_rate
 
 DELTA = 1e-5
 """Without ``--delta``."""
@@ -27,24 +27,19 @@ _MOST_NOISE = 1e6
 
 
 @dataclass(frozen=True)
-class Mechanism:
-    """What one round costs a client, the worst placed one."""
+class ClientWork:
+    """What a client does that privacy is spent on; of all clients the worst placed one."""
 
-    name: str
+    rounds: int
     steps: int
-    """Noisy releases of one round."""
-    rate: float = 1.0
-    """Probability with which an example takes part in each."""
-    sensitivity: float = 1.0
-    """In units of the noise's: the clip, or the range of a score."""
-
-    def cost(self, noise: float, rounds: int, delta: float) -> float:
-        """Epsilon of so many rounds."""
-        return spent(noise / self.sensitivity, self.rate, rounds * self.steps, delta)
-
-    def calibrate(self, epsilon: float, rounds: int, delta: float) -> float:
-        """The noise with which so many rounds cost at most epsilon."""
-        return self.sensitivity * calibrate(epsilon, delta, self.rate, rounds * self.steps)
+    """Training steps of one round."""
+    batch_size: int
+    smallest_shard: int
+    """Examples of the smallest client, of which an example is sampled most often."""
+    releases: int = 1
+    """Noisy releases of one round, without DP-SGD."""
+    public_texts: int = 0
+    """Texts that are labelled in a round."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +55,8 @@ class Budget:
     mechanism: str
     rounds_within_budget: int
     rounds_asked: int
+    epsilon_each: float = 0.0
+    """Of one label under randomised response."""
 
     def to_record(self) -> dict[str, Any]:
         """The values; JSON has no infinity: without noise epsilon is null."""
@@ -81,113 +78,127 @@ class Budget:
         )
 
 
-def within_budget(
-    config: RunConfig, given: Recipe, federated: FederatedDataset
-) -> tuple[RunConfig, Budget | None]:
+@dataclass(frozen=True)
+class _Gaussian:
+    """Gaussian noise, as it is accounted for."""
+
+    name: str
+    steps: int
+    """Noisy releases of one round."""
+    rate: float = 1.0
+    """Probability with which an example takes part in each."""
+    sensitivity: float = 1.0
+    """In units of the clip, or of a score's range."""
+
+    def cost(self, noise: float, rounds: int, delta: float) -> float:
+        """Epsilon of so many rounds."""
+        return spent(noise / self.sensitivity, self.rate, rounds * self.steps, delta)
+
+    def calibrate(self, epsilon: float, rounds: int, delta: float) -> float:
+        """The noise with which so many rounds cost at most epsilon."""
+        return self.sensitivity * calibrate(epsilon, delta, self.rate, rounds * self.steps)
+
+
+def make_budget(
+    options: DifferentialPrivacyOptions, protection: Protection, work: ClientWork
+) -> Budget:
     """Decide noise and rounds.
 
     Args:
-        config: the options.
-        given: the recipe by which clients train; its batch size counts.
-        federated: the shards; the smallest counts, of which an example is sampled most often.
-
-    Returns:
-        The options with delta, noise and the number of rounds that the budget allows, and what they
-        spend; the options as they were, and None, without ``--privacy``.
+        options: those of privacy, which fit the protection.
+        protection: how the protocol protects.
+        work: what a client does.
 
     Raises:
         ConfigError: not one round is within the budget.
     """
-    if config.privacy is None:
-        return config, None
-    delta = DELTA if config.delta is None else config.delta
-    if _is_randomised_response(config):
-        each = _epsilon_each(config, federated)
-        cost = randomised_response_spent(each, config.rounds * _texts(federated), delta)
-        name = f"randomised response, epsilon {each:.3g} a label"
-        budget = Budget(
-            "client", cost, delta, None, None, name, config.rounds, config.rounds
-        )  # fmt: skip
-        return config.parse(config.model_dump() | {"delta": delta}), budget
-    mechanism = mechanism_of(config, given, federated)
-    noise, rounds = config.noise, config.rounds
+    assert options.privacy is not None
+    delta = DELTA if options.delta is None else options.delta
+    if isinstance(protection, RandomisedResponse):
+        return _randomised_response(options, work, delta)
+    mechanism = _mechanism(protection, work)
+    noise, rounds = options.noise, work.rounds
     if noise is None:
-        assert config.epsilon is not None
-        noise = mechanism.calibrate(config.epsilon, rounds, delta)
+        assert options.epsilon is not None
+        noise = mechanism.calibrate(options.epsilon, rounds, delta)
         if noise > _MOST_NOISE:
-            raise ConfigError(f"--epsilon {config.epsilon:g} asks for endless noise: raise it")
-    elif config.epsilon is not None:
-        rounds = _affordable(mechanism, config, noise, delta)
+            raise ConfigError(f"--epsilon {options.epsilon:g} asks for endless noise: raise it")
+    elif options.epsilon is not None:
+        rounds = _affordable(mechanism, work.rounds, options.epsilon, noise, delta)
     cost = mechanism.cost(noise, rounds, delta)
-    budget = Budget(
-        config.privacy, cost, delta, noise, config.clip, mechanism.name, rounds, config.rounds
+    return Budget(
+        options.privacy, cost, delta, noise, options.clip, mechanism.name, rounds, work.rounds
     )
-    resolved = {"delta": delta, "noise": noise, "rounds": rounds}
-    return config.parse(config.model_dump() | resolved), budget
 
 
-def mechanism_of(config: RunConfig, given: Recipe, federated: FederatedDataset) -> Mechanism:
-    """What clients do in one round under options with Gaussian noise."""
-    if config.privacy == "example":
-        from fedseed.training.dp_sgd import sampling_rate
-
-        smallest = min(len(part) for part in federated.parts[: config.clients])
-        rate = sampling_rate(given.batch_size, smallest)
-        return Mechanism("DP-SGD", config.steps, rate)
-    if config.protocol == "recipe":
-        return Mechanism("Gaussian noise on validation losses", config.recipes_per_client)
-    # Any two changes within the clip are at most twice the clip apart.
-    return Mechanism("Gaussian noise on the change of weights", 1, sensitivity=2.0)
+def _randomised_response(
+    options: DifferentialPrivacyOptions, work: ClientWork, delta: float
+) -> Budget:
+    assert options.epsilon is not None
+    answers = work.rounds * work.public_texts
+    each = calibrate_randomised_response(options.epsilon, delta, answers)
+    cost = randomised_response_spent(each, answers, delta)
+    name = f"randomised response, epsilon {each:.3g} a label"
+    return Budget("client", cost, delta, None, None, name, work.rounds, work.rounds, each)
 
 
-def defence_of(config: RunConfig, federated: FederatedDataset) -> Defence | None:
-    """What a client does; None when there is nothing to do.
+def _mechanism(protection: Protection, work: ClientWork) -> _Gaussian:
+    """What clients do in one round under Gaussian noise."""
+    if isinstance(protection, DpSgd):
+        rate = sampling_rate(work.batch_size, work.smallest_shard)
+        return _Gaussian("DP-SGD", work.steps, rate)
+    assert not isinstance(protection, RandomisedResponse)
+    return _Gaussian(
+        f"Gaussian noise on {protection.on}", work.releases, sensitivity=protection.sensitivity
+    )
 
-    Options of a simulation come with their noise; a client of a deployment decides on it itself, by
-    the recipe that its options name.
+
+def _affordable(
+    mechanism: _Gaussian, rounds: int, epsilon: float, noise: float, delta: float
+) -> int:
+    """The most rounds within the budget.
 
     Raises:
-        ConfigError: not one round is within the budget.
+        ConfigError: there is not one.
     """
-    if config.privacy is None and config.metric_digits is None and config.metric_threshold is None:
-        return None
-    each = 0.0
-    if _is_randomised_response(config):
-        each = _epsilon_each(config, federated)
-    elif config.privacy is not None and config.noise is None:
-        config, _ = within_budget(config, config.given_recipe(), federated)
-    return Defence(
-        config.privacy, config.clip or 0.0, config.noise or 0.0, each, config.steps,
-        config.recipes_per_client, config.metric_digits, config.metric_threshold,
-    )  # fmt: skip
-
-
-def _is_randomised_response(config: RunConfig) -> bool:
-    return config.privacy == "client" and config.protocol == "labels"
-
-
-def _texts(federated: FederatedDataset) -> int:
-    assert federated.public is not None
-    return len(federated.public.rows)
-
-
-def _epsilon_each(config: RunConfig, federated: FederatedDataset) -> float:
-    assert config.epsilon is not None
-    delta = DELTA if config.delta is None else config.delta
-    return calibrate_randomised_response(config.epsilon, delta, config.rounds * _texts(federated))
-
-
-def _affordable(mechanism: Mechanism, config: RunConfig, noise: float, delta: float) -> int:
-    """The most rounds within the budget."""
-    assert config.epsilon is not None
-    one, whole = (mechanism.cost(noise, rounds, delta) for rounds in (1, config.rounds))
-    if one > config.epsilon:
+    one, whole = (mechanism.cost(noise, count, delta) for count in (1, rounds))
+    if one > epsilon:
         raise ConfigError(
             f"one round costs epsilon = {one:.4g} at --noise {noise:g}, more than --epsilon "
-            f"{config.epsilon:g}: raise one of them"
+            f"{epsilon:g}: raise one of them"
         )
-    if whole <= config.epsilon:
-        return config.rounds
+    if whole <= epsilon:
+        return rounds
     return bisect.bisect_right(
-        range(1, config.rounds), config.epsilon, key=lambda n: mechanism.cost(noise, n, delta)
+        range(1, rounds), epsilon, key=lambda count: mechanism.cost(noise, count, delta)
     )
+
+
+def make_defence(
+    options: DifferentialPrivacyOptions,
+    protection: Protection,
+    work: ClientWork,
+    most_batch: int | None = None,
+) -> Defence:
+    """What one client does before it answers.
+
+    Options of a simulation come with their noise; a client of a deployment decides on it itself.
+
+    Args:
+        options: those of privacy, with ``--privacy``.
+        protection: how the protocol protects.
+        work: what the client does.
+        most_batch: examples of one step that are accounted for; None when the server is this
+            process.
+
+    Raises:
+        ConfigError: not one round is within the budget.
+    """
+    noise, each = options.noise, 0.0
+    if noise is None:
+        budget = make_budget(options, protection, work)
+        noise, each = budget.noise, budget.epsilon_each
+    return Defence(
+        options.privacy, options.clip or 0.0, noise or 0.0, each, work.steps, work.releases,
+        most_batch,
+    )  # fmt: skip

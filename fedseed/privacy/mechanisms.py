@@ -1,4 +1,4 @@
-"""Defences: what a client does to its answer before it leaves, and how the server reads it.
+"""Mechanisms of privacy: what a client does to its answer before it leaves, and how it is read.
 
 Every client noises its own answer, so that nobody need trust the server. A defence says what is
 protected: one example of a client (DP-SGD: its training is noised, and what comes of it may be
@@ -9,15 +9,13 @@ alike).
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from fedseed.training.dp_sgd import DpSgd
+from fedseed.privacy.protection import Unit
+from fedseed.training.dp_sgd import DpSgd
 
-Unit = Literal["example", "client"]
 _SLACK = 1 + 1e-6
 """Norms are taken for so much larger, so that rounding in fp32 lets none pass the clip."""
 _MOST_GUESSES = 99
@@ -38,12 +36,8 @@ class Defence:
     """Of one label under randomised response."""
     most_steps: int = 0
     """Steps of one round that are accounted for."""
-    most_recipes: int = 1
-    """Scores of one round that are accounted for."""
-    metric_digits: int | None = None
-    """Decimals to which losses and accuracies are rounded."""
-    metric_threshold: int | None = None
-    """Validation examples below which a client answers nothing usable."""
+    most_releases: int = 1
+    """Noisy releases of one round that are accounted for, such as scores of recipes."""
     most_batch: int | None = None
     """Examples of one step that are accounted for; None when the server is this process."""
 
@@ -53,10 +47,8 @@ class Defence:
         return self.unit == "client"
 
     @property
-    def dp_sgd(self) -> "DpSgd | None":
-        """How the client trains; None when as ever."""
-        from fedseed.training.dp_sgd import DpSgd
-
+    def dp_sgd(self) -> DpSgd | None:
+        """How the client trains; None for training without noise."""
         return DpSgd(self.clip, self.noise) if self.unit == "example" else None
 
 
@@ -83,7 +75,7 @@ def noisy_vector(
 
 
 def keep_probability(epsilon_each: float, classes: int) -> float:
-    """Probability that randomised response over so many classes tells the true one."""
+    """Probability that randomised response over so many classes reports the true one."""
     # exp(epsilon) / (exp(epsilon) + classes - 1), for any epsilon.
     return 1 / (1 + (classes - 1) * math.exp(-epsilon_each))
 
@@ -119,14 +111,15 @@ def unbiased_shares(shares: NDArray[np.float32], epsilon_each: float) -> NDArray
         The unbiased estimate, brought into [0, 1] and to a sum of 1 by text: shape as before.
     """
     classes = shares.shape[1]
-    told = keep_probability(epsilon_each, classes)
-    lied = (1 - told) / (classes - 1)
-    found = np.clip((shares.astype(np.float64) - lied) / (told - lied), 0.0, 1.0)
-    return np.asarray(found / found.sum(axis=1, keepdims=True), dtype=np.float32)
+    kept = keep_probability(epsilon_each, classes)
+    replaced = (1 - kept) / (classes - 1)
+    unbiased = (shares.astype(np.float64) - replaced) / (kept - replaced)
+    clipped = np.clip(unbiased, 0.0, 1.0)
+    return np.asarray(clipped / clipped.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
 def worst_loss(classes: int) -> float:
-    """The largest validation loss that a client tells: twice that of guessing, in nats."""
+    """The largest validation loss that a client reports: twice that of guessing, in nats."""
     return 2 * math.log(classes)
 
 
@@ -137,21 +130,21 @@ def noisy_loss(loss: float, classes: int, noise: float, rng: np.random.Generator
     believable numbers is brought back, which costs no privacy.
 
     Args:
-        loss: nats; not a number or infinity for training that diverged.
+        loss: nats; NaN or infinity for training that diverged.
         classes: number of classes.
         noise: standard deviation in units of the range.
         rng: draws the noise.
     """
     worst = worst_loss(classes)
     clipped = min(max(loss, 0.0), worst) if math.isfinite(loss) else worst
-    told = clipped + noise * worst * float(rng.standard_normal())
-    return min(max(told, 0.0), _MOST_GUESSES * math.log(classes))
+    noisy = clipped + noise * worst * float(rng.standard_normal())
+    return min(max(noisy, 0.0), _MOST_GUESSES * math.log(classes))
 
 
 def coarse_metrics(loss: float, correct: int, examples: int, digits: int) -> tuple[float, int]:
     """A loss and an accuracy rounded to some decimals, still believable together.
 
-    An error costs at least ln 2 (:func:`fedseed.protocols.recipe_messages.why_absurd`); where
+    An error costs at least ln 2 (:func:`fedseed.protocols.recipe.messages.why_absurd`); where
     rounding would break that, the loss is the next larger decimal that does not.
 
     Args:
@@ -163,7 +156,7 @@ def coarse_metrics(loss: float, correct: int, examples: int, digits: int) -> tup
     Returns:
         The loss, and the number of correct predictions that the rounded accuracy stands for.
     """
-    told = round(round(correct / examples, digits) * examples)
-    least = (1 - told / examples) * math.log(2)
+    reported = round(round(correct / examples, digits) * examples)
+    least = (1 - reported / examples) * math.log(2)
     step = 10.0**digits
-    return max(round(loss, digits), round(math.ceil(least * step) / step, digits)), told
+    return max(round(loss, digits), round(math.ceil(least * step) / step, digits)), reported

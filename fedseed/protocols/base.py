@@ -12,14 +12,12 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from fedseed.config import RunConfig
 from fedseed.data.public_texts import PublicTexts
 from fedseed.data.shard import Shard
-from fedseed.data.splits import Rows
-from fedseed.data.tokens import TokenTable
 from fedseed.models.architecture import Shapes
 from fedseed.privacy.mechanisms import Defence
-from fedseed.protocols.averaging import Aggregator, Mean
+from fedseed.protocols.description import Protocol, ProtocolOptions
+from fedseed.protocols.fedavg import Aggregator, FedAvg
 from fedseed.recipe import Recipe
 from fedseed.training import Trainer
 
@@ -40,14 +38,23 @@ class Report:
 
 @dataclass(frozen=True)
 class Setup:
-    """What a protocol's server side starts from."""
+    """What a protocol's server side starts from; all of it is public."""
 
-    config: RunConfig
-    """The run's options, defaults resolved."""
+    protocol: Protocol
+    options: ProtocolOptions
+    """The protocol's own options, an instance of ``protocol.options``."""
     seed: bytes
     """The encoded seed."""
     given: Recipe
     """How a client trains alone; the recipe that others are compared with."""
+    rounds: int
+    steps: int
+    """Step budget of a client in one round."""
+    cohort_size: int
+    """Clients in one round."""
+    run_seed: int
+    model: str
+    """Name of the architecture."""
     classes: int
     shapes: Shapes
     """Name and shape of every weight of the model."""
@@ -55,15 +62,15 @@ class Setup:
     """For protocols whose server trains or predicts."""
     public: PublicTexts | None = None
     """Texts that server and clients share, of protocols that need them."""
-    aggregator: Callable[[], Aggregator] = Mean
-    """Makes what aggregates the clients' vectors."""
+    make_aggregator: Callable[[str], Aggregator] = lambda _: FedAvg()
+    """Makes what aggregates the clients' vectors, from a strategy's name."""
     defence: Defence | None = None
     """What the clients do to their answers, which the server is to know."""
 
     @property
     def recipe(self) -> Recipe:
-        """How clients train in every round: as given, for ``--steps`` steps."""
-        return self.given.replace(steps=self.config.steps)
+        """How clients train in every round: as given, for :attr:`steps` steps."""
+        return self.given.replace(steps=self.steps)
 
     @property
     def parameters(self) -> int:
@@ -71,11 +78,28 @@ class Setup:
         return sum(int(np.prod(shape)) for shape in self.shapes.values())
 
 
+@dataclass(frozen=True)
+class ClientTask:
+    """What one client works on: a payload from the server, and what is the client's alone."""
+
+    payload: bytes
+    shard: Shard
+    """Its private texts."""
+    memory: Memory
+    """What it keeps between rounds."""
+    rng: np.random.Generator
+    """Its random choices for this task."""
+
+
 class ProtocolServer(ABC):
     """The server side of one protocol, for one run.
 
     It must be a function of what it was given and of the contributions, in any order: an
-    interrupted run is resumed by handing it the same contributions again.
+    interrupted run is resumed by handing it the same contributions again. One round is::
+
+        payloads = server.configure(round_number, cohort)
+        contributions = {pid: client.contribute(ClientTask(payloads[pid], ...)) for pid in cohort}
+        reports = server.aggregate(round_number, contributions)
     """
 
     @abstractmethod
@@ -143,26 +167,27 @@ class ProtocolClient(ABC):
 
     def __init__(
         self,
+        options: ProtocolOptions,
         trainer: Trainer | None = None,
         public: PublicTexts | None = None,
         defence: Defence | None = None,
     ) -> None:
-        """Train with a trainer; in fp32 on the CPU when None.
+        """Make a client.
 
         Args:
-            trainer: does all training and prediction.
+            options: the protocol's own.
+            trainer: does all training and prediction; in fp32 on the CPU when None.
             public: texts that server and clients share, of protocols that need them.
             defence: what is done to an answer before it leaves; under DP-SGD the trainer is one
                 that trains so.
         """
+        self.options = options
         self.trainer = trainer or Trainer()
         self.public = public
         self.defence = defence
 
     @abstractmethod
-    def contribute(
-        self, payload: bytes, shard: Shard, memory: Memory, rng: np.random.Generator
-    ) -> bytes:
+    def contribute(self, task: ClientTask) -> bytes:
         """Do one round's local work and return the contribution.
 
         Raises:
@@ -170,22 +195,12 @@ class ProtocolClient(ABC):
         """
 
     @abstractmethod
-    def grow(
-        self,
-        payload: bytes,
-        table: TokenTable,
-        rows: Rows,
-        memory: Memory,
-        rng: np.random.Generator,
-    ) -> tuple[nn.Module, int]:
+    def grow(self, task: ClientTask) -> tuple[nn.Module, int]:
         """Turn a product into a model of the client's own.
 
         Args:
-            payload: one of the server's :meth:`ProtocolServer.products`.
-            table: the client's tokens.
-            rows: all of the client's rows: nothing is held back for validation.
-            memory: what the client keeps between rounds.
-            rng: the client's generator.
+            task: the payload is one of the server's :meth:`ProtocolServer.products`; all of the
+                shard's rows may be trained on, nothing is held back for validation.
 
         Returns:
             The model, and the longest text it was trained on, in tokens.
@@ -193,11 +208,3 @@ class ProtocolClient(ABC):
         Raises:
             WireError: the payload cannot be decoded.
         """
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """Both sides of a protocol."""
-
-    server: Callable[[Setup], ProtocolServer]
-    client: type[ProtocolClient]

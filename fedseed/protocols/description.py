@@ -37,6 +37,13 @@ class ProtocolOptions(BaseModel):
         """Which texts server and clients share, for a protocol that needs some."""
         return None
 
+    def check_steps(self, steps: int) -> None:
+        """Raise ValueError, in one line, when a client's steps in one round do not suffice."""
+
+    def without_effect(self) -> Mapping[str, str]:
+        """Options that change nothing beside the others: what each works with, by its name."""
+        return {}
+
 
 @dataclass(frozen=True)
 class Style:
@@ -100,6 +107,15 @@ class Protocol:
     def client_class(self) -> Any:
         """The class of the client side; imports it."""
         return load(self.client)
+
+    def make_client(self, options: ProtocolOptions | None = None, **parts: Any) -> Any:
+        """The client side; imports it.
+
+        Args:
+            options: the protocol's own; by default when None.
+            **parts: see :class:`fedseed.protocols.base.ProtocolClient`.
+        """
+        return self.client_class(self.options() if options is None else options, **parts)
 
     def to_record(self) -> dict[str, Any]:
         """What tables and figures need of it, so that a record can be shown without it."""

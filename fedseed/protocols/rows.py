@@ -37,5 +37,9 @@ class Row:
     """Whether ``--personalize`` adapts its model to every client."""
     attacked: bool = True
     """Whether the privacy study attacks the row when none are named."""
+    attacked_recipe: Recipe | None = None
+    """How clients train where the privacy study attacks the row; as always when None."""
+    attacked_options: Mapping[str, Any] = field(default_factory=dict)
+    """Options that are others there, mostly for time: attackers make many models."""
     slowdown: float = 1.0
     """Time of a training step, in those of federated averaging; for the time left."""

@@ -9,23 +9,27 @@ import math
 import struct
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from fedseed.data.shard import Shard
-from fedseed.data.splits import Rows
-from fedseed.data.tokens import TokenTable
 from fedseed.errors import WireError
 from fedseed.models.registry import to_state
 from fedseed.privacy.mechanisms import Defence
-from fedseed.protocols.base import Memory, ProtocolClient, ProtocolServer, Report, Setup
-from fedseed.protocols.recipe_messages import decode_request, encode_request
+from fedseed.protocols.base import (
+    ClientTask,
+    Memory,
+    ProtocolClient,
+    ProtocolServer,
+    Report,
+    Setup,
+)
+from fedseed.protocols.request import SeedBroadcast, decode_request
 from fedseed.recipe import Recipe
 from fedseed.seeds.assemble import grow
-from fedseed.seeds.base import digest
 from fedseed.training import FitJob, FitResult
 
 _HEAD = "<IIf"
@@ -35,18 +39,38 @@ _LENGTH = "<I"
 _MOST_EXAMPLES = 10_000_000
 
 
-def encode_download(seed: bytes | None, seed_digest: bytes, recipe: Recipe, body: bytes) -> bytes:
-    """Bytes that go down; see :func:`fedseed.protocols.recipe_messages.encode_request`."""
-    request = encode_request(seed, seed_digest, [recipe])
+@dataclass(frozen=True)
+class Download:
+    """What a client starts a round from."""
+
+    seed: bytes
+    """The encoded seed."""
+    recipe: Recipe
+    body: bytes
+    """The protocol's own part."""
+
+
+def encode_download(
+    broadcast: SeedBroadcast, recipe: Recipe, body: bytes, held: bool = False
+) -> bytes:
+    """Bytes that go down: a request of one recipe, its length before it, and a body.
+
+    Args:
+        broadcast: the seed.
+        recipe: how to train.
+        body: the protocol's.
+        held: whether the client holds the seed.
+    """
+    request = broadcast.request([recipe], held)
     return struct.pack(_LENGTH, len(request)) + request + body
 
 
 def decode_download(
     payload: bytes, memory: Memory, architecture: tuple[str, int] | None = None
-) -> tuple[bytes, Recipe, bytes]:
+) -> Download:
     """Read what came down: the encoded seed, the recipe and the protocol's body.
 
-    See :func:`fedseed.protocols.recipe_messages.decode_request` for the arguments.
+    See :func:`fedseed.protocols.request.decode_request` for the arguments.
 
     Raises:
         WireError: malformed bytes, the digest of a seed that was never sent, or a seed of another
@@ -61,7 +85,7 @@ def decode_download(
     seed, recipes = decode_request(payload[start:end], memory, architecture)
     if len(recipes) != 1:
         raise WireError(f"the download holds {len(recipes)} recipes, not one")
-    return seed, recipes[0], payload[end:]
+    return Download(seed, recipes[0], payload[end:])
 
 
 def encode_contribution(examples: int, result: FitResult, body: bytes) -> bytes:
@@ -81,8 +105,7 @@ class SharedModelServer(ProtocolServer):
     def __init__(self, setup: Setup) -> None:
         """Start a run."""
         self.setup = setup
-        self._digest = digest(setup.seed)
-        self._holders: set[int] = set()
+        self._broadcast = SeedBroadcast(setup.seed)
 
     @abstractmethod
     def state(self) -> bytes:
@@ -118,13 +141,12 @@ class SharedModelServer(ProtocolServer):
         cohort: Sequence[int],
     ) -> dict[int, bytes]:
         """See :class:`ProtocolServer`. Clients that replied once are sent the digest only."""
-        payloads: dict[bool, bytes] = {}
-        for holds in {pid in self._holders for pid in cohort}:
-            payloads[holds] = self._download(None if holds else self.setup.seed)
-        return {pid: payloads[pid in self._holders] for pid in cohort}
+        holders = self._broadcast.holders
+        payloads = {held: self._download(held) for held in {pid in holders for pid in cohort}}
+        return {pid: payloads[pid in holders] for pid in cohort}
 
-    def _download(self, seed: bytes | None) -> bytes:
-        return encode_download(seed, self._digest, self.setup.recipe, self.state())
+    def _download(self, held: bool) -> bytes:
+        return encode_download(self._broadcast, self.setup.recipe, self.state(), held)
 
     def aggregate(self, round_number: int, contributions: Mapping[int, bytes]) -> dict[int, Report]:
         """See :class:`ProtocolServer`."""
@@ -132,7 +154,7 @@ class SharedModelServer(ProtocolServer):
         for pid in sorted(contributions):
             try:
                 reports[pid] = self._take(contributions[pid])
-                self._holders.add(pid)
+                self._broadcast.holders.add(pid)
             except WireError as error:
                 reports[pid] = Report("rejected", reason=str(error))
         if any(report.status == "ok" for report in reports.values()):
@@ -148,8 +170,8 @@ class SharedModelServer(ProtocolServer):
         if self._hides_loss and examples != 1:
             raise WireError(f"{examples} examples, where under privacy every client counts as 1")
         self.take(examples, payload[HEAD_BYTES:])
-        kept = round(loss, 6) if math.isfinite(loss) and not self._hides_loss else None
-        return Report("ok", examples, {"steps": steps, "train_loss": kept})
+        shown = round(loss, 6) if math.isfinite(loss) and not self._hides_loss else None
+        return Report("ok", examples, {"steps": steps, "train_loss": shown})
 
     @property
     def _hides_loss(self) -> bool:
@@ -164,7 +186,7 @@ class SharedModelServer(ProtocolServer):
 
     def checkpoint(self) -> bytes:
         """See :class:`ProtocolServer`: who holds the seed, and the state."""
-        holders = np.array(sorted(self._holders), dtype="<u4").tobytes()
+        holders = np.array(sorted(self._broadcast.holders), dtype="<u4").tobytes()
         return struct.pack(_LENGTH, len(holders)) + holders + self.save()
 
     def restore(self, checkpoint: bytes) -> None:
@@ -176,7 +198,7 @@ class SharedModelServer(ProtocolServer):
         if (end - start) % 4 or end > len(checkpoint):
             raise WireError("the checkpoint is truncated")
         self.load(checkpoint[end:])
-        self._holders = set(np.frombuffer(checkpoint[start:end], dtype="<u4").tolist())
+        self._broadcast.holders = set(np.frombuffer(checkpoint[start:end], dtype="<u4").tolist())
 
     def files(self) -> dict[str, bytes]:
         """See :class:`ProtocolServer`: the final model and the recipe."""
@@ -189,10 +211,10 @@ class SharedModelServer(ProtocolServer):
 
     def products(self) -> dict[str, bytes]:
         """See :class:`ProtocolServer`: training alone from the seed, and the final state."""
-        seed, done = self.setup.seed, self.setup.recipe.replace(steps=0)
+        done = self.setup.recipe.replace(steps=0)
         return {
-            "given": encode_download(seed, self._digest, self.setup.given, b""),
-            "aggregated": encode_download(seed, self._digest, done, self.state()),
+            "given": encode_download(self._broadcast, self.setup.given, b""),
+            "aggregated": encode_download(self._broadcast, done, self.state()),
         }
 
     def summary(self, product: str) -> Mapping[str, Any]:
@@ -203,8 +225,8 @@ class SharedModelServer(ProtocolServer):
     def payload_estimate(self) -> dict[str, int]:
         """See :class:`ProtocolServer`."""
         down, up = self.body_estimate()
-        first = len(self._download(self.setup.seed))
-        head = len(encode_download(None, self._digest, self.setup.recipe, b""))
+        first = len(self._download(held=False))
+        head = len(encode_download(self._broadcast, self.setup.recipe, b"", held=True))
         return {"down_first": first, "down_later": head + down, "up": HEAD_BYTES + up}
 
     @abstractmethod
@@ -216,20 +238,8 @@ class SharedModelClient(ProtocolClient):
     """Trains from the server's state, and sends what the protocol sends."""
 
     @abstractmethod
-    def work(
-        self,
-        start: tuple[bytes, Recipe, bytes],
-        shard: Shard,
-        memory: Memory,
-        rng: np.random.Generator,
-    ) -> tuple[FitResult, bytes]:
+    def work(self, download: Download, task: ClientTask) -> tuple[FitResult, bytes]:
         """Do one round's work on all of the shard's rows.
-
-        Args:
-            start: the encoded seed, the recipe and the body that came down.
-            shard: the client's texts.
-            memory: what the client keeps between rounds.
-            rng: the client's generator.
 
         Returns:
             How training went, and the body that goes up.
@@ -239,46 +249,38 @@ class SharedModelClient(ProtocolClient):
         """
 
     @abstractmethod
-    def build(self, seed: bytes, recipe: Recipe, body: bytes) -> nn.Module:
+    def build(self, download: Download) -> nn.Module:
         """The model that a state of the server stands for.
 
         Raises:
             WireError: the body cannot be decoded.
         """
 
-    def contribute(
-        self, payload: bytes, shard: Shard, memory: Memory, rng: np.random.Generator
-    ) -> bytes:
+    def contribute(self, task: ClientTask) -> bytes:
         """See :class:`ProtocolClient`. All examples are trained on: nothing is validated."""
-        start = decode_download(payload, memory, self.architecture)
-        steps = start[1].steps
+        download = decode_download(task.payload, task.memory, self.architecture)
+        steps = download.recipe.steps
         if self._is_private and self.defence:
-            _refuse_costly(start[1], self.defence)
-        result, body = self.work(start, shard, memory, rng)
+            _refuse_costly(download.recipe, self.defence)
+        result, body = self.work(download, task)
         if self._is_private:
-            # How many examples there are and how well they were learned is theirs: all clients
-            # count alike, and say that they did as asked.
+            # How many examples there are and how well they were learnt is private: all clients
+            # count alike, and report what they were asked for.
             return encode_contribution(1, FitResult(steps, math.nan, False), body)
-        return encode_contribution(len(shard.whole()), result, body)
+        return encode_contribution(len(task.shard.whole()), result, body)
 
     @property
     def _is_private(self) -> bool:
         return self.defence is not None and self.defence.unit is not None
 
-    def grow(
-        self,
-        payload: bytes,
-        table: TokenTable,
-        rows: Rows,
-        memory: Memory,
-        rng: np.random.Generator,
-    ) -> tuple[nn.Module, int]:
+    def grow(self, task: ClientTask) -> tuple[nn.Module, int]:
         """See :class:`ProtocolClient`."""
-        seed, recipe, body = decode_download(payload, memory, self.architecture)
-        if body:
-            return self.build(seed, recipe, body), recipe.max_length
-        model = grow(seed)  # what was given: a seed and a recipe, to train alone
-        self.trainer.fit(FitJob(model, table, rows, recipe, rng))
+        download = decode_download(task.payload, task.memory, self.architecture)
+        recipe, rows = download.recipe, task.shard.whole()
+        if download.body:
+            return self.build(download), recipe.max_length
+        model = grow(download.seed)  # what was given: a seed and a recipe, to train alone
+        self.trainer.fit(FitJob(model, task.shard.table, rows, recipe, task.rng))
         return model, recipe.max_length
 
 

@@ -1,4 +1,4 @@
-"""What every recipe aggregator does: propose recipes, take scores, name the aggregate."""
+"""What every recipe search does: propose recipes, take scores, name the aggregate."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ class Trial:
     partition_id: int
     recipe: Recipe
     loss: float
-    """Validation loss in nats, finite; believed already (protocols/recipe_messages.py)."""
+    """Validation loss in nats, finite; checked already (protocols/recipe/messages.py)."""
     weight: float
     """Validation examples behind the loss, above 0."""
 
@@ -28,11 +28,11 @@ Proposals = dict[int, list[Recipe]]
 """Recipes to try, by partition."""
 
 
-class RecipeAggregator(ABC):
+class RecipeSearch(ABC):
     """A federated search that sees scores only. Same seed and scores, same proposals.
 
     The score of a client whose reply was lost or not believed is simply missing: no
-    aggregator needs a reply from anyone.
+    search needs a reply from anyone.
     """
 
     name: ClassVar[str]
@@ -53,7 +53,7 @@ class RecipeAggregator(ABC):
         self._begin()
 
     def _begin(self) -> None:  # noqa: B027  # not every search has a state to begin with
-        """Set up the search's own state."""
+        """Set up the state of this search."""
 
     def _rng(self, round_number: int) -> np.random.Generator:
         return generator(self._run_seed, f"aggregator-{self.name}", round_number)
@@ -71,8 +71,8 @@ class RecipeAggregator(ABC):
         """The recipe that the scores so far speak for; the given one without any score."""
 
 
-def deal(recipes: Sequence[Recipe], cohort: Sequence[int], each: int, offset: int) -> Proposals:
-    """Deal recipes out in turn, so that each is tried about equally often.
+def in_turn(recipes: Sequence[Recipe], cohort: Sequence[int], each: int, offset: int) -> Proposals:
+    """Assign recipes to clients in turn, so that each is tried about equally often.
 
     Args:
         recipes: the recipes to try.

@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedseed.recipe import Recipe
-from fedseed.recipe_search.base import Proposals, RecipeAggregator, Trial, capped, deal
+from fedseed.recipe_search.base import Proposals, RecipeSearch, Trial, capped, in_turn
 
 _POPULATION = 9
-_FLOOR = 1e-4
+_LEAST_PROBABILITY = 1e-4
 """Least probability of a recipe, so that the importance weights stay bounded."""
 
 
-class ExponentiatedGradient(RecipeAggregator):
+class ExponentiatedGradient(RecipeSearch):
     """A probability for every recipe of a fixed population, moved by the clients' losses.
 
     Clients draw recipes from the distribution. A loss above the round's mean lowers the
@@ -32,16 +32,16 @@ class ExponentiatedGradient(RecipeAggregator):
         self._tried: set[int] = set()
 
     def propose(self, round_number: int, cohort: Sequence[int], each: int) -> Proposals:
-        """See :class:`RecipeAggregator`: systematic sampling from the distribution."""
+        """See :class:`RecipeSearch`: systematic sampling from the distribution."""
         count = len(cohort) * each
         rng = self._rng(round_number)
         places = (np.arange(count) + rng.random()) / count
         chosen = np.searchsorted(np.cumsum(self._probability), places, side="right")
         drawn = [self._population[min(int(at), _POPULATION - 1)] for at in rng.permutation(chosen)]
-        return deal(drawn, cohort, each, offset=0)
+        return in_turn(drawn, cohort, each, offset=0)
 
     def update(self, trials: Sequence[Trial]) -> None:
-        """See :class:`RecipeAggregator`."""
+        """See :class:`RecipeSearch`."""
         if not trials:
             return
         ordered = capped(trials)
@@ -58,11 +58,11 @@ class ExponentiatedGradient(RecipeAggregator):
         if largest > 0:
             step = math.sqrt(2 * math.log(_POPULATION)) / largest
             moved = self._probability * np.exp(-step * gradient)
-            moved = np.maximum(moved / moved.sum(), _FLOOR)
+            moved = np.maximum(moved / moved.sum(), _LEAST_PROBABILITY)
             self._probability = moved / moved.sum()
 
     def aggregated(self) -> Recipe:
-        """See :class:`RecipeAggregator`: the most probable of the recipes that were tried."""
+        """See :class:`RecipeSearch`: the most probable of the recipes that were tried."""
         if not self._tried:
             return self.given
         return self._population[max(sorted(self._tried), key=lambda at: self._probability[at])]

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from fedseed.recipe import Recipe
-from fedseed.recipe_search.base import Proposals, RecipeAggregator, Trial, deal, weighted_losses
+from fedseed.recipe_search.base import Proposals, RecipeSearch, Trial, in_turn, weighted_losses
 
 
-class SuccessiveHalving(RecipeAggregator):
+class SuccessiveHalving(RecipeSearch):
     """Many recipes at first, fewer each round, each then tried by more clients.
 
     The resource that grows is the number of clients behind a score, not the training steps:
@@ -24,17 +24,17 @@ class SuccessiveHalving(RecipeAggregator):
         self._round = 0
 
     def propose(self, round_number: int, cohort: Sequence[int], each: int) -> Proposals:
-        """See :class:`RecipeAggregator`."""
+        """See :class:`RecipeSearch`."""
         self._round = round_number
         if not self._candidates:
             self._start = max(2, len(cohort) * each)
             points = self.space.spread(self._start - 1, self._rng(round_number))
             first = self.space.recipe(self.space.clip(self.space.point(self.given)))
             self._candidates = [first, *(self.space.recipe(point) for point in points)]
-        return deal(self._candidates, cohort, each, offset=round_number - 1)
+        return in_turn(self._candidates, cohort, each, offset=round_number - 1)
 
     def update(self, trials: Sequence[Trial]) -> None:
-        """See :class:`RecipeAggregator`."""
+        """See :class:`RecipeSearch`."""
         self._trials += trials
         keep = max(1, round(self._start ** (1 - self._round / self.rounds)))
         losses = weighted_losses(self._trials)
@@ -47,7 +47,7 @@ class SuccessiveHalving(RecipeAggregator):
         self._candidates = scored[:keep] + ([] if last else unscored) or self._candidates
 
     def aggregated(self) -> Recipe:
-        """See :class:`RecipeAggregator`: the candidate of the lowest mean loss."""
+        """See :class:`RecipeSearch`: the candidate of the lowest mean loss."""
         losses = weighted_losses(self._trials)
         scored = [recipe for recipe in self._candidates if recipe in losses]
         if not scored:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fedseed.recipe import Recipe
-from fedseed.recipe_search.base import Proposals, RecipeAggregator, Trial, weighted_losses
+from fedseed.recipe_search.base import Proposals, RecipeSearch, Trial, weighted_losses
 from fedseed.recipe_search.space import Points
 
 _TEMPERATURE = 0.25
@@ -15,7 +15,7 @@ _NARROWEST = 0.2
 """Least spread of the proposals, as a factor in log space."""
 
 
-class LogMean(RecipeAggregator):
+class LogMean(RecipeSearch):
     """Recipes are averaged as geometric means, weighted by how well they did.
 
     The first round covers the space. Every later round draws recipes around the weighted mean
@@ -29,7 +29,7 @@ class LogMean(RecipeAggregator):
         self._trials: list[Trial] = []
 
     def propose(self, round_number: int, cohort: Sequence[int], each: int) -> Proposals:
-        """See :class:`RecipeAggregator`."""
+        """See :class:`RecipeSearch`."""
         count = len(cohort) * each
         rng = self._rng(round_number)
         fitted = self._fit()
@@ -44,7 +44,7 @@ class LogMean(RecipeAggregator):
         return {pid: recipes[at * each : (at + 1) * each] for at, pid in enumerate(cohort)}
 
     def update(self, trials: Sequence[Trial]) -> None:
-        """See :class:`RecipeAggregator`."""
+        """See :class:`RecipeSearch`."""
         self._trials += trials
 
     def _fit(self) -> tuple[Points, Points] | None:
@@ -63,6 +63,6 @@ class LogMean(RecipeAggregator):
         return mean, np.maximum(deviation, math.log1p(_NARROWEST))
 
     def aggregated(self) -> Recipe:
-        """See :class:`RecipeAggregator`: the weighted geometric mean."""
+        """See :class:`RecipeSearch`: the weighted geometric mean."""
         fitted = self._fit()
         return self.given if fitted is None else self.space.recipe(self.space.clip(fitted[0]))

@@ -3,6 +3,7 @@
 from typing import Any
 
 from fedseed.data.federated_dataset import DEFAULT_LENGTH
+from fedseed.data.options import DataOptions
 from fedseed.data.sources import open_source
 from fedseed.data.splits import Rows
 from fedseed.data.tokens import Dataset
@@ -10,7 +11,6 @@ from fedseed.errors import OutputError
 from fedseed.evaluation.baselines import find_floors
 from fedseed.models.architecture import REGISTRY
 from fedseed.models.published import tokenizer_file
-from fedseed.options import Options
 from fedseed.results.provenance import repository
 from fedseed.results.record import read_record
 
@@ -19,7 +19,7 @@ _QUICK = 2000
 
 
 def measure_floors(
-    config: Options, dataset: Dataset, tests: Rows, max_length: int
+    config: DataOptions, dataset: Dataset, tests: Rows, max_length: int
 ) -> dict[str, Any]:
     """The floors' accuracies on some test rows, by name.
 
@@ -35,7 +35,7 @@ def measure_floors(
 
 
 def known_or_measured_floors(
-    config: Options, dataset: Dataset, tests: Rows, max_length: int
+    config: DataOptions, dataset: Dataset, tests: Rows, max_length: int
 ) -> dict[str, Any]:
     """The same, without measuring when the official ablation has the same split and texts."""
     official = repository() / "results" / "official" / "ablation" / "record.json"

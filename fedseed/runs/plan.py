@@ -8,10 +8,11 @@ from fedseed.data.federated_dataset import FederatedDataset, open_dataset, parti
 from fedseed.data.tokens import Progress
 from fedseed.errors import ConfigError, SeedError
 from fedseed.federation.client_app import compute_of
+from fedseed.federation.privacy_budget import defence_of, within_budget
 from fedseed.federation.strategies import make_aggregator
 from fedseed.models.causal import CAUSAL
 from fedseed.models.registry import find_model
-from fedseed.privacy.budget import Budget, defence_of, within_budget
+from fedseed.privacy.budget import Budget
 from fedseed.protocols import find_protocol
 from fedseed.protocols.base import ProtocolServer, Setup
 from fedseed.randomness import random_key
@@ -55,17 +56,20 @@ class Plan:
 
     def setup(self) -> Setup:
         """What the protocol's server side starts from; all of it is public."""
-        shapes = find_model(self.seed.model, self.seed.labels).shapes()
+        config, model = self.config, find_model(self.seed.model, self.seed.labels)
         return Setup(
-            self.config, self.encoded_seed, self.given, self.seed.labels, shapes,
-            Trainer(self.compute), self.federated.public,
-            lambda: make_aggregator(self.config.protocol_options().get("strategy", "fedavg")),
-            defence_of(self.config, self.federated),
+            protocol=find_protocol(config.protocol), options=config.options,
+            seed=self.encoded_seed, given=self.given, rounds=config.rounds, steps=config.steps,
+            cohort_size=config.cohort_size, run_seed=config.run_seed, model=self.seed.model,
+            classes=self.seed.labels, shapes=model.shapes(), trainer=Trainer(self.compute),
+            public=self.federated.public, make_aggregator=make_aggregator,
+            defence=defence_of(config, self.federated, self.given),
         )  # fmt: skip
 
     def server(self) -> ProtocolServer:
         """The protocol's server side."""
-        return find_protocol(self.config.protocol).server(self.setup())
+        server: ProtocolServer = find_protocol(self.config.protocol).make_server(self.setup())
+        return server
 
 
 def make_plan(
@@ -83,7 +87,7 @@ def make_plan(
     """
     asked = config.model if "model" in config.model_fields_set else None
     config = config.with_quick()
-    if config.protocol == "recipe":
+    if find_protocol(config.protocol).ends_with == "recipe":
         import scipy.stats  # noqa: F401  # slow to import: now, while the workers start
     compute_of(config)  # refuse a device that is not here
     given = config.given_recipe() if given is None else given
@@ -99,9 +103,7 @@ def make_plan(
     model = stored.model if stored else config.model
     if asked not in (None, model):
         raise SeedError(f"the seed is for {model}, not {asked}: leave out --model")
-    config = config.parse(
-        config.model_dump() | {"max_length": length, "model": model} | config.protocol_options()
-    )
+    config = config.replace(max_length=length, model=model)
     dataset = open_dataset(config, progress)
     key = random_key(config.run_seed, "seed")
     seed = stored or start_seed(model, dataset.labels, config.scheme, key)

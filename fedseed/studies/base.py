@@ -13,12 +13,12 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from fedseed.data.federated_dataset import DEFAULT_LENGTH, open_dataset, subset
+from fedseed.data.options import DataOptions
 from fedseed.data.splits import Rows
 from fedseed.data.tokens import Dataset
 from fedseed.errors import OutputError
 from fedseed.federation.workers import count_cores
 from fedseed.files import write_text
-from fedseed.options import Options
 from fedseed.results.display import Display, make_display
 from fedseed.results.folder import CELLS, RECORD, default_folder, is_begun, run_folder
 from fedseed.results.markdown import DETAILS
@@ -37,7 +37,7 @@ from fedseed.training.compute import choose
 TABLE, FIGURE = "table.md", "figure.png"
 
 
-class StudyOptions(Options):
+class StudyOptions(DataOptions):
     """What every study of one client takes."""
 
     repeats: int = Field(

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import binom, binomtest
 
-from fedseed.attacks.audit import SHARES, audit, epsilon_lower_bound, guesses, p_value
+from fedseed.attacks.audit.one_run import SHARES, audit, epsilon_lower_bound, guesses, p_value
 from fedseed.errors import ConfigError
 from fedseed.randomness import generator
 
@@ -17,7 +17,7 @@ DELTA = 1e-5
 def randomised_response(
     seed: int, epsilon: float, examples: int
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Membership bits, each told truly with the largest chance that epsilon allows."""
+    """Membership bits, each reported truly with the largest chance that epsilon allows."""
     rng = generator(seed, "test audit")
     members = rng.random(examples) < 0.5
     lies = rng.random(examples) > 1 / (1 + math.exp(-epsilon))
@@ -32,15 +32,15 @@ def test_guesses() -> None:
     assert guesses([0.3, 0.9, 0.1], 1.0).tolist() == [0, 1, -1]
     with pytest.raises(ValueError, match="share"):
         guesses(scores, 1.1)
-    with pytest.raises(ValueError, match="not a number"):
+    with pytest.raises(ValueError, match="NaN"):
         guesses([float("nan")], 1.0)
 
 
 def test_ties_do_not_tell_the_order_of_the_examples() -> None:
     members = np.arange(2000) < 1000
-    found = audit(np.zeros(2000), members, DELTA)
-    assert found["epsilon"] == 0.0
-    assert 0.45 < found["correct"] / found["guessed"] < 0.55
+    result = audit(np.zeros(2000), members, DELTA)
+    assert result["epsilon"] == 0.0
+    assert 0.45 < result["correct"] / result["guessed"] < 0.55
     assert audit(np.zeros(2000), ~members, DELTA)["epsilon"] == 0.0
 
 
@@ -80,7 +80,7 @@ def test_bound_grows_with_what_is_right() -> None:
 def test_bound_holds_on_randomised_response(epsilon: float, least: float) -> None:
     seeds = 40
     bounds = [audit(*randomised_response(seed, epsilon, 1000), DELTA) for seed in range(seeds)]
-    values = np.array([found["epsilon"] for found in bounds])
+    values = np.array([bound["epsilon"] for bound in bounds])
     # 5 % may exceed epsilon; more than 6 of 40 have a chance below 0.004.
     assert (values > epsilon).sum() <= 6
     assert np.median(values) > least
@@ -100,17 +100,17 @@ def test_abstention_finds_what_few_examples_give_away() -> None:
     scores = rng.normal(0, 1, 1000)
     sure = rng.random(1000) < 0.1
     scores[sure] += np.where(members, 10, -10)[sure]
-    found = audit(scores, members, DELTA)
-    assert found["share"] < 1.0
-    assert found["epsilon"] > 1.0
-    assert found["correct"] <= found["guessed"] <= 1000 * SHARES[1]
+    result = audit(scores, members, DELTA)
+    assert result["share"] < 1.0
+    assert result["epsilon"] > 1.0
+    assert result["correct"] <= result["guessed"] <= 1000 * SHARES[1]
 
 
 def test_perfect_scores() -> None:
     members = generator(5, "test audit").random(1000) < 0.5
-    found = audit(np.where(members, 1.0, 0.0), members, DELTA)
-    assert found["epsilon"] > 4
-    assert set(found) == {
+    result = audit(np.where(members, 1.0, 0.0), members, DELTA)
+    assert result["epsilon"] > 4
+    assert set(result) == {
         "epsilon", "delta", "confidence", "examples", "share", "guessed", "correct",
     }  # fmt: skip
     assert audit(np.where(members, 0.0, 1.0), members, DELTA)["epsilon"] == 0.0

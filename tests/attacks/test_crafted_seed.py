@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from fedseed.attacks.crafted_seed import craft, losses, read, request
+from fedseed.attacks.crafted.crafted_seed import craft, losses, read, request
 from fedseed.config import RunConfig
 from fedseed.data.federated_dataset import open_dataset
 from fedseed.data.shard import Shard, make_shard
 from fedseed.errors import WireError
 from fedseed.models.architecture import architecture
-from fedseed.protocols.recipe import RecipeClient
-from fedseed.protocols.recipe_messages import RecipeScore, why_absurd
+from fedseed.protocols.recipe.client import RecipeClient
+from fedseed.protocols.recipe.messages import RecipeScore, why_absurd
 from fedseed.randomness import generator
 from fedseed.recipe import Recipe
 from fedseed.seeds.codec import decode
@@ -31,8 +31,8 @@ def shard() -> Shard:
 
 def having(shard: Shard, rows: np.ndarray, word: int) -> np.ndarray:
     """Whether each text has a word within the first tokens."""
-    found: np.ndarray = (shard.table.padded(rows, MAX_LENGTH)[0] == word).any(axis=1)
-    return found
+    holding: np.ndarray = (shard.table.padded(rows, MAX_LENGTH)[0] == word).any(axis=1)
+    return holding
 
 
 def some_words(shard: Shard, count: int) -> list[int]:
@@ -59,15 +59,15 @@ def test_counts_are_exact(shard: Shard, precision: Precision) -> None:
     counts = []
     for word in words:
         seed = craft([word], TINY)
-        found = read(answer(shard, request(seed, MAX_LENGTH), precision), seed, [word])
-        own = having(shard, shard.validation, word)
+        counted = read(answer(shard, request(seed, MAX_LENGTH), precision), seed, [word])
+        holding = having(shard, shard.validation, word)
         true = tuple(
-            (int((~own[labels == label]).sum()), int(own[labels == label].sum()))
+            (int((~holding[labels == label]).sum()), int(holding[labels == label].sum()))
             for label in (0, 1)
         )
-        assert found.validation == true, word
-        assert found.training is None
-        counts.append(found.with_word)
+        assert counted.validation == true, word
+        assert counted.training is None
+        counts.append(counted.with_word)
     assert max(counts) > 0.9 * len(labels)
     assert counts[-2:] == [1, 0]
 
@@ -76,17 +76,17 @@ def test_counts_are_exact(shard: Shard, precision: Precision) -> None:
 def test_training_texts_are_counted_too(shard: Shard, place: int) -> None:
     word = some_words(shard, 10)[place]
     seed = craft([word], TINY)
-    found = read(answer(shard, request(seed, MAX_LENGTH, len(shard.train))), seed, [word])
-    assert found.training == having(shard, shard.train, word).sum()
-    assert found.with_word == having(shard, shard.validation, word).sum()
+    counted = read(answer(shard, request(seed, MAX_LENGTH, len(shard.train))), seed, [word])
+    assert counted.training == having(shard, shard.train, word).sum()
+    assert counted.with_word == having(shard, shard.validation, word).sum()
 
 
 def test_any_of_some_words_and_a_deeper_model(shard: Shard) -> None:
     words = some_words(shard, 10)[5:9]
     seed = craft(words, architecture("bert-mini"))
-    found = read(answer(shard, request(seed, MAX_LENGTH)), seed, words)
-    own = [having(shard, shard.validation, word) for word in words]
-    assert found.with_word == np.any(own, axis=0).sum()
+    counted = read(answer(shard, request(seed, MAX_LENGTH)), seed, words)
+    holding = [having(shard, shard.validation, word) for word in words]
+    assert counted.with_word == np.any(holding, axis=0).sum()
 
 
 def test_the_request_looks_like_any_other(shard: Shard) -> None:
@@ -99,13 +99,14 @@ def test_the_request_looks_like_any_other(shard: Shard) -> None:
 
 def test_losses_do_not_repeat() -> None:
     seed = craft([2307], TINY)
-    found = losses(seed, [2307])
-    assert found.shape == (2, 2)
+    values = losses(seed, [2307])
+    assert values.shape == (2, 2)
     assert (
-        np.abs(np.subtract.outer(found.ravel(), found.ravel()))[~np.eye(4, dtype=bool)].min() > 0.1
+        np.abs(np.subtract.outer(values.ravel(), values.ravel()))[~np.eye(4, dtype=bool)].min()
+        > 0.1
     )
-    assert found[0, 0] < found[0, 1]
-    assert found[1, 1] < found[1, 0]
+    assert values[0, 0] < values[0, 1]
+    assert values[1, 1] < values[1, 0]
 
 
 def test_what_cannot_be_read() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm, skewnorm
 
-from fedseed.attacks.exposure import exposure, extrapolated_exposure, most
+from fedseed.attacks.canaries.exposure import exposure, extrapolated_exposure, most
 from fedseed.randomness import generator
 
 
@@ -25,15 +25,15 @@ def test_by_hand() -> None:
 @given(st.floats(-5, 5), st.lists(st.floats(-5, 5), min_size=1, max_size=40))
 @settings(max_examples=60, deadline=None)
 def test_bounds_and_order(canary: float, references: list[float]) -> None:
-    found = exposure(canary, references)
-    assert 0.0 <= found <= most(len(references))
-    assert exposure(canary - 1.0, references) >= found
+    bits = exposure(canary, references)
+    assert 0.0 <= bits <= most(len(references))
+    assert exposure(canary - 1.0, references) >= bits
 
 
 def test_a_canary_never_seen_has_one_and_a_half_bits() -> None:
     losses = generator(1, "test exposure").normal(5, 1, 2000)
-    found = [exposure(float(canary), np.delete(losses, i)) for i, canary in enumerate(losses)]
-    assert np.mean(found) == pytest.approx(1 / math.log(2), abs=0.02)
+    bits = [exposure(float(canary), np.delete(losses, i)) for i, canary in enumerate(losses)]
+    assert np.mean(bits) == pytest.approx(1 / math.log(2), abs=0.02)
 
 
 @pytest.mark.parametrize("shape", [0.0, -3.0, 3.0])
@@ -51,7 +51,7 @@ def test_extrapolation_agrees_with_counting_and_goes_on(shape: float) -> None:
 
 
 def test_the_far_tail_is_that_of_the_normal_distribution() -> None:
-    from fedseed.attacks.exposure import _log_cdf
+    from fedseed.attacks.canaries.exposure import _log_cdf
 
     for z in (-1.0, -5.0, -12.0, -60.0):
         assert _log_cdf(z, 0.0) == pytest.approx(norm.logcdf(z), rel=1e-6)
@@ -82,7 +82,7 @@ def test_fits_that_fail_still_give_a_number(references: list[float]) -> None:
 def test_what_is_refused() -> None:
     with pytest.raises(ValueError, match="reference"):
         exposure(1.0, [])
-    with pytest.raises(ValueError, match="not a number"):
+    with pytest.raises(ValueError, match="NaN"):
         exposure(float("nan"), [1.0])
     with pytest.raises(ValueError, match="infinite"):
         extrapolated_exposure(1.0, [1.0, float("inf")])

@@ -7,21 +7,22 @@ import pytest
 import torch
 from torch.nn import functional
 
-from fedseed.attacks.gradient_inversion import (
-    Step,
+from fedseed.attacks.tokens.gradient_inversion import (
+    recovery,
+    sentences,
+    texts_of_step,
+    words_in_order,
+)
+from fedseed.attacks.tokens.input_spans import (
     embedded,
     input_span,
     layer_span,
-    read_step,
-    recovery,
-    sentences,
     sets_by_span,
-    texts_of_step,
     tokens_by_span,
-    words_in_order,
 )
-from fedseed.attacks.position_matching import match_positions
-from fedseed.attacks.vocabulary import moved_rows
+from fedseed.attacks.tokens.optimiser_step import Step, read_step
+from fedseed.attacks.tokens.vocabulary import moved_rows
+from fedseed.attacks.tokens.word_positions import match_positions
 from fedseed.data.tokens import TokenTable
 from fedseed.models.bert import BertClassifier
 from fedseed.models.registry import to_state
@@ -39,26 +40,26 @@ SEEDS = {name: encode(random_seed("bert-tiny", 2, 7, name)) for name in ("bert",
 def texts(count: int, length: int, repeats: int = 0) -> list[list[int]]:
     """Texts of distinct words, of which the first few come again at the end."""
     words = generator(length, "words").permutation(np.arange(1000, 30_000))
-    found = []
+    made = []
     for number in range(count):
-        own = words[number * length : (number + 1) * length - 2 - repeats].tolist()
-        found.append([101, *own, *own[:repeats], 102])
-    return found
+        chosen = words[number * length : (number + 1) * length - 2 - repeats].tolist()
+        made.append([101, *chosen, *chosen[:repeats], 102])
+    return made
 
 
-def table(found: Sequence[Sequence[int]]) -> TokenTable:
-    offsets = np.cumsum([0, *map(len, found)])
-    return TokenTable(np.concatenate(found), offsets, np.arange(len(found)) % 2)
+def table(batch: Sequence[Sequence[int]]) -> TokenTable:
+    offsets = np.cumsum([0, *map(len, batch)])
+    return TokenTable(np.concatenate(batch), offsets, np.arange(len(batch)) % 2)
 
 
 def one_step(
-    found: Sequence[Sequence[int]], scheme: str, **options: object
+    batch: Sequence[Sequence[int]], scheme: str, **options: object
 ) -> tuple[dict, dict, Recipe]:
     """States before and after one step, and its recipe."""
-    recipe = Recipe().replace(steps=1, batch_size=len(found), **options)
+    recipe = Recipe().replace(steps=1, batch_size=len(batch), **options)
     model = grow(SEEDS[scheme])
     before = to_state(model)
-    fit(model, table(found), np.arange(len(found)), recipe, generator(0, "fit"))
+    fit(model, table(batch), np.arange(len(batch)), recipe, generator(0, "fit"))
     return before, to_state(model), recipe
 
 
@@ -67,8 +68,8 @@ def one_step(
 def test_sgd_gives_a_text_away_in_order(scheme: str, length: int) -> None:
     true = texts(1, length, repeats=length // 4)
     options = SGD | {"learning_rate": 0.1, "weight_decay": 0.01, "embedding_multiplier": 5.0}
-    found = words_in_order(*one_step(true, scheme, **options))
-    assert found.tolist() == true[0]
+    recovered = words_in_order(*one_step(true, scheme, **options))
+    assert recovered.tolist() == true[0]
 
 
 @pytest.mark.parametrize("scheme", ["bert", "scaled"])
@@ -77,8 +78,8 @@ def test_adamw_gives_the_order_of_words_used_once_away(scheme: str) -> None:
     once = texts(1, 100)
     assert words_in_order(*one_step(once, scheme, **options)).tolist() == once[0]
     twice = texts(1, 60, repeats=15)
-    found = words_in_order(*one_step(twice, scheme, **options))
-    right = found == np.array(twice[0])
+    recovered = words_in_order(*one_step(twice, scheme, **options))
+    right = recovered == np.array(twice[0])
     assert right[[0, *range(16, 43), 59]].all()  # those that do not come again
     assert right.mean() > 0.6
 
@@ -108,10 +109,10 @@ def test_inputs_are_the_model_s_own() -> None:
     assert isinstance(model, BertClassifier)
     words = np.array([101, 2003, 7])
     with torch.inference_mode():
-        found = model.bert.embeddings(torch.from_numpy(words)[None])[0].numpy()
+        inputs = model.bert.embeddings(torch.from_numpy(words)[None])[0].numpy()
     state = to_state(model)
-    own = np.concatenate([embedded(state, words[[place]], place) for place in range(3)])
-    assert np.allclose(found, own, atol=1e-5)
+    expected = np.concatenate([embedded(state, words[[place]], place) for place in range(3)])
+    assert np.allclose(inputs, expected, atol=1e-5)
 
 
 def test_input_span() -> None:
@@ -124,12 +125,12 @@ def test_input_span() -> None:
     assert input_span(generator(0, "full").normal(size=(10, 8)), 1e-6) is None
 
 
-def attack(found: list[list[int]], **options: object) -> list[list[int]]:
-    before, after, recipe = one_step(found, "bert", **options)
+def attack(batch: list[list[int]], **options: object) -> list[list[int]]:
+    before, after, recipe = one_step(batch, "bert", **options)
     model = grow(SEEDS["bert"])
     assert isinstance(model, BertClassifier)
     step, words = read_step(before, after, recipe), moved_rows(before, after, special=())
-    return sentences(model, step, words, len(found), generator(0, "search"))
+    return sentences(model, step, words, len(batch), generator(0, "search"))
 
 
 @pytest.mark.parametrize(("length", "rate"), [(12, 1.0), (40, 1.0), (90, 10.0)])
@@ -141,7 +142,7 @@ def test_the_span_gives_one_text_away(length: int, rate: float) -> None:
 def test_the_span_gives_two_texts_of_unequal_length_away() -> None:
     long, short = texts(2, 12)
     true = [long, [*short[:8], 102]]
-    assert recovery(attack(true, **SGD), true) == {"tokens": 1.0, "sentences": 1.0}
+    assert recovery(attack(true, **SGD), true) == {"token_share": 1.0, "text_share": 1.0}
 
 
 def test_as_many_tokens_as_features_defeat_the_span() -> None:
@@ -162,8 +163,8 @@ def test_texts_of_step_takes_the_attack_that_can_read() -> None:
     for count, options in ((1, {"optimiser": "adamw"}), (2, SGD), (2, {"optimiser": "adamw"})):
         true = texts(count, 10)
         _, after, recipe = one_step(true, "bert", **options)
-        found = texts_of_step(model, after, recipe, count, generator(0, "search"))
-        assert sorted(found) == (
+        recovered = texts_of_step(model, after, recipe, count, generator(0, "search"))
+        assert sorted(recovered) == (
             [] if (count, options) == (2, {"optimiser": "adamw"}) else sorted(true)
         )
 
@@ -188,6 +189,9 @@ def test_alike_positions_leave_a_bag_of_words() -> None:
 
 def test_recovery() -> None:
     true = [[101, 5, 6, 102], [101, 7, 102]]
-    assert recovery([[101, 7, 102], [101, 5, 9, 102]], true) == {"tokens": 6 / 7, "sentences": 0.5}
-    assert recovery([], true) == {"tokens": 0.0, "sentences": 0.0}
-    assert recovery([true[0], true[0]], true)["sentences"] == 0.5
+    assert recovery([[101, 7, 102], [101, 5, 9, 102]], true) == {
+        "token_share": 6 / 7,
+        "text_share": 0.5,
+    }
+    assert recovery([], true) == {"token_share": 0.0, "text_share": 0.0}
+    assert recovery([true[0], true[0]], true)["text_share"] == 0.5

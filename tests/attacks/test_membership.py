@@ -8,15 +8,15 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from fedseed.attacks.membership import (
-    Shadows,
+from fedseed.attacks.membership.scores import (
     lira_offline,
     lira_online,
     logit_confidence,
     loss_threshold,
     rmia,
-    vector_lira,
 )
+from fedseed.attacks.membership.shadows import Shadows
+from fedseed.attacks.membership.vectors import vector_lira
 from fedseed.attacks.roc import roc_of
 from fedseed.randomness import generator
 
@@ -80,8 +80,8 @@ def test_shadows_beat_one_threshold_when_texts_differ_in_hardness(name: str) -> 
 def test_lira_nears_the_best_there_is(shadow_models: int) -> None:
     observed, members, shadows = world(5, gap=2.0, shadow_models=shadow_models)
     best = norm.cdf(2 / math.sqrt(2))
-    found = auc(lira_online(observed, shadows), members)
-    assert best - (0.1 if shadow_models == 8 else 0.02) < found < best + 0.03
+    reached = auc(lira_online(observed, shadows), members)
+    assert best - (0.1 if shadow_models == 8 else 0.02) < reached < best + 0.03
 
 
 def test_lira_by_hand() -> None:
@@ -96,11 +96,11 @@ def test_lira_by_hand() -> None:
 
 def test_variances_are_pooled_until_there_are_enough_shadows() -> None:
     rng = generator(6, "test membership")
-    for shadow_models, own in ((40, False), (400, True)):
+    for shadow_models, one_variance_each in ((40, False), (400, True)):
         members = rng.random((shadow_models, 2)) < 0.5
         signals = rng.normal(0, 1, members.shape) * np.array([1.0, 5.0])
         inside, _ = Shadows(signals, members).deviations()
-        assert (inside[1] > 3 * inside[0]) == own
+        assert (inside[1] > 3 * inside[0]) == one_variance_each
 
 
 def test_a_candidate_without_shadows_of_a_kind_has_the_neutral_score() -> None:
@@ -110,8 +110,8 @@ def test_a_candidate_without_shadows_of_a_kind_has_the_neutral_score() -> None:
     assert online[:2].tolist() == [0.0, 0.0]
     assert (online[2:] != 0).all()
     assert offline[0] == pytest.approx(math.log(0.5))
-    for found in (online, offline, rmia_of(observed, shadows), rmia_of(observed, shadows, 0.3)):
-        assert np.isfinite(found).all()
+    for scores in (online, offline, rmia_of(observed, shadows), rmia_of(observed, shadows, 0.3)):
+        assert np.isfinite(scores).all()
     everything = Shadows(shadows.signals, np.ones_like(shadows.members))
     assert (lira_online(observed, everything) == 0).all()
 
@@ -139,8 +139,8 @@ def test_rmia_by_hand() -> None:
 
 def test_logit_confidence() -> None:
     probabilities = np.array([[0.7, 0.2, 0.1], [0.25, 0.25, 0.5]])
-    found = logit_confidence(np.log(probabilities), np.array([0, 2]))
-    assert found == pytest.approx([math.log(0.7 / 0.3), 0.0])
+    confidences = logit_confidence(np.log(probabilities), np.array([0, 2]))
+    assert confidences == pytest.approx([math.log(0.7 / 0.3), 0.0])
     sure = np.array([[0.0, -80.0], [0.0, -np.inf]])  # 1 - p is 0 in doubles, not so its logarithm
     assert logit_confidence(sure, np.array([0, 0])) == pytest.approx([80.0, 745.0])
     assert logit_confidence(sure, np.array([1, 1])) == pytest.approx([-80.0, -745.0])
@@ -160,11 +160,11 @@ def vectors(
 
 @pytest.mark.parametrize(("pull", "low", "high"), [(0.0, 0.44, 0.56), (0.3, 0.75, 1.0)])
 def test_vector_lira_finds_what_shifts_the_vector(pull: float, low: float, high: float) -> None:
-    found = []
+    areas = []
     for seed in range(10):
         observed, sent, members = vectors(seed, pull)
-        found.append(auc(vector_lira(observed, sent, members[1:]), members[0]))
-    assert low < np.mean(found) < high
+        areas.append(auc(vector_lira(observed, sent, members[1:]), members[0]))
+    assert low < np.mean(areas) < high
 
 
 def test_vector_lira_ignores_constant_features_and_units() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fedseed.attacks.vocabulary import (
+from fedseed.attacks.tokens.vocabulary import (
     WORDS,
     mask_scores,
     moved_rows,
@@ -59,9 +59,9 @@ def test_rows_of_zeros() -> None:
 def test_noise_of_all_rows_hides_small_moves_only() -> None:
     before, after = made(steps(2e-3))
     noisy = {WORDS: after[WORDS] + generator(3, "n").normal(0, 1e-3, (ROWS, FEATURES))}
-    found = vocabulary_recovery(moved_rows(before, noisy), USED)
-    assert found["precision"] > 0.9
-    assert found["recall"] == 1.0
+    recovery = vocabulary_recovery(moved_rows(before, noisy), USED)
+    assert recovery["precision"] > 0.9
+    assert recovery["recall"] == 1.0
     before, after = made(steps(1e-4))
     noisy = {WORDS: after[WORDS] + generator(3, "n").normal(0, 1e-3, (ROWS, FEATURES))}
     assert vocabulary_recovery(moved_rows(before, noisy), USED)["recall"] < 0.1
@@ -77,8 +77,8 @@ def test_special_tokens_are_left_out() -> None:
 def test_false_positive_rate_of_gaussian_scores() -> None:
     scores = generator(4, "scores").normal(size=30_000)
     assert 5 < len(suspicious_rows(scores, 1e-3)) < 70
-    found = suspicious_rows(7 + 100 * scores, 1e-3)
-    assert abs(len(found) - len(suspicious_rows(scores, 1e-3))) < 5
+    rows = suspicious_rows(7 + 100 * scores, 1e-3)
+    assert abs(len(rows) - len(suspicious_rows(scores, 1e-3))) < 5
 
 
 @pytest.mark.parametrize("prior", [0.5, 0.9])
@@ -90,9 +90,9 @@ def test_loaded_bits(prior: float) -> None:
     kept[USED] = np.clip(prior + 0.4 * push * np.sign(old[USED]), 0.02, 0.98)
     bits = rng.random(old.shape) < kept
     before, after = {WORDS: old * prior}, {WORDS: old * bits}
-    found = vocabulary_recovery(moved_rows(before, after, prior=prior), USED)
-    assert found["recall"] > 0.8
-    assert found["precision"] > 0.9
+    recovery = vocabulary_recovery(moved_rows(before, after, prior=prior), USED)
+    assert recovery["recall"] > 0.8
+    assert recovery["precision"] > 0.9
     same = np.array_equal(row_scores(before, after, prior), mask_scores(before, after, prior))
     assert same
 
@@ -148,17 +148,17 @@ def test_weights_give_one_text_s_words_away(
     if (recipe, scheme, codec) == (SGD, "bert", "fp16"):
         recipe = recipe.replace("0.1", "5.0")
     seen = attacked(small, tmp_path, recipe, 1, protocol="weights", codec=codec, scheme=scheme)
-    found = vocabulary_recovery(moved_rows(seen.before, seen.after), seen.words)
-    assert found["true"] > 4
-    assert found["precision"] >= 0.99
+    recovery = vocabulary_recovery(moved_rows(seen.before, seen.after), seen.words)
+    assert recovery["true"] > 4
+    assert recovery["precision"] >= 0.99
     # int8 has one step for the whole embedding: [CLS], which moves most, drowns others under SGD.
-    assert found["recall"] >= 0.99 or (codec == "int8" and recipe == SGD)
+    assert recovery["recall"] >= 0.99 or (codec == "int8" and recipe == SGD)
 
 
 def test_adapters_give_one_text_s_words_away(small: dict[str, Any], tmp_path: Path) -> None:
     seen = attacked(small, tmp_path, ADAMW, 1, protocol="adapters")
-    found = vocabulary_recovery(moved_rows(seen.before, seen.after), seen.words)
-    assert (found["precision"], found["recall"]) == (1.0, 1.0)
+    recovery = vocabulary_recovery(moved_rows(seen.before, seen.after), seen.words)
+    assert (recovery["precision"], recovery["recall"]) == (1.0, 1.0)
 
 
 def test_scalars_move_all_words_alike(small: dict[str, Any], tmp_path: Path) -> None:

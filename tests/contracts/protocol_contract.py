@@ -13,8 +13,8 @@ import pytest
 
 from fedseed.config import RunConfig
 from fedseed.errors import WireError
-from fedseed.protocols import OPTIONS, PROTOCOLS, find_protocol
-from fedseed.protocols.base import ProtocolServer
+from fedseed.protocols import find_protocol, protocol_names
+from fedseed.protocols.base import ClientTask, ProtocolServer
 from fedseed.randomness import generator
 from fedseed.runs.plan import Plan, make_plan
 
@@ -36,10 +36,15 @@ class World:
 
     def contribution(self, pid: int, number: int, payload: bytes) -> bytes:
         """What a client answers in a round."""
-        client = find_protocol(self.plan.config.protocol).client(public=self.plan.federated.public)
+        config = self.plan.config
+        client = find_protocol(config.protocol).make_client(
+            config.options, public=self.plan.federated.public
+        )
         memory = self.memories.setdefault(pid, {})
         rng = generator(0, "train", number, pid)
-        return client.contribute(payload, self.plan.federated.shard(pid), memory, rng)
+        task = ClientTask(payload, self.plan.federated.shard(pid), memory, rng)
+        contribution: bytes = client.contribute(task)
+        return contribution
 
     def round(self, server: ProtocolServer, number: int, cohort: list[int]) -> dict[int, bytes]:
         """All clients' answers."""
@@ -70,8 +75,8 @@ class ProtocolContract:
         return {}
 
     def test_is_registered(self) -> None:
-        assert self.protocol in PROTOCOLS
-        assert self.protocol in OPTIONS
+        assert self.protocol in protocol_names()
+        assert find_protocol(self.protocol).name == self.protocol
 
     def test_two_rounds_are_taken_and_repeat_to_the_bit(self, world: World) -> None:
         again = World(world.plan)
@@ -187,11 +192,12 @@ class ProtocolContract:
         server = world.plan.server()
         server.aggregate(1, world.round(server, 1, [0, 1, 2]))
         federated = world.plan.federated
-        client = find_protocol(self.protocol).client(public=federated.public)
+        client = find_protocol(self.protocol).make_client(
+            world.plan.config.options, public=federated.public
+        )
         for product in server.products().values():
-            rows = federated.shard(3).whole()
             rng = generator(0, "evaluate", 0, 3)
-            model, length = client.grow(product, federated.dataset.table, rows, {}, rng)
+            model, length = client.grow(ClientTask(product, federated.shard(3), {}, rng))
             assert length == 16
             found = client.trainer.predict(
                 model, federated.dataset.table, federated.test_rows(), length

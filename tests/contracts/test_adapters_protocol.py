@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from fedseed.config import RunConfig
 from fedseed.errors import WireError
-from fedseed.protocols.adapter_layout import Layout, read_download
-from fedseed.protocols.adapters import AdaptedModel, AdaptersServer, merged
+from fedseed.protocols.adapters.low_rank import AdaptedModel, merged
+from fedseed.protocols.adapters.messages import Layout, read_download
+from fedseed.protocols.adapters.server import AdaptersServer
 from fedseed.protocols.base import ProtocolServer
 from fedseed.protocols.shared_model import HEAD_BYTES, flat_weights
 from fedseed.runs.plan import make_plan

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from fedseed.config import RunConfig
 from fedseed.errors import ConfigError, DataError, WireError
 from fedseed.protocols.base import ProtocolServer
-from fedseed.protocols.labels import LabelsServer
+from fedseed.protocols.labels.messages import decode_labels, encode_labels
+from fedseed.protocols.labels.server import LabelsServer
 from fedseed.protocols.shared_model import HEAD_BYTES
-from fedseed.protocols.soft_labels import decode_labels, encode_labels
 from fedseed.runs.plan import make_plan
 from tests.contracts.protocol_contract import ProtocolContract, World
 

@@ -14,8 +14,15 @@ from hypothesis import strategies as st
 from fedseed.config import RunConfig
 from fedseed.errors import WireError
 from fedseed.protocols.base import ProtocolServer
-from fedseed.protocols.mask import Mask, MaskedModel, MaskServer, amplitude, masked_matrices, prior
-from fedseed.protocols.mask_coding import decode_counts, decode_mask, encode_counts, encode_mask
+from fedseed.protocols.mask.masked_model import (
+    Mask,
+    MaskedModel,
+    amplitude,
+    masked_matrices,
+    prior,
+)
+from fedseed.protocols.mask.messages import decode_counts, decode_mask, encode_counts, encode_mask
+from fedseed.protocols.mask.server import MaskServer
 from fedseed.protocols.shared_model import HEAD_BYTES
 from fedseed.runs.plan import make_plan
 from fedseed.seeds.assemble import grow

@@ -14,50 +14,61 @@ from hypothesis import strategies as st
 from fedseed.config import RunConfig
 from fedseed.data.federated_dataset import open_federated_dataset
 from fedseed.errors import WireError
-from fedseed.protocols.base import ProtocolServer
-from fedseed.protocols.recipe import RecipeClient, RecipeServer
-from fedseed.protocols.recipe_messages import (
-    SCORE_BYTES,
-    RecipeScore,
-    decode_request,
-    encode_request,
-)
+from fedseed.protocols import find_protocol
+from fedseed.protocols.base import ClientTask, ProtocolServer, Setup
+from fedseed.protocols.recipe import RecipeOptions
+from fedseed.protocols.recipe.client import RecipeClient
+from fedseed.protocols.recipe.messages import SCORE_BYTES, RecipeScore
+from fedseed.protocols.recipe.server import RecipeServer
+from fedseed.protocols.request import SeedBroadcast, decode_request
 from fedseed.randomness import generator
 from fedseed.recipe import Recipe
-from fedseed.recipe_search.registry import AGGREGATORS
-from fedseed.recipe_search.space import RecipeSpace
 from fedseed.seeds.base import digest
 from fedseed.seeds.codec import encode
 from fedseed.seeds.random import random_seed
+from fedseed.training import Trainer
 from tests.contracts.protocol_contract import ProtocolContract, World
 
 SEED = encode(random_seed("bert-tiny", 2, 1, "scaled"))
+BROADCAST = SeedBroadcast(SEED)
 RECIPES = [Recipe(steps=1), Recipe(steps=2)]
 GOOD = RecipeScore(False, 90, 80, 20, 15, 0.6, 0.5)
 
 
 def server(each: int = 1) -> RecipeServer:
-    given_recipe = Recipe()
-    space = RecipeSpace.around(given_recipe, 90)
-    found = AGGREGATORS["log-mean"](space, given_recipe, 3, 0)
-    return RecipeServer(SEED, given_recipe, found, 2, each)
+    setup = Setup(
+        protocol=find_protocol("recipe"), options=RecipeOptions(recipes_per_client=each),
+        seed=SEED, given=Recipe(), rounds=3, steps=90 * each, cohort_size=10, run_seed=0,
+        model="bert-tiny", classes=2, shapes={}, trainer=Trainer(),
+    )  # fmt: skip
+    return RecipeServer(setup)
+
+
+def client() -> RecipeClient:
+    return RecipeClient(RecipeOptions())
 
 
 def test_request_round_trip() -> None:
     memory: dict[str, bytes] = {}
-    assert decode_request(encode_request(SEED, digest(SEED), RECIPES), memory) == (SEED, RECIPES)
-    assert decode_request(encode_request(None, digest(SEED), RECIPES), memory) == (SEED, RECIPES)
+    assert decode_request(BROADCAST.request(RECIPES, held=False), memory) == (
+        SEED,
+        RECIPES,
+    )
+    assert decode_request(BROADCAST.request(RECIPES, held=True), memory) == (
+        SEED,
+        RECIPES,
+    )
 
 
 def test_sizes() -> None:
-    assert len(encode_request(SEED, digest(SEED), RECIPES[:1])) <= 160
-    assert len(encode_request(None, digest(SEED), RECIPES[:1])) <= 128
+    assert len(BROADCAST.request(RECIPES[:1], held=False)) <= 160
+    assert len(BROADCAST.request(RECIPES[:1], held=True)) <= 128
     assert len(GOOD.encode()) == SCORE_BYTES <= 64
 
 
 def test_a_digest_of_a_seed_never_sent() -> None:
     with pytest.raises(WireError, match="never sent"):
-        decode_request(encode_request(None, digest(SEED), RECIPES), {})
+        decode_request(BROADCAST.request(RECIPES, held=True), {})
 
 
 def prefixes() -> st.SearchStrategy[bytes]:
@@ -76,8 +87,8 @@ def test_hostile_requests(prefix: bytes, rest: bytes) -> None:
     except WireError:
         return
     again = (
-        encode_request(seed, digest(seed), recipes),
-        encode_request(None, digest(SEED), recipes),
+        SeedBroadcast(seed).request(recipes, held=False),
+        BROADCAST.request(recipes, held=True),
     )
     assert payload in again
 
@@ -162,9 +173,9 @@ def test_resume_by_handing_over_the_same_contributions() -> None:
 def test_a_client_trains_scores_and_tells_nothing_else(small: dict[str, Any]) -> None:
     federated = open_federated_dataset(RunConfig.parse(small))
     shard = federated.shard(0)
-    request = encode_request(SEED, digest(SEED), [Recipe(steps=2, batch_size=4, max_length=16)] * 2)
+    request = BROADCAST.request([Recipe(steps=2, batch_size=4, max_length=16)] * 2, held=False)
     memory: dict[str, bytes] = {}
-    reply = RecipeClient().contribute(request, shard, memory, generator(0, "train", 1, 0))
+    reply = client().contribute(ClientTask(request, shard, memory, generator(0, "train", 1, 0)))
     scores = [RecipeScore.decode(reply[:SCORE_BYTES]), RecipeScore.decode(reply[SCORE_BYTES:])]
     assert len(reply) == 2 * SCORE_BYTES
     assert memory == {"seed": SEED}
@@ -183,8 +194,10 @@ def test_divergence_is_reported_not_hidden(
     shard = open_federated_dataset(RunConfig.parse(small)).shard(0)
     result = FitResult(steps=7, train_loss=math.nan, diverged=True)
     monkeypatch.setattr("fedseed.training.Trainer.fit", lambda *_: result)
-    request = encode_request(SEED, digest(SEED), [Recipe(max_length=16)])
-    score = RecipeScore.decode(RecipeClient().contribute(request, shard, {}, generator(0, "t")))
+    request = BROADCAST.request([Recipe(max_length=16)], held=False)
+    score = RecipeScore.decode(
+        client().contribute(ClientTask(request, shard, {}, generator(0, "t")))
+    )
     assert (score.diverged, score.steps, score.validation_loss) == (True, 7, math.inf)
 
 
@@ -195,11 +208,8 @@ def test_products_grow_models(small: dict[str, Any]) -> None:
     products = server().products()
     assert list(products) == ["given", "aggregated"]
     recipe = Recipe(steps=1, max_length=16)
-    request = encode_request(SEED, digest(SEED), [recipe])
-    rows = federated.shard(3).whole()
-    model, length = RecipeClient().grow(
-        request, federated.dataset.table, rows, {}, generator(0, "t")
-    )
+    request = BROADCAST.request([recipe], held=False)
+    model, length = client().grow(ClientTask(request, federated.shard(3), {}, generator(0, "t")))
     assert length == 16
     assert isinstance(model, torch.nn.Module)
     assert np.isfinite(model.classifier.weight.detach().numpy()).all()  # type: ignore[union-attr,operator]

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from fedseed.recipe import Recipe
-from fedseed.recipe_search.base import RecipeAggregator, Trial, weighted_losses
-from fedseed.recipe_search.names import AGGREGATOR_NAMES
-from fedseed.recipe_search.registry import AGGREGATORS
+from fedseed.recipe_search import SEARCHES, find_search, search_names
+from fedseed.recipe_search.base import RecipeSearch, Trial, weighted_losses
 from fedseed.recipe_search.space import RecipeSpace
 
 GIVEN = Recipe()
@@ -23,12 +22,14 @@ def clean(recipe: Recipe, _pid: int) -> float:
     return 0.5 + 0.03 * (math.log(recipe.learning_rate) - BEST) ** 2
 
 
-def make(name: str, run_seed: int = 0, rounds: int = 3) -> RecipeAggregator:
-    return AGGREGATORS[name](RecipeSpace.around(GIVEN, 90), GIVEN, rounds, run_seed)
+def make(name: str, run_seed: int = 0, rounds: int = 3) -> RecipeSearch:
+    made = find_search(name).make(RecipeSpace.around(GIVEN, 90), GIVEN, rounds, run_seed)
+    assert isinstance(made, RecipeSearch)
+    return made
 
 
 def search(
-    found: RecipeAggregator, score: Score, clients: int = 10, each: int = 1, flip: bool = False
+    found: RecipeSearch, score: Score, clients: int = 10, each: int = 1, flip: bool = False
 ) -> Recipe:
     for number in range(1, found.rounds + 1):
         proposals = found.propose(number, list(range(clients)), each)
@@ -41,13 +42,15 @@ def search(
     return found.aggregated()
 
 
-@pytest.fixture(params=AGGREGATOR_NAMES)
+@pytest.fixture(params=search_names())
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 def test_names() -> None:
-    assert tuple(AGGREGATORS) == AGGREGATOR_NAMES
+    assert len(set(search_names())) == len(SEARCHES)
+    for search in SEARCHES:
+        assert search.make.name == search.name
 
 
 @pytest.mark.parametrize(("clients", "each"), [(1, 1), (2, 1), (10, 1), (10, 3), (50, 2)])

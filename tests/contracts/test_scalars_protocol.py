@@ -15,12 +15,8 @@ from fedseed.errors import ConfigError, WireError
 from fedseed.models.architecture import Architecture
 from fedseed.models.bert import BertClassifier
 from fedseed.protocols.base import ProtocolServer
-from fedseed.protocols.scalars import (
-    ScalarsServer,
-    decode_scalars,
-    directions_of,
-    encode_scalars,
-)
+from fedseed.protocols.scalars.messages import decode_scalars, directions_of, encode_scalars
+from fedseed.protocols.scalars.server import ScalarsServer
 from fedseed.protocols.shared_model import HEAD_BYTES, flat_weights
 from fedseed.randomness import generator
 from fedseed.recipe import Recipe

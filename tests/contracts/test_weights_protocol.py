@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from fedseed.errors import WireError
-from fedseed.protocols.averaging import Mean
-from fedseed.protocols.base import ProtocolServer
-from fedseed.protocols.codecs import make_codec
+from fedseed.protocols.base import ClientTask, ProtocolServer
+from fedseed.protocols.fedavg import FedAvg
 from fedseed.protocols.shared_model import HEAD_BYTES, flat_weights
-from fedseed.protocols.weights import WeightsClient
+from fedseed.protocols.weights import WeightsOptions
+from fedseed.protocols.weights.client import WeightsClient
+from fedseed.protocols.weights.codecs import make_codec
 from fedseed.randomness import generator
 from fedseed.seeds.assemble import grow
 from fedseed.training import FitJob, Trainer
@@ -33,11 +34,9 @@ def trained(world: World, pid: int) -> np.ndarray:
 
 def aggregated(world: World, server: ProtocolServer) -> np.ndarray:
     """The weights that a newcomer gets."""
-    federated = world.plan.federated
-    model, _ = WeightsClient().grow(
-        server.products()["aggregated"], federated.dataset.table, federated.shard(3).whole(), {},
-        generator(0, "evaluate", 0, 3),
-    )  # fmt: skip
+    shard, rng = world.plan.federated.shard(3), generator(0, "evaluate", 0, 3)
+    client = WeightsClient(WeightsOptions())
+    model, _ = client.grow(ClientTask(server.products()["aggregated"], shard, {}, rng))
     return flat_weights(model)
 
 
@@ -161,7 +160,7 @@ def test_what_a_codec_loses_is_sent_later(codec: str) -> None:
 
 
 def test_the_mean_is_in_proportion_to_examples() -> None:
-    mean = Mean()
+    mean = FedAvg()
     mean.add(np.array([1, 2], np.float32), 10)
     mean.add(np.array([5, 0], np.float32), 30)
     assert np.allclose(mean.finish(np.zeros(2, np.float32), 1), [4, 0.5])

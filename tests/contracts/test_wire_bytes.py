@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from fedseed.protocols.codecs import CODECS, make_codec
-from fedseed.protocols.mask_coding import encode_counts, encode_mask
-from fedseed.protocols.soft_labels import BITS, encode_labels
+from fedseed.protocols.labels.messages import BITS, encode_labels
+from fedseed.protocols.mask.messages import encode_counts, encode_mask
+from fedseed.protocols.weights.codecs import CODECS, make_codec
 from fedseed.seeds.counter import normal
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "wire.json").read_text())

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedseed.data import PARTITIONS
+from fedseed.data.options import PARTITIONS
 from fedseed.data.partition import label_counts, partition
 from fedseed.errors import DataError
 from fedseed.randomness import generator

@@ -11,10 +11,9 @@ from fedseed.config import RunConfig
 from fedseed.errors import WireError
 from fedseed.federation.client_app import client_app
 from fedseed.federation.messages import content
-from fedseed.protocols.recipe_messages import encode_request
+from fedseed.protocols.request import SeedBroadcast
 from fedseed.protocols.shared_model import encode_download
 from fedseed.runs.plan import Plan, make_plan
-from fedseed.seeds.base import digest
 from fedseed.seeds.codec import encode
 
 pytestmark = pytest.mark.usefixtures("identity")
@@ -111,9 +110,10 @@ def test_a_deployed_client_builds_no_model_but_its_own(
     plan = client.plan
     for changes in ({"model": "someone/elses"}, {"model": "bert-mini"}, {"labels": 3}):
         other = encode(replace(plan.seed, **changes))
-        payload = encode_request(other, digest(other), [plan.given])
+        broadcast = SeedBroadcast(other)
+        payload = broadcast.request([plan.given], held=False)
         if protocol == "weights":
-            payload = encode_download(other, digest(other), plan.given, b"")
+            payload = encode_download(broadcast, plan.given, b"")
         for ask in (lambda p=payload: client.train(1, p), lambda p=payload: client.test(p)):
             with pytest.raises(WireError, match="this client's options are for bert-tiny with 2"):
                 ask()

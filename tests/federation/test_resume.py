@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,8 @@ import pytest
 from rich.console import Console
 
 from fedseed.errors import RunError
-from fedseed.protocols import recipe
-from fedseed.protocols.recipe import RecipeClient
+from fedseed.protocols.base import ClientTask
+from fedseed.protocols.recipe.client import RecipeClient
 from tests.federation.running import Run, command_line, killed, lasting
 
 
@@ -124,11 +123,11 @@ def test_a_failed_run_can_be_taken_up_when_the_cause_is_gone(
     whole = run()
 
     class Broken(RecipeClient):
-        def contribute(self, *arguments: Any) -> bytes:
+        def contribute(self, task: ClientTask) -> bytes:
             raise RuntimeError("no battery")
 
     with monkeypatch.context() as patch:
-        patch.setattr(recipe, "PROTOCOL", replace(recipe.PROTOCOL, client=Broken))
+        patch.setattr("fedseed.protocols.recipe.client.RecipeClient", Broken)
         with pytest.raises(RunError, match="no battery"):
             run()
     out = tmp_path / "run1"

@@ -3,7 +3,6 @@
 import gc
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,8 @@ import pytest
 
 from fedseed.config import RunConfig
 from fedseed.errors import RunError
-from fedseed.protocols import recipe
-from fedseed.protocols.recipe import RecipeClient
+from fedseed.protocols.base import ClientTask
+from fedseed.protocols.recipe.client import RecipeClient
 from fedseed.runs.plan import make_plan
 from tests.federation.running import Run, lasting
 
@@ -110,13 +109,13 @@ def test_a_client_that_raises_is_named(
     class Broken(RecipeClient):
         calls = 0
 
-        def contribute(self, *arguments: Any) -> bytes:
+        def contribute(self, task: ClientTask) -> bytes:
             Broken.calls += 1
             if Broken.calls == 2:
                 raise RuntimeError("no battery\nleft")
-            return super().contribute(*arguments)
+            return super().contribute(task)
 
-    monkeypatch.setattr(recipe, "PROTOCOL", replace(recipe.PROTOCOL, client=Broken))
+    monkeypatch.setattr("fedseed.protocols.recipe.client.RecipeClient", Broken)
     record = run()
     first = {client["partition_id"]: client for client in record["rounds"][0]["clients"]}
     assert [first[pid]["status"] for pid in range(3)] == ["ok", "failed", "ok"]

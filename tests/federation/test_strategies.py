@@ -8,8 +8,8 @@ from flwr.supercore.task_identity import TaskIdentity
 from fedseed.errors import WireError
 from fedseed.federation import strategies
 from fedseed.federation.strategies import FlowerAggregator, make_aggregator
-from fedseed.protocols import STRATEGIES
-from fedseed.protocols.averaging import Aggregator, Mean
+from fedseed.protocols.fedavg import Aggregator, FedAvg
+from fedseed.protocols.weights import STRATEGIES
 
 START = np.zeros(4, np.float32)
 HONEST = [np.array([1, 2, 3, 4], np.float32) + np.float32(0.01) * n for n in range(4)]
@@ -30,16 +30,16 @@ def aggregate(found: Aggregator, vectors: list[np.ndarray], number: int = 1) -> 
 
 def test_the_mean_is_that_of_flower(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(strategies._MAKE, "fedavg", flower.FedAvg)
-    ours, theirs = aggregate(Mean(), HONEST), aggregate(FlowerAggregator("fedavg"), HONEST)
+    ours, theirs = aggregate(FedAvg(), HONEST), aggregate(FlowerAggregator("fedavg"), HONEST)
     assert np.allclose(ours, theirs, rtol=1e-6)
-    assert isinstance(make_aggregator("fedavg"), Mean)
+    assert isinstance(make_aggregator("fedavg"), FedAvg)
 
 
 @pytest.mark.parametrize("name", ["fedmedian", "fedtrimmedavg", "krum", "multikrum"])
 def test_one_liar_does_not_move_a_robust_strategy(name: str) -> None:
     found = aggregate(make_aggregator(name), [*HONEST, LIAR])
     assert np.abs(found - HONEST[0]).max() < 0.1
-    assert np.abs(aggregate(Mean(), [*HONEST, LIAR]) - HONEST[0]).max() > 100
+    assert np.abs(aggregate(FedAvg(), [*HONEST, LIAR]) - HONEST[0]).max() > 100
 
 
 def test_an_adaptive_strategy_goes_on_where_it_was() -> None:
@@ -52,7 +52,7 @@ def test_an_adaptive_strategy_goes_on_where_it_was() -> None:
     with pytest.raises(WireError, match="another strategy"):
         make_aggregator("krum").load(whole.save())
     with pytest.raises(WireError):
-        Mean().load(b"1234")
+        FedAvg().load(b"1234")
 
 
 def test_every_strategy_can_be_made() -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from fedseed.config import RunConfig
 from fedseed.errors import ConfigError, WireError
+from fedseed.federation.privacy_budget import defence_of
 from fedseed.privacy.accounting import randomised_response_spent, spent
-from fedseed.privacy.budget import defence_of
 from fedseed.privacy.mechanisms import (
     Defence,
     coarse_metrics,
@@ -23,9 +23,10 @@ from fedseed.privacy.mechanisms import (
     worst_loss,
 )
 from fedseed.protocols import find_protocol
-from fedseed.protocols.recipe_messages import SCORE_BYTES, RecipeScore, why_absurd
+from fedseed.protocols.base import ClientTask
+from fedseed.protocols.labels.messages import decode_labels
+from fedseed.protocols.recipe.messages import SCORE_BYTES, RecipeScore, why_absurd
 from fedseed.protocols.shared_model import HEAD_BYTES, flat_weights
-from fedseed.protocols.soft_labels import decode_labels
 from fedseed.randomness import generator
 from fedseed.recipe import Recipe
 from fedseed.runs.plan import Plan, make_plan
@@ -151,13 +152,13 @@ def plan_of(small: dict[str, Any], **changes: Any) -> Plan:
 
 
 def answer(plan: Plan, defence: Defence | None, pid: int = 0, key: int = 0) -> bytes:
-    client = find_protocol(plan.config.protocol).client(
-        public=plan.federated.public, defence=defence
+    client = find_protocol(plan.config.protocol).make_client(
+        plan.config.options, public=plan.federated.public, defence=defence
     )
     payload = plan.server().configure(1, [pid])[pid]
-    return client.contribute(
-        payload, plan.federated.shard(pid), {}, generator(key, "train", 1, pid)
-    )
+    rng = generator(key, "train", 1, pid)
+    contribution: bytes = client.contribute(ClientTask(payload, plan.federated.shard(pid), {}, rng))
+    return contribution
 
 
 def test_weights_are_noised_around_the_start(small: dict[str, Any]) -> None:
@@ -232,7 +233,7 @@ def test_scores_tell_a_noisy_loss_only(small: dict[str, Any]) -> None:
     server.configure(1, [0])
     assert server.aggregate(1, {0: found})[0].status == "ok"
     plain = RecipeScore.decode(answer(plan, None)[:SCORE_BYTES])
-    silent = RecipeScore.decode(answer(plan, Defence("client", most_recipes=2))[:SCORE_BYTES])
+    silent = RecipeScore.decode(answer(plan, Defence("client", most_releases=2))[:SCORE_BYTES])
     assert silent.validation_loss == plain.validation_loss != first.validation_loss
     assert plan.budget is not None
     assert plan.budget.epsilon == spent(0.5, 1, 4, 1e-5)

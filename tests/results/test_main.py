@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from fedseed.__main__ import app
-from fedseed.cli import run_app
+from fedseed.cli.app import run_app
+from fedseed.cli.main import app
 from fedseed.models.registry import find_model
 from fedseed.seeds.codec import assemble, read_seed, write_seed
 from fedseed.seeds.random import random_seed

@@ -5,13 +5,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fedseed.attacks import attacks
+from fedseed.attacks.evidence import Evidence, pack, unpack
 from fedseed.attacks.observer import OBSERVERS, view_of
 from fedseed.errors import ConfigError
-from fedseed.studies.privacy.cells import clients_of, plan_of, world_of
-from fedseed.studies.privacy.options import ATTACKS, PrivacyOptions
-from fedseed.studies.privacy.outcomes import membership_cells
+from fedseed.studies.privacy.attacked_rows import defended_unit, main_rows
+from fedseed.studies.privacy.options import PrivacyOptions
+from fedseed.studies.privacy.plans import clients_of, plan_of, world_of
 from fedseed.studies.privacy.study import Privacy
-from fedseed.studies.privacy.watched_runs import observe, pack, unpack, watch
+from fedseed.studies.privacy.watched_runs import observe, watch
 from fedseed.studies.privacy.world import CANARY_REPEATS
 from tests.studies.conftest import Run, lasting
 
@@ -30,10 +32,10 @@ def test_every_cell_is_judged_with_intervals_and_again_alike(run: Run) -> None:
     more = {"protocol": "weights,recipe", "defences": False}
     record = run(Privacy, **TINY, **more)
     cells = record["results"]["cells"]
-    seen = {(c["scenario"], c["protocol"], c["attack"].partition(",")[0]) for c in cells}
-    for scenario in ("server", "eavesdropper", "client", "newcomer"):
-        for protocol in ("weights", "recipe"):
-            assert (scenario, protocol, "membership") in seen
+    seen = {(c["observer"], c["row"], c["attack"].partition(",")[0]) for c in cells}
+    for observer in ("server", "eavesdropper", "client", "newcomer"):
+        for row in ("weights", "recipe"):
+            assert (observer, row, "membership") in seen
     assert ("server", "weights", "tokens") in seen
     assert ("server", "recipe", "tokens") not in seen
     for cell in cells:
@@ -44,12 +46,14 @@ def test_every_cell_is_judged_with_intervals_and_again_alike(run: Run) -> None:
                     continue
                 low, high = cell[name]["ci95"]
                 assert low <= cell[name]["value"] <= high
-    one = [c for c in cells if (c["condition"] or "").startswith("1 text(s)")]
+    one = [c for c in cells if (c["setting"] or "").startswith("1 text(s)")]
     assert one
     assert all(c["token_recall"]["value"] >= 0.99 for c in one)
     assert all(c["token_precision"]["value"] >= 0.99 for c in one)
     crafted = next(c for c in cells if c["attack"] == "crafted seed")
     assert crafted["counts_exact"] == 1.0
+    for attack in record["results"]["attacks"].values():
+        assert any(set(attack["reports"]) <= set(cell) for cell in cells)
     again = run(Privacy, "again", workers=2, **TINY, **more)
     assert lasting(again["results"]) == lasting(record["results"])
 
@@ -61,7 +65,7 @@ def test_audit_and_defences_are_of_the_budget_that_was_asked_for(run: Run) -> No
     assert 0 < audits[1]["epsilon_claimed"] <= 8
     assert audits[1]["epsilon_lower_bound"]["largest"] <= audits[1]["epsilon_claimed"]
     curves = record["results"]["defences"]
-    assert [(c["protocol"], c["epsilon"]) for c in curves] == [
+    assert [(c["row"], c["epsilon"]) for c in curves] == [
         ("weights", None), ("weights", 8.0), ("labels", None), ("labels", 8.0),
     ]  # fmt: skip
     for curve in curves:
@@ -70,11 +74,10 @@ def test_audit_and_defences_are_of_the_budget_that_was_asked_for(run: Run) -> No
 
 
 def test_observers_see_no_more_than_they_should(small_config: PrivacyOptions) -> None:
-    text = small_config.model_dump_json()
-    plan, world = plan_of(text, "weights"), world_of(text, 2, 20)
-    own = clients_of(plan, 0)
-    federated = world.federated(own, None, 0, 0)
-    watched = watch(plan, own, federated)
+    plan, world = plan_of(small_config, "weights"), world_of(small_config, 2, 20)
+    client_config = clients_of(plan, 0)
+    federated = world.federated(client_config, None, 0, 0)
+    watched = watch(plan, client_config, federated)
     views = {name: watched.view(name) for name in OBSERVERS}
     assert {e.partition_id for e in views["server"].exchanges} == {0, 1}
     assert {e.partition_id for e in views["eavesdropper"].exchanges} == {0}
@@ -85,16 +88,15 @@ def test_observers_see_no_more_than_they_should(small_config: PrivacyOptions) ->
     assert views["newcomer"].payload_bytes() == len(watched.result)
     with pytest.raises(ValueError, match="nobody"):
         view_of(watched.transcript, "nobody", b"")
-    found = observe(watched, world, plan, federated)
-    assert [len(found["signals"][name]) for name in ("server", "newcomer")] == [2, 1]
-    assert all(words["recall"] == 1.0 for words in found["words"])
+    seen = observe(watched, world, plan, federated)
+    assert [len(seen["signals"][name]) for name in ("server", "newcomer")] == [2, 1]
+    assert all(words["recall"] == 1.0 for words in seen["words"])
 
 
-def test_a_world_deals_every_candidate_once_and_canaries_as_often_as_said(
+def test_a_world_holds_every_candidate_once_and_canaries_as_often_as_said(
     small_config: PrivacyOptions,
 ) -> None:
-    text = small_config.model_dump_json()
-    plan, world = plan_of(text, "weights"), world_of(text, 2, 20)
+    plan, world = plan_of(small_config, "weights"), world_of(small_config, 2, 20)
     for repeat in range(2):
         owners = world.owners(repeat, 0)
         assert np.bincount(owners + 1).tolist() == [40, 20, 20]
@@ -111,20 +113,21 @@ def test_a_world_deals_every_candidate_once_and_canaries_as_often_as_said(
     assert not np.isin(world.dataset.test, np.concatenate(everything)).any()
 
 
-def test_judging_uses_the_targets_own_deal_only_to_judge() -> None:
-    """Members whose signal is raised are found; with another run's deal they are not."""
+def test_judging_uses_the_targets_own_partition_only_to_judge() -> None:
+    """Members whose signal is raised are found; with another run's partition they are not."""
     rng = np.random.Generator(np.random.PCG64(3))
     owners = [rng.integers(-1, 1, size=400) for _ in range(6)]
     runs = [
         {"signals": {"newcomer": [pack(np.concatenate([
-            rng.normal(size=400) + 3 * (own == 0), rng.normal(size=50)
+            rng.normal(size=400) + 3 * (holders == 0), rng.normal(size=50)
         ]))]}}
-        for own in owners
+        for holders in owners
     ]  # fmt: skip
-    cells = {c["attack"]: c for c in membership_cells(runs, owners, "newcomer")}
+    judge = attacks()["membership"].cells
+    cells = {c["attack"]: c for c in judge(Evidence("newcomer", runs, owners))}
     assert cells["membership, lira-online"]["auc"]["value"] > 0.95
     shifted = owners[1:] + owners[:1]
-    wrong = {c["attack"]: c for c in membership_cells(runs, shifted, "newcomer")}
+    wrong = {c["attack"]: c for c in judge(Evidence("newcomer", runs, shifted))}
     assert abs(wrong["membership, loss-threshold"]["auc"]["value"] - 0.5) < 0.05
 
 
@@ -139,6 +142,7 @@ def test_packed_numbers_come_back() -> None:
         ({"attack": "tokens", "protocol": "recipe"}, "needs weights"),
         ({"attack": "crafted", "protocol": "weights"}, "needs a seed of the server's choice"),
         ({"attack": "audit", "scenario": "newcomer"}, "never sees"),
+        ({"attack": "canaries", "scenario": "server", "protocol": "recipe"}, "never sees"),
         ({"scenario": "malicious-server", "protocol": "labels"}, "no attack fits"),
         ({"attack": "guessing"}, "unknown attack 'guessing'"),
         ({"scenario": "nobody"}, "unknown scenario 'nobody'"),
@@ -161,7 +165,9 @@ def test_too_few_texts_are_refused(run: Run) -> None:
         run(Privacy, **TINY | {"shard": 200})
 
 
-def test_every_attack_names_observers_that_exist() -> None:
-    for observers, rows, _ in ATTACKS.values():
-        assert set(observers) <= set(OBSERVERS)
-        assert rows
+def test_rows_come_from_the_protocols_descriptions() -> None:
+    assert main_rows() == ["recipe", "scalars", "labels", "mask", "adapters", "weights"]
+    units = {row: defended_unit(row) for row in main_rows()}
+    assert {row: unit for row, unit in units.items() if unit} == {
+        "recipe": "client", "labels": "client", "weights": "example",
+    }  # fmt: skip

@@ -21,8 +21,8 @@ from fedseed.errors import ConfigError
 from fedseed.models.architecture import Architecture
 from fedseed.models.bert import BertClassifier
 from fedseed.models.registry import to_state
-from fedseed.protocols.adapter_layout import Layout
-from fedseed.protocols.adapters import AdaptedModel
+from fedseed.protocols.adapters.low_rank import AdaptedModel
+from fedseed.protocols.adapters.messages import Layout
 from fedseed.randomness import generator
 from fedseed.recipe import Recipe
 from fedseed.seeds.assemble import grow

@@ -111,9 +111,10 @@ class Comparison(Study):
             return steps + (config.clients + 1) * run.steps + few + test
         if row.protocol != "labels":
             return steps + run.rounds * test
-        short = 0.2 if run.public == "sentences" else 1.0  # a sentence costs less than a review
-        clients = config.clients * (TEST_COST * 6000 + (run.rounds - 1) * (run.distil_steps or 0))
-        return steps + short * (clients + run.rounds * (run.distil_steps or 0)) + run.rounds * test
+        distil_steps = int(run.values()["distil_steps"])
+        short = 0.2 if run.public_texts == "sentences" else 1.0  # they cost less than reviews
+        clients = config.clients * (TEST_COST * 6000 + (run.rounds - 1) * distil_steps)
+        return steps + short * (clients + run.rounds * distil_steps) + run.rounds * test
 
     def results(self, found: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
         """See :class:`Study`."""
@@ -180,7 +181,7 @@ def _label(name: str, partition: str, condition: str, repeat: int) -> str:
 
 def _options(run: RunConfig, row: Row) -> dict[str, Any]:
     """What distinguishes a row: its protocol's options, rounds, steps and start."""
-    own = {} if row.protocol in BOUNDS else run.protocol_options()
+    own = {} if row.protocol in BOUNDS else run.options.model_dump()
     own = {name: value for name, value in own.items() if name != "keep" or own["codec"] == "topk"}
     rounds = {} if row.protocol in BOUNDS else {"rounds": run.rounds}
     return own | rounds | {"steps": run.steps, "scheme": run.scheme}

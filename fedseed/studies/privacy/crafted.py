@@ -1,12 +1,12 @@
-"""A server that chooses the seed, over the wire: crafted questions to clients of ``recipe``."""
+"""A server that chooses the seed, over the wire: crafted questions, answered by metrics."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fedseed.attacks.crafted_seed import craft, read, request
-from fedseed.attacks.vocabulary import SPECIAL
+from fedseed.attacks.crafted.crafted_seed import craft, read, request
+from fedseed.attacks.tokens.vocabulary import SPECIAL
 from fedseed.config import RunConfig
 from fedseed.data.federated_dataset import FederatedDataset
 from fedseed.federation.engines import Grid, run_local
@@ -54,9 +54,9 @@ def ask_for_words(
             session.ask(number, dict.fromkeys(range(clients), payload))
 
     run_local(client_config, serve, None, federated)
-    found = [_judged(transcript, federated, pid, words, seeds, plan) for pid in range(clients)]
+    judged = [_judged(transcript, federated, pid, words, seeds, plan) for pid in range(clients)]
     sizes = [sum(e.payload_bytes.values()) for e in transcript if e.partition_id == 0]
-    return {"words": found, "payload_bytes": sum(sizes), "questions": len(words)}
+    return {"words": judged, "payload_bytes": sum(sizes), "questions": len(words)}
 
 
 def _judged(
@@ -71,14 +71,14 @@ def _judged(
     shard = federated.shard(pid)
     ids, _ = shard.table.padded(shard.validation, plan.max_length)
     true = [int((ids == word).any(axis=1).sum()) for word in words]
-    told = [
+    answers = [
         read(transcript.of(TRAIN, str(number))[pid].up, seed, [word]).with_word
         for number, (seed, word) in enumerate(zip(seeds, words, strict=True), 1)
     ]
-    both = sum(1 for a, b in zip(told, true, strict=True) if a and b)
-    said, there = sum(map(bool, told)), sum(map(bool, true))
+    pairs = list(zip(answers, true, strict=True))
+    both = sum(1 for answer, count in pairs if answer and count)
+    named, there = sum(map(bool, answers)), sum(map(bool, true))
     return {
-        "precision": both / said if said else None, "recall": both / there if there else None,
-        "found": said, "true": there,
-        "exact": sum(a == b for a, b in zip(told, true, strict=True)) / len(words),
+        "precision": both / named if named else None, "recall": both / there if there else None,
+        "exact": sum(answer == count for answer, count in pairs) / len(words),
     }  # fmt: skip

@@ -7,31 +7,36 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fedseed.results.figure import save_figure
-from fedseed.studies.comparison.figure import KINDS
+from fedseed.results.style import RowStyle, row_styles
 from fedseed.studies.privacy.table import strongest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Cells = Sequence[Mapping[str, Any]]
+Styles = Mapping[str, RowStyle]
+"""By row."""
 _TITLES = {
-    "server": "The server finds members", "newcomer": "An end user finds members",
-}  # fmt: skip
+    "server": "Membership inference by the server",
+    "newcomer": "Membership inference by an end user",
+}
 
 
 def privacy_figure(record: Mapping[str, Any], path: Path) -> None:
-    """ROC of membership for two observers, planted secrets, and accuracy against epsilon."""
+    """ROC of membership for two observers, planted canaries, and accuracy against epsilon."""
     from matplotlib.figure import Figure
 
     results, config = record["results"], record["config"]
     figure = Figure(figsize=(13, 9.5), layout="constrained")
     panels = figure.subplots(2, 2)
     cells = results["cells"]
+    styles = row_styles(record)
     for axes, (observer, title) in zip(panels[0], _TITLES.items(), strict=True):
-        _rocs(axes, [c for c in cells if c["scenario"] == observer and c["condition"] is None])
+        here = [c for c in cells if c["observer"] == observer and c["setting"] is None]
+        _draw_rocs(axes, here, styles)
         axes.set_title(title)
-    _secrets(panels[1][0], [c for c in cells if "exposure_bits" in c])
-    _curves(panels[1][1], results["defences"])
+    _draw_canaries(panels[1][0], [c for c in cells if "exposure_bits" in c], styles)
+    _draw_curves(panels[1][1], results["defences"], styles)
     quick = ", QUICK RUN" if config["quick"] else ""
     figure.suptitle(
         f"What each protocol gives away: {config['model']}, {config['clients']} clients with "
@@ -40,19 +45,14 @@ def privacy_figure(record: Mapping[str, Any], path: Path) -> None:
     save_figure(figure, path)
 
 
-def _style(row: str) -> tuple[str, str]:
-    colour, marker = KINDS[row.partition("-")[0]]
-    return colour, marker
-
-
-def _rocs(axes: "Axes", cells: Cells) -> None:
+def _draw_rocs(axes: "Axes", cells: Cells, styles: Styles) -> None:
     """True against false positive rates, both logarithmic."""
     for cell in strongest(cells):
-        colour, _ = _style(cell["protocol"])
+        style = styles[cell["row"]]
         attack = cell["attack"].rpartition(" ")[2]
         label = f"{cell['protocol']}, AUC {cell['auc']['value']:.2f} ({attack})"
-        line = "--" if "int8" in cell["protocol"] else "-"
-        axes.plot(cell["roc"]["fpr"], cell["roc"]["tpr"], line, color=colour, label=label)
+        roc = cell["roc"]
+        axes.plot(roc["fpr"], roc["tpr"], style.line, color=style.colour, label=label)
     axes.plot([1e-4, 1], [1e-4, 1], ":", color="grey", label="guessing")
     axes.set(xscale="log", yscale="log", xlim=(1e-3, 1), ylim=(1e-3, 1.05))
     axes.set_xlabel("false positive rate (log)")
@@ -61,50 +61,55 @@ def _rocs(axes: "Axes", cells: Cells) -> None:
     axes.grid(alpha=0.3)
 
 
-def _secrets(axes: "Axes", cells: Cells) -> None:
-    """Exposure by how often a secret was trained on; filled for the server, hollow at the end."""
-    for observer, filled in (("server", True), ("newcomer", False)):
-        for row in dict.fromkeys(c["protocol"] for c in cells):
-            own = [c for c in cells if (c["scenario"], c["protocol"]) == (observer, row)]
-            if not own:
-                continue
-            colour, marker = _style(row)
-            values = [c["exposure_bits"]["value"] for c in own]
-            ends = [c["exposure_bits"]["ci95"] or (v, v) for c, v in zip(own, values, strict=True)]
-            errors = np.abs(np.array(ends) - np.array(values)[:, None]).T
-            axes.errorbar(
-                [c["repeated"] for c in own], values, errors, color=colour, marker=marker,
-                mfc=colour if filled else "white", ls="-" if filled else "--", capsize=3,
-                label=f"{row}, {'client to server' if filled else 'final result'}",
-            )  # fmt: skip
+def _draw_canaries(axes: "Axes", cells: Cells, styles: Styles) -> None:
+    """Exposure by how often a canary was trained on; filled for the server, hollow at the end."""
+    for row in dict.fromkeys(cell["row"] for cell in cells):
+        for observer, filled in (("server", True), ("newcomer", False)):
+            place = observer, row
+            here = [c for c in cells if (c["observer"], c["row"]) == place]
+            if here:
+                _draw_exposure(axes, row, here, styles[row], filled)
     if cells:
         axes.axhline(cells[0]["most_bits"], color="grey", ls=":", label="most that can be shown")
-        axes.axhline(1.44, color="black", ls=":", label="a secret never trained on")
+        axes.axhline(1.44, color="black", ls=":", label="a canary never trained on")
         axes.set_xscale("log", base=2)
-        times = sorted({c["repeated"] for c in cells})
-        axes.set_xticks(times, [str(one) for one in times])
+        times = sorted({cell["repeated"] for cell in cells})
+        axes.set_xticks(times, [str(count) for count in times])
         axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1))
-    axes.set(title="Planted secrets", xlabel="times that the secret stood in a client's texts",
+    axes.set(title="Planted canaries", xlabel="times that the canary stood in a client's texts",
              ylabel="exposure (bits)")  # fmt: skip
     axes.grid(alpha=0.3)
 
 
-def _curves(axes: "Axes", curves: Cells) -> None:
+def _draw_exposure(
+    axes: "Axes", row: str, cells: Cells, style: RowStyle, filled: bool
+) -> None:  # fmt: skip
+    values = [cell["exposure_bits"]["value"] for cell in cells]
+    ends = [cell["exposure_bits"]["ci95"] or (value, value) for cell, value in zip(cells, values)]
+    axes.errorbar(
+        [cell["repeated"] for cell in cells], values,
+        np.abs(np.array(ends) - np.array(values)[:, None]).T,
+        color=style.colour, marker=style.marker, mfc=style.colour if filled else "white",
+        ls="-" if filled else "--", capsize=3,
+        label=f"{row}, {'client to server' if filled else 'final result'}",
+    )  # fmt: skip
+
+
+def _draw_curves(axes: "Axes", curves: Cells, styles: Styles) -> None:
     """Accuracy against the budget; without one at the right."""
     budgets = sorted({c["epsilon"] for c in curves if c["epsilon"] is not None})
     places: dict[float | None, int] = {value: place for place, value in enumerate(budgets)}
     places[None] = len(budgets)
-    for row in dict.fromkeys(c["protocol"] for c in curves):
-        own = sorted(
-            (c for c in curves if c["protocol"] == row), key=lambda c: places[c["epsilon"]]
-        )
-        colour, marker = _style(row)
-        values = [100 * c["accuracy"]["value"] for c in own]
-        low = [100 * (c["accuracy"]["value"] - c["accuracy"]["ci95"][0]) for c in own]
-        high = [100 * (c["accuracy"]["ci95"][1] - c["accuracy"]["value"]) for c in own]
+    for row in dict.fromkeys(c["row"] for c in curves):
+        points = sorted((c for c in curves if c["row"] == row), key=lambda c: places[c["epsilon"]])
+        accuracies = [point["accuracy"] for point in points]
         axes.errorbar(
-            [places[c["epsilon"]] for c in own], values, [low, high], color=colour, marker=marker,
-            capsize=3, label=f"{row} (one {own[0]['protects']})",
+            [places[point["epsilon"]] for point in points],
+            [100 * accuracy["value"] for accuracy in accuracies],
+            [[100 * (accuracy["value"] - accuracy["ci95"][0]) for accuracy in accuracies],
+             [100 * (accuracy["ci95"][1] - accuracy["value"]) for accuracy in accuracies]],
+            color=styles[row].colour, marker=styles[row].marker, capsize=3,
+            label=f"{row} (one {points[0]['protects']})",
         )  # fmt: skip
     if curves:
         chance = 100 * curves[0]["accuracy"]["majority_baseline"]

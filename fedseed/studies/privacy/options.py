@@ -1,30 +1,14 @@
-"""Options of the privacy study: who looks, at which protocol, with which attack."""
+"""Options of the privacy study: who looks, at which row, with which attack."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from fedseed.attacks import attacks
 from fedseed.attacks.observer import OBSERVERS
 from fedseed.studies.comparison.cells import RowOptions
-
-ROW_NAMES = ("weights", "weights-int8", "adapters", "mask", "scalars", "labels", "recipe")
-"""Rows of the comparison that are attacked."""
-MAIN_ROWS = tuple(name for name in ROW_NAMES if name != "weights-int8")
-_ALL = tuple(name for name in OBSERVERS if name != "malicious-server")
-ATTACKS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
-    "membership": (_ALL, ROW_NAMES, ""),
-    "tokens": (
-        ("server", "eavesdropper"),
-        ("weights", "weights-int8", "adapters", "mask", "scalars"),
-        "weights or what stands for them, from a client",
-    ),
-    "label-distribution": (("server", "eavesdropper"), ROW_NAMES, "a client's replies"),
-    "canaries": (("server", "newcomer"), ROW_NAMES, "a model"),
-    "audit": (("server",), ("weights",), "a model trained with differential privacy"),
-    "crafted": (("malicious-server",), ("recipe",), "a seed of the server's choice"),
-}
-"""Attacks: which observers can make them, on which rows, and what they need."""
+from fedseed.studies.privacy.attacked_rows import attackable_rows, main_rows, protocol_of
 
 
 class PrivacyOptions(RowOptions):
@@ -37,7 +21,7 @@ class PrivacyOptions(RowOptions):
     }  # fmt: skip
 
     repeats: int = Field(
-        6, ge=2, le=1000, description="Runs of every protocol, each with its own deal; every run "
+        6, ge=2, le=1000, description="Runs of every row, each with its own partition; every run "
         "is the target once, and the others are the attacker's shadow runs."
     )  # fmt: skip
     clients: int = Field(3, ge=1, le=1000, description="Clients of the attacked runs.")
@@ -47,13 +31,14 @@ class PrivacyOptions(RowOptions):
     )  # fmt: skip
     scenario: str = Field("all", description=f"Observers, with commas: {', '.join(OBSERVERS)}.")
     protocol: str = Field(
-        "main", description=f"Protocols, with commas: {', '.join(ROW_NAMES)}; all; or main, which "
-        "leaves out weights-int8."
+        "main", description="Rows of the comparison, with commas: "
+        f"{', '.join(attackable_rows())}; all; or main: {', '.join(main_rows())}."
     )  # fmt: skip
-    attack: str = Field("all", description=f"Attacks, with commas: {', '.join(ATTACKS)}.")
+    attack: str = Field("all", description=f"Attacks, with commas: {', '.join(attacks())}.")
     defences: bool = Field(
-        True, description="Also measure accuracy against epsilon for weights, labels and recipe."
-    )
+        True, description="Also measure accuracy against epsilon, for protocols that bound what a "
+        "client sends or train by DP-SGD."
+    )  # fmt: skip
     epsilons: str = Field(
         "1,4,8", description="Budgets of differential privacy to audit and to defend with, with "
         "commas."
@@ -67,7 +52,7 @@ class PrivacyOptions(RowOptions):
         511, ge=7, le=100_000, description="Texts that a canary is ranked among."
     )
     audit_secrets: int = Field(
-        500, ge=20, le=100_000, description="Secrets of the one-run audit; a coin decides on each."
+        500, ge=20, le=100_000, description="Canaries of the one-run audit; a coin decides on each."
     )
 
     @property
@@ -90,29 +75,40 @@ class PrivacyOptions(RowOptions):
     @model_validator(mode="after")
     def _can_be_done(self) -> Self:
         for option, words, known in (
-            ("scenario", self.scenarios(), OBSERVERS), ("protocol", self.rows(), ROW_NAMES),
-            ("attack", self.attacks(), ATTACKS),
+            ("scenario", self.scenarios(), OBSERVERS), ("protocol", self.rows(), attackable_rows()),
+            ("attack", self.attacks(), attacks()),
         ):  # fmt: skip
             for word in words:
                 if word not in known:
                     raise ValueError(
                         f"unknown {option} '{word}': choose from {', '.join(known)}, or all"
                     )
-        named = [] if self.attack == "all" else self.attacks()
-        for attack in named:
-            if not list(self.pairs(attack)):
-                observers, rows, needs = ATTACKS[attack]
-                raise ValueError(
-                    f"--attack {attack} needs {needs}, which --scenario {self.scenario} with "
-                    f"--protocol {self.protocol} never sees: choose from {', '.join(observers)} "
-                    f"and {', '.join(rows)}"
-                )
-        if not any(True for attack in self.attacks() for _ in self.pairs(attack)):
+        for attack in () if self.attack == "all" else self.attacks():
+            self._refuse_impossible(attack)
+        if not any(self.rows_of(attack) for attack in self.attacks()):
+            needs = [
+                f"{attack.name} needs {attack.needs_in_words}" for attack in attacks().values()
+                if not attack.needs.keys().isdisjoint(self.scenarios())
+            ]  # fmt: skip
             raise ValueError(
                 f"no attack fits --scenario {self.scenario} with --protocol {self.protocol}: "
-                "crafted seeds are for recipe"
+                f"{', '.join(needs)}"
             )
         return self
+
+    def _refuse_impossible(self, name: str) -> None:
+        if self.rows_of(name):
+            return
+        attack = attacks()[name]
+        rows = [
+            row for row in attackable_rows()
+            if any(attack.applies(observer, protocol_of(row)) for observer in attack.needs)
+        ]  # fmt: skip
+        raise ValueError(
+            f"--attack {name} needs {attack.needs_in_words}, which --scenario {self.scenario} with "
+            f"--protocol {self.protocol} never sees: choose from {', '.join(attack.needs)} and "
+            f"{', '.join(rows)}"
+        )
 
     def scenarios(self) -> Sequence[str]:
         """Observers that are asked for."""
@@ -120,19 +116,26 @@ class PrivacyOptions(RowOptions):
 
     def rows(self) -> Sequence[str]:
         """Rows that are attacked."""
-        return {"all": ROW_NAMES, "main": MAIN_ROWS}.get(self.protocol) or self.protocol.split(",")
+        choices = {"all": attackable_rows(), "main": main_rows()}
+        return choices.get(self.protocol) or self.protocol.split(",")
 
     def attacks(self) -> Sequence[str]:
         """Attacks that are made."""
-        return tuple(ATTACKS) if self.attack == "all" else self.attack.split(",")
+        return tuple(attacks()) if self.attack == "all" else self.attack.split(",")
 
     def pairs(self, attack: str) -> Iterator[tuple[str, str]]:
         """Observers and rows on which an attack that was asked for can be made."""
-        observers, rows, _ = ATTACKS[attack]
+        if attack not in self.attacks():
+            return
         for observer in self.scenarios():
             for row in self.rows():
-                if observer in observers and row in rows and attack in self.attacks():
+                if attacks()[attack].applies(observer, protocol_of(row)):
                     yield observer, row
+
+    def rows_of(self, *names: str) -> list[str]:
+        """Rows on which any of some attacks is made."""
+        attacked = {row for name in names for _, row in self.pairs(name)}
+        return [row for row in self.rows() if row in attacked]
 
     def budgets(self) -> list[float]:
         """Epsilons, ascending."""

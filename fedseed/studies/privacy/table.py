@@ -15,80 +15,79 @@ from fedseed.studies.comparison.readings import size
 
 Cells = Sequence[Mapping[str, Any]]
 _MEMBERSHIP = "membership, "
-_FOUND = "tpr_at_1pct_fpr"
+_TPR = "tpr_at_1pct_fpr"
 
 
 def privacy_table(record: Mapping[str, Any]) -> str:
     """What each observer learns of each protocol, whether the attacks are alive, and defences."""
     results, config = record["results"], record["config"]
     cells = results["cells"]
-    plain = [cell for cell in cells if cell["condition"] is None]
+    plain = [cell for cell in cells if cell["setting"] is None]
     blocks = [
         f"# What each protocol gives away: {config['model']}, {config['clients']} clients with "
         f"{config['shard']} texts",
         QUICK if config["quick"] else "",
         "Attacks read what the observer sees of the wire, and the attacker's own shadow runs. "
-        "Means over targets (95 % interval). Chance: AUC 0.50, true positive rate 1.0 % at 1 % "
-        "false positives, exposure about 1.4 bits. Of the attacks on membership the best stands "
-        "here, by AUC and by the share that it finds, which flatters them a little where all of "
-        "them guess; every one is in the last table. Targets share texts and secrets, so that "
-        "intervals over them are somewhat narrow. **An attack that fails proves nothing about a "
-        "better one.**",
+        "Means over targets (95 % interval). TPR at 1 % FPR is the true positive rate at 1 % false "
+        "positive rate. Chance: AUC 0.50, TPR 1.0 %, exposure about 1.4 bits. Of the attacks on "
+        "membership the best stands here, by AUC and by TPR, which flatters them a little where "
+        "all of them guess; every one is in the last table. Targets share texts and canaries, so "
+        "that intervals over them are somewhat narrow. **An attack that fails proves nothing about "
+        "a better one.**",
     ]
     for observer, words in results["observers"].items():
-        here = [cell for cell in plain if cell["scenario"] == observer]
+        here = [cell for cell in plain if cell["observer"] == observer]
         if here:
             blocks += [f"**{words}**", main_grid(here)]
-    blocks += [crafted_line(cells), _alive(cells), _steps(cells), _audit(cells)]
+    blocks += [crafted_line(cells), _alive(cells), _updates(cells), _audit(cells)]
     blocks += [_defences(record), DETAILS]
-    blocks += ["Every attack on membership, and every planted secret:", _every(plain)]
+    blocks += ["Every attack on membership, and every planted canary:", _every(plain)]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
 def strongest(cells: Cells, by: str = "auc") -> list[Mapping[str, Any]]:
-    """The best attack on membership, of each protocol in turn.
+    """The best attack on membership, of each row in turn.
 
     Args:
         cells: of any attacks.
         by: what it is best at, ``auc`` or a true positive rate.
     """
-    found: dict[str, Mapping[str, Any]] = {}
+    best: dict[str, Mapping[str, Any]] = {}
     for cell in cells:
         if cell["attack"].startswith(_MEMBERSHIP) and cell[by]["value"] is not None:
-            best = found.setdefault(cell["protocol"], cell)
-            if cell[by]["value"] > best[by]["value"]:
-                found[cell["protocol"]] = cell
-    return list(found.values())
+            leader = best.setdefault(cell["row"], cell)
+            if cell[by]["value"] > leader[by]["value"]:
+                best[cell["row"]] = cell
+    return list(best.values())
 
 
 def main_grid(cells: Cells) -> str:
-    """One line a protocol: the strongest attack of each kind.
+    """One line a row: the strongest attack of each kind.
 
     Args:
         cells: one observer's, without conditions.
     """
     head = (
-        "protocol", "bytes read", "membership AUC", "by", "found at 1 % false", "by",
-        "words: recall",
-        "precision", "class mix: error", "secret x16, bits",
+        "row", "bytes read", "membership AUC", "by", "TPR at 1 % FPR", "by", "words: recall",
+        "precision", "class mix: error", "canary x16: exposure, bits",
     )  # fmt: skip
-    members = {cell["protocol"]: cell for cell in strongest(cells)}
-    finders = {cell["protocol"]: cell for cell in strongest(cells, _FOUND)}
-    rows = []
-    for row in dict.fromkeys(cell["protocol"] for cell in cells):
-        own = {cell["attack"]: cell for cell in cells if cell["protocol"] == row}
-        member, finder = members.get(row, {}), finders.get(row, {})
-        words, mix = own.get("tokens", {}), own.get("label-distribution", {})
-        secret = own.get("canary trained on 16 time(s)", {})
-        sizes = [cell["payload_bytes"] for cell in own.values() if "payload_bytes" in cell]
-        rows.append([
-            row, size(sizes[0]) if sizes else "-", _plain(member.get("auc")),
-            member.get("attack", "-").removeprefix(_MEMBERSHIP),
-            _share(finder.get(_FOUND)), finder.get("attack", "-").removeprefix(_MEMBERSHIP),
+    by_auc = {cell["row"]: cell for cell in strongest(cells)}
+    by_tpr = {cell["row"]: cell for cell in strongest(cells, _TPR)}
+    lines = []
+    for row in dict.fromkeys(cell["row"] for cell in cells):
+        by_attack = {cell["attack"]: cell for cell in cells if cell["row"] == row}
+        auc, tpr = by_auc.get(row, {}), by_tpr.get(row, {})
+        words, mix = by_attack.get("tokens", {}), by_attack.get("label-distribution", {})
+        canary = by_attack.get("canary trained on 16 time(s)", {})
+        sizes = [cell["bytes_read"] for cell in by_attack.values() if "bytes_read" in cell]
+        lines.append([
+            row, size(sizes[0]) if sizes else "-",
+            _mean(auc.get("auc")), auc.get("attack", "-").removeprefix(_MEMBERSHIP),
+            _share(tpr.get(_TPR)), tpr.get("attack", "-").removeprefix(_MEMBERSHIP),
             _share(words.get("token_recall")), _share(words.get("token_precision")), _mix(mix),
-            _bits(secret),
+            _bits(canary),
         ])  # fmt: skip
-    return grid(head, rows)
+    return grid(head, lines)
 
 
 def _mix(cell: Mapping[str, Any]) -> str:
@@ -98,97 +97,100 @@ def _mix(cell: Mapping[str, Any]) -> str:
     return f"{_share(cell['label_error'])}, guessing {guess:.0f} %"
 
 
-def _plain(found: Mapping[str, Any] | None, digits: int = 2) -> str:
-    if not found or found["value"] is None:
+def _mean(mean: Mapping[str, Any] | None, digits: int = 2) -> str:
+    """A mean with its interval; a dash without one."""
+    if not mean or mean["value"] is None:
         return "-"
-    words = interval(found["ci95"], lambda end: f"{end:.{digits}f}")
-    return f"{found['value']:.{digits}f} ({words})"
+    words = interval(mean["ci95"], lambda end: f"{end:.{digits}f}")
+    return f"{mean['value']:.{digits}f} ({words})"
 
 
 def _bits(cell: Mapping[str, Any]) -> str:
-    """A secret's exposure; nothing above what the number of references can show."""
-    found = cell.get("exposure_bits")
-    if found and found["ci95"]:
-        low, high = found["ci95"]
-        found = found | {"ci95": [low, min(high, cell["most_bits"])]}
-    return _plain(found, 1)
+    """A canary's exposure; nothing above what the number of references can show."""
+    exposure = cell.get("exposure_bits")
+    if exposure and exposure["ci95"]:
+        low, high = exposure["ci95"]
+        exposure = exposure | {"ci95": [low, min(high, cell["most_bits"])]}
+    return _mean(exposure, 1)
 
 
-def _share(found: Mapping[str, Any] | None) -> str:
-    if not found or found["value"] is None:
+def _share(share: Mapping[str, Any] | None) -> str:
+    """A share with its interval; a dash without one."""
+    if not share or share["value"] is None:
         return "-"
-    return with_interval(found)
+    return with_interval(share)
 
 
 def _alive(cells: Cells) -> str:
     rows = [
-        [cell["condition"], cell["attack"].removeprefix(_MEMBERSHIP), _plain(cell["auc"], 3),
+        [cell["setting"], cell["attack"].removeprefix(_MEMBERSHIP), _mean(cell["auc"], 3),
          _share(cell["tpr_at_1pct_fpr"]), str(cell["targets"])]
-        for cell in cells if cell["condition"] in ("memorising model", "texts never seen")
+        for cell in cells if cell["setting"] in ("memorising model", "texts never seen")
     ]  # fmt: skip
     if not rows:
         return ""
-    head = ("model", "attack", "AUC", "found at 1 % false", "targets")
+    head = ("model", "attack", "AUC", "TPR at 1 % FPR", "targets")
     return "**Are the attacks alive?**\n\n" + grid(head, rows)
 
 
-def _steps(cells: Cells) -> str:
-    rows = []
+def _updates(cells: Cells) -> str:
+    lines = []
     for cell in cells:
-        if cell["attack"] != "tokens" or cell["condition"] is None:
+        if cell["attack"] != "tokens" or cell["setting"] is None:
             continue
-        span = cell.get("span") or {}
-        rows.append([
-            cell["condition"], _share(cell["token_precision"]), _share(cell["token_recall"]),
-            _share(span.get("tokens")), _share(span.get("sentences")),
+        inversion = cell.get("gradient_inversion") or {}
+        lines.append([
+            cell["row"], cell["setting"],
+            _share(cell["token_precision"]), _share(cell["token_recall"]),
+            _share(inversion.get("token_share")), _share(inversion.get("text_share")),
         ])  # fmt: skip
-    if not rows:
+    if not lines:
         return ""
-    head = ("one client's first weights, of", "words: precision", "recall",
-            "tokens at their place", "whole texts")  # fmt: skip
-    return "**Words from an update of a few texts**\n\n" + grid(head, rows)
+    head = ("row", "one client's first update, of", "words: precision", "recall",
+            "tokens in place", "whole texts")  # fmt: skip
+    title = "**Gradient inversion: what an update of a few texts gives away**"
+    return f"{title}\n\n{grid(head, lines)}"
 
 
 def crafted_line(cells: Cells) -> str:
-    """What seeds of the server's choice tell; empty without them."""
-    found = [cell for cell in cells if cell["attack"] == "crafted seed"]
-    if not found:
-        return ""
-    cell = found[0]
-    return (
-        "**A server that chooses the seed**, under `recipe`, where metrics alone come up: a seed "
-        "crafted for one word makes the validation score count the texts that hold it. Of the "
-        f"words asked for, recall {_share(cell['token_recall'])}, precision "
+    """What seeds of the server's choice give away; empty without them."""
+    lines = [
+        f"**A server that chooses the seed**, under `{cell['protocol']}`, where metrics alone come "
+        "up: a seed crafted for one word makes the validation score count the texts that hold it. "
+        f"Of the words asked for, recall {_share(cell['token_recall'])}, precision "
         f"{_share(cell['token_precision'])}; the count was exact for "
         f"{100 * cell['counts_exact']:.0f} %."
-    )
+        for cell in cells if cell["attack"] == "crafted seed"
+    ]  # fmt: skip
+    return "\n\n".join(lines)
 
 
 def _audit(cells: Cells) -> str:
-    rows = []
+    lines = []
     for cell in cells:
         if cell["attack"] != "one-run audit":
             continue
         bound, claimed = cell["epsilon_lower_bound"], cell["epsilon_claimed"]
-        rows.append([
-            cell["condition"], "none" if claimed is None else f"{claimed:.2f}",
-            _plain(bound), f"{bound['largest']:.2f}", str(cell["targets"]), str(cell["secrets"]),
+        lines.append([
+            cell["row"], cell["setting"], "none" if claimed is None else f"{claimed:.2f}",
+            _mean(bound), f"{bound['largest']:.2f}", str(cell["targets"]), str(cell["secrets"]),
         ])  # fmt: skip
-    if not rows:
+    if not lines:
         return ""
-    head = ("training", "epsilon claimed", "lower bound, mean", "largest", "runs", "secrets")
-    return "**One-run audit of DP-SGD**\n\n" + grid(head, rows)
+    head = ("row", "training", "epsilon claimed", "lower bound, mean", "largest", "runs",
+            "canaries")  # fmt: skip
+    return "**One-run audit of DP-SGD**\n\n" + grid(head, lines)
 
 
 def defence_grid(curves: Cells) -> str:
-    """Accuracy by protocol and budget."""
+    """Accuracy by row and budget."""
     rows = [
-        [curve["protocol"], f"one {curve['protects']}",
+        [curve["row"], f"one {curve['protects']}",
          "none" if curve["epsilon"] is None else f"{curve['epsilon']:g}",
          with_interval(curve["accuracy"]), f"{100 * curve['accuracy']['majority_baseline']:.1f} %"]
         for curve in curves
     ]  # fmt: skip
-    return grid(("protocol", "protects", "epsilon", "test accuracy", "majority"), rows)
+    return grid(("row", "protects", "epsilon", "test accuracy", "majority"), rows)
 
 
 def _defences(record: Mapping[str, Any]) -> str:
@@ -202,11 +204,11 @@ def _defences(record: Mapping[str, Any]) -> str:
 
 def _every(cells: Cells) -> str:
     rows: Iterable[list[str]] = (
-        [cell["scenario"], cell["protocol"], cell["attack"], _plain(cell.get("auc"), 3),
+        [cell["observer"], cell["row"], cell["attack"], _mean(cell.get("auc"), 3),
          _share(cell.get("tpr_at_1pct_fpr")), _share(cell.get("tpr_at_0_1pct_fpr")),
          _bits(cell), str(cell["targets"])]
         for cell in cells if cell["attack"].startswith(("membership", "canary"))
     )  # fmt: skip
-    head = ("observer", "protocol", "attack", "AUC", "found at 1 % false", "at 0.1 %",
+    head = ("observer", "row", "attack", "AUC", "TPR at 1 % FPR", "at 0.1 %",
             "exposure, bits", "targets")  # fmt: skip
     return grid(head, rows)

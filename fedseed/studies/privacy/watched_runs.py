@@ -1,6 +1,5 @@
 """Federated runs that are watched: what every observer can compute from what it sees."""
 
-import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,34 +8,32 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from fedseed.attacks.membership import logit_confidence
+from fedseed.attacks.evidence import pack
+from fedseed.attacks.membership.scores import logit_confidence
 from fedseed.attacks.observer import View, view_of
 from fedseed.attacks.replay import (
-    MODEL_PROTOCOLS,
     contributed_models,
+    contributed_numbers,
     downloaded_models,
-    recipe_vector,
-    score_vectors,
+    downloaded_numbers,
+    makes_models,
     start_model,
 )
-from fedseed.attacks.vocabulary import moved_rows, vocabulary_recovery
+from fedseed.attacks.tokens.vocabulary import moved_rows, vocabulary_recovery
 from fedseed.config import RunConfig
 from fedseed.data.federated_dataset import FederatedDataset
+from fedseed.data.shard import Shard
 from fedseed.data.splits import Rows
 from fedseed.federation.engines import Grid, run_local
 from fedseed.federation.history import History
 from fedseed.federation.session import Session
 from fedseed.models.registry import to_state
-from fedseed.protocols import find_protocol
-from fedseed.protocols.base import Setup
+from fedseed.protocols.base import ClientTask, Setup
 from fedseed.randomness import generator
 from fedseed.runs.plan import Plan
 from fedseed.studies.privacy.world import World
 from fedseed.training import Trainer
 from fedseed.transcript import Transcript
-
-WORD_PROTOCOLS = ("weights", "adapters", "mask", "scalars")
-"""Protocols in which something about every row of the word embedding comes up."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +72,8 @@ def watch(plan: Plan, client_config: RunConfig, federated: FederatedDataset) -> 
 def signals(model: nn.Module, world: World, rows: Rows, plan: Plan) -> NDArray[np.float64]:
     """Logit-scaled confidence of a model in some texts' labels, shape ``(rows,)``."""
     table = world.dataset.table
-    found = Trainer(plan.compute).predict(model, table, rows, plan.max_length)
-    return logit_confidence(found.astype(np.float64), table.labels[rows])
+    likelihoods = Trainer(plan.compute).predict(model, table, rows, plan.max_length)
+    return logit_confidence(likelihoods.astype(np.float64), table.labels[rows])
 
 
 def observe(
@@ -85,93 +82,89 @@ def observe(
     """Everything that the attacks start from, by observer, as JSON."""
     views = {name: watched.view(name) for name in ("server", "eavesdropper", "client", "newcomer")}
     sizes = {name: view.payload_bytes() for name, view in views.items()}
-    found: dict[str, Any] = {"payload_bytes": sizes}
-    if plan.config.protocol in MODEL_PROTOCOLS:
-        found |= _models(watched, views, world, plan, federated)
+    if makes_models(watched.setup):
+        seen = _seen_in_models(watched, views, world, plan, federated)
     else:
-        found |= _vectors(watched, views, world, plan)
-    return found
+        seen = _seen_without_models(watched, views, world, plan)
+    return {"payload_bytes": sizes, **seen}
 
 
-def _models(
+def _seen_in_models(
     watched: Watched,
     views: Mapping[str, View],
     world: World,
     plan: Plan,
     federated: FederatedDataset,
 ) -> dict[str, Any]:
-    last = plan.config.rounds
-    setup = watched.setup
+    """What the models say that contributions and downloads stand for."""
+    setup, last_round = watched.setup, plan.config.rounds
     first = contributed_models(views["server"], setup, 1)
-    latest = first if last == 1 else contributed_models(views["server"], setup, last)
-    down = downloaded_models(views["client"], setup)
+    latest = first if last_round == 1 else contributed_models(views["server"], setup, last_round)
+    downloaded = downloaded_models(views["client"], setup)
     canaries = {
-        "server": _canaries(latest, world, plan), "newcomer": _canaries(down[-1], world, plan)
+        "server": _canary_losses(latest, world, plan),
+        "newcomer": _canary_losses(downloaded[-1], world, plan),
     }  # fmt: skip
-    final = _asked(down[-1], world, plan)
-    on_the_way = [_asked(model, world, plan) for model in down[:-1]]
-    models = {
-        "server": [_asked(latest[pid], world, plan) for pid in sorted(latest)],
+    final = _candidate_signals(downloaded[-1], world, plan)
+    earlier = [_candidate_signals(model, world, plan) for model in downloaded[:-1]]
+    by_observer = {
+        "server": [_candidate_signals(latest[pid], world, plan) for pid in sorted(latest)],
         "newcomer": [final],
-        "client": [np.mean([*on_the_way, final], axis=0)],
+        "client": [np.mean([*earlier, final], axis=0)],
     }
-    same = last == 1
-    models["eavesdropper"] = (
-        models["server"] if same else [_asked(first[pid], world, plan) for pid in sorted(first)]
-    )
+    by_observer["eavesdropper"] = (
+        by_observer["server"] if last_round == 1
+        else [_candidate_signals(first[pid], world, plan) for pid in sorted(first)]
+    )  # fmt: skip
     return {
-        "signals": {name: [pack(one) for one in own] for name, own in models.items()},
-        "canaries": canaries, "words": _words(first, setup, federated, plan),
+        "signals": {name: [pack(values) for values in all_] for name, all_ in by_observer.items()},
+        "canaries": canaries, "words": _named_words(first, setup, federated, plan),
     }  # fmt: skip
 
 
-def _asked(model: nn.Module, world: World, plan: Plan) -> NDArray[np.float64]:
+def _candidate_signals(model: nn.Module, world: World, plan: Plan) -> NDArray[np.float64]:
     """Signals of the candidates, then of the population."""
     return signals(model, world, np.concatenate([world.candidates, world.population]), plan)
 
 
-def _canaries(
+def _canary_losses(
     models: nn.Module | Mapping[int, nn.Module], world: World, plan: Plan
 ) -> dict[str, list[list[float]]]:
-    """Losses of every canary under its label, and of the references under the same label."""
+    """Losses of every canary under its label, and of the references under the same label.
+
+    Args:
+        models: one model, or each client's, which is asked for the client's canaries.
+        world: the canaries, and who holds them.
+        plan: the run.
+    """
     losses: dict[str, list[list[float]]] = {"canary": [], "references": []}
     table = world.dataset.table
     rows = np.concatenate([world.canaries, world.references])
-    cache: dict[int, NDArray[np.float32]] = {}
+    predictions: dict[int, NDArray[np.float32]] = {}
     for place, row in enumerate(world.canaries):
-        owner = world.canary_owner(place)
-        model = models if isinstance(models, nn.Module) else models[owner]
-        if id(model) not in cache:
-            cache[id(model)] = Trainer(plan.compute).predict(model, table, rows, plan.max_length)
-        label = table.labels[row]
-        own = -cache[id(model)][:, label].astype(np.float64)
-        losses["canary"].append([float(own[place])])
-        losses["references"].append([round(float(x), 5) for x in own[len(world.canaries) :]])
+        model = models if isinstance(models, nn.Module) else models[world.canary_owner(place)]
+        if id(model) not in predictions:
+            trainer = Trainer(plan.compute)
+            predictions[id(model)] = trainer.predict(model, table, rows, plan.max_length)
+        under_label = -predictions[id(model)][:, table.labels[row]].astype(np.float64)
+        references = under_label[len(world.canaries) :]
+        losses["canary"].append([float(under_label[place])])
+        losses["references"].append([round(float(loss), 5) for loss in references])
     return losses
 
 
-def _words(
+def _named_words(
     models: Mapping[int, nn.Module], setup: Setup, federated: FederatedDataset, plan: Plan
 ) -> list[dict[str, Any]]:
     """How much of each client's vocabulary its first contribution names."""
-    if setup.config.protocol not in WORD_PROTOCOLS:
+    if "word_rows" not in setup.protocol.reveals:
         return []
-    before = to_state(_before(setup))
-    found = []
+    before = to_state(start_model(setup))
+    recoveries = []
     for pid, model in sorted(models.items()):
-        rows = moved_rows(before, to_state(model))
-        found.append(vocabulary_recovery(rows.tolist(), words_of(federated, pid, plan.max_length)))
-    return found
-
-
-def _before(setup: Setup) -> nn.Module:
-    """The model that round 1 starts from; of the masks the weights times their prior."""
-    if setup.config.protocol != "mask":
-        return start_model(setup)
-    server = find_protocol("mask").server(setup)
-    model = server.model()
-    assert model is not None
-    return model
+        named = moved_rows(before, to_state(model)).tolist()
+        recoveries.append(vocabulary_recovery(named, words_of(federated, pid, plan.max_length)))
+    return recoveries
 
 
 def words_of(federated: FederatedDataset, partition_id: int, max_length: int) -> list[int]:
@@ -181,47 +174,50 @@ def words_of(federated: FederatedDataset, partition_id: int, max_length: int) ->
     return [int(word) for word in np.unique(ids)]
 
 
-def _vectors(
+def _seen_without_models(
     watched: Watched, views: Mapping[str, View], world: World, plan: Plan
 ) -> dict[str, Any]:
-    """Without models: scores and recipes as numbers, and what a newcomer makes of the result."""
-    setup, each = watched.setup, plan.config.recipes_per_client
-    scores = score_vectors(views["server"], each)
-    client = find_protocol(plan.config.protocol).client(Trainer(plan.compute), setup.public)
-    rng = generator(plan.config.run_seed, "privacy/newcomer")
-    table = world.dataset.table
-    model, _ = client.grow(watched.result, table, world.newcomer, {"seed": setup.seed}, rng)
+    """What is sent as numbers, where there are any; what a newcomer makes of the result."""
+    setup = watched.setup
+    model = _newcomer_model(watched, world, plan)
+    vectors: dict[str, list[list[float]]] = {}
+    if setup.protocol.numbers is not None:
+        sent = contributed_numbers(views["server"], setup)
+        by_client = [sent[pid].tolist() for pid in sorted(sent)]
+        vectors = {
+            "server": by_client, "eavesdropper": by_client,
+            "client": [downloaded_numbers(views["client"], setup).tolist()],
+        }  # fmt: skip
     return {
-        "vectors": {
-            "server": [scores[pid].tolist() for pid in sorted(scores)],
-            "eavesdropper": [scores[pid].tolist() for pid in sorted(scores)],
-            "client": [recipe_vector(views["client"], setup).tolist()],
-        },
-        "signals": {"newcomer": [pack(_asked(model, world, plan))]},
-        "canaries": {"newcomer": _canaries(model, world, plan)}, "words": [],
+        "vectors": vectors,
+        "signals": {"newcomer": [pack(_candidate_signals(model, world, plan))]},
+        "canaries": {"newcomer": _canary_losses(model, world, plan)}, "words": [],
     }  # fmt: skip
 
 
-def mix_features(watched: Watched, world: World, plan: Plan) -> list[list[float]]:
+def _newcomer_model(watched: Watched, world: World, plan: Plan) -> nn.Module:
+    """The model that a newcomer makes of the final result, with its own texts if it trains."""
+    setup = watched.setup
+    client = setup.protocol.make_client(
+        setup.options, trainer=Trainer(plan.compute), public=setup.public
+    )  # fmt: skip
+    shard = Shard(world.dataset.table, world.newcomer, world.newcomer[:0])
+    rng = generator(plan.config.run_seed, "privacy/newcomer")
+    model: nn.Module = client.grow(ClientTask(watched.result, shard, {"seed": setup.seed}, rng))[0]
+    return model
+
+
+def class_mix_features(watched: Watched, world: World, plan: Plan) -> list[list[float]]:
     """What each client's first contribution says about its class mix, one vector a client."""
     view = watched.view("server")
-    if plan.config.protocol not in MODEL_PROTOCOLS:
-        scores = score_vectors(view, plan.config.recipes_per_client)
-        return [scores[pid].tolist() for pid in sorted(scores)]
-    table = world.dataset.table
-    found = []
+    if not makes_models(watched.setup):
+        sent = contributed_numbers(view, watched.setup)
+        return [sent[pid].tolist() for pid in sorted(sent)]
+    table, trainer = world.dataset.table, Trainer(plan.compute)
+    features = []
     for _, model in sorted(contributed_models(view, watched.setup, 1).items()):
-        own = Trainer(plan.compute).predict(model, table, world.population, plan.max_length)
-        margin = (own[:, 1:] - own[:, :1]).astype(np.float64)
-        found.append([*np.exp(own[:, 1:]).mean(axis=0), *np.tanh(margin).mean(axis=0)])
-    return [[float(x) for x in one] for one in found]
-
-
-def pack(numbers: NDArray[np.float64]) -> str:
-    """Numbers as text, in fp32."""
-    return base64.b64encode(numbers.astype("<f4").tobytes()).decode()
-
-
-def unpack(text: str) -> NDArray[np.float64]:
-    """Numbers of :func:`pack`."""
-    return np.frombuffer(base64.b64decode(text), "<f4").astype(np.float64)
+        likelihoods = trainer.predict(model, table, world.population, plan.max_length)
+        others = likelihoods[:, 1:]
+        margin = (others - likelihoods[:, :1]).astype(np.float64)
+        features.append([*np.exp(others).mean(axis=0), *np.tanh(margin).mean(axis=0)])
+    return [[float(value) for value in vector] for vector in features]

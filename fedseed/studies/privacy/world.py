@@ -1,8 +1,9 @@
-"""The world of the privacy study: who holds which texts, and the secrets that are put among them.
+"""The world of the privacy study: who holds which texts, and the canaries planted among them.
 
-Candidates are a fixed set of training texts. Every repeat deals half of them out to the clients;
-the other half is nobody's. An attacker knows the candidates, the seed, the recipe and the protocol,
-and has run the same world with other deals (its shadow runs): the strongest honest assumption.
+Candidates are a fixed set of training texts. Every repeat partitions half of them among the
+clients; the other half is nobody's. An attacker knows the candidates, the seed, the recipe and the
+protocol, and has run the same world with other partitions (its shadow runs): the strongest honest
+assumption.
 """
 
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from fedseed.randomness import generator
 
 CANARY_REPEATS = (1, 4, 16)
 """How often a canary stands in its client's shard."""
-_SECRET_WORDS = 10
+_CANARY_WORDS = 10
 _FIRST_WORD, _CLS, _SEP = 2000, 101, 102
 """In the vocabulary of bert-base-uncased: whole words begin about there."""
 
@@ -81,9 +82,11 @@ class World:
         return FederatedDataset(config, self.dataset, (*parts, self.newcomer), public)
 
 
-def secrets(count: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def canary_texts(
+    count: int, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Texts of random words with random labels: ids of shape ``(count, tokens)``, and classes."""
-    words = rng.integers(_FIRST_WORD, 30_000, size=(count, _SECRET_WORDS))
+    words = rng.integers(_FIRST_WORD, 30_000, size=(count, _CANARY_WORDS))
     ends = np.full((count, 1), _CLS), np.full((count, 1), _SEP)
     return np.concatenate([ends[0], words, ends[1]], axis=1), rng.integers(2, size=count)
 
@@ -105,8 +108,8 @@ def make_world(
     mixed = rng.permutation(dataset.train)
     size = 2 * clients * shard
     count = clients * len(CANARY_REPEATS)
-    own = secrets(count + references, generator(seed, "privacy/canaries"))
-    table = with_texts(dataset.table, *own)
+    planted = canary_texts(count + references, generator(seed, "privacy/canaries"))
+    table = with_texts(dataset.table, *planted)
     new = np.arange(len(dataset.table.labels), len(table.labels))
     return World(
         replace(dataset, table=table), np.sort(mixed[:size]),
@@ -117,7 +120,7 @@ def make_world(
 
 
 def with_texts(table: TokenTable, ids: NDArray[np.int64], labels: NDArray[np.int64]) -> TokenTable:
-    """A table with further texts of one length behind its own.
+    """A table with further texts of one length at its end.
 
     Args:
         table: the tokens so far.

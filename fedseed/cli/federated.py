@@ -1,0 +1,116 @@
+"""The command of a federated run: its flags, and those of the protocol that it names."""
+
+import inspect
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from fedseed.cli.app import run_main
+from fedseed.cli.flags import flags_of, given, make_flag, refuse_two_folders, with_flags
+from fedseed.config import RunConfig
+from fedseed.errors import ConfigError
+from fedseed.federation.workers import heavy_imports, start_early
+from fedseed.protocols import all_protocols
+from fedseed.results.folder import is_begun
+
+
+def run_federated(arguments: list[str] | None = None) -> int:
+    """Run the command line of a federated run; see :func:`fedseed.cli.app.run_app`.
+
+    Args:
+        arguments: the words of the command line; the process's own when None.
+    """
+    words = sys.argv[1:] if arguments is None else arguments
+    flags = [*flags_of(RunConfig), *_protocol_flags(_named_protocol(words))]
+    return run_main(with_flags(flags)(_command), arguments)
+
+
+def _named_protocol(words: Sequence[str]) -> str:
+    """The protocol that a command line names, which decides on the flags that ``--help`` shows."""
+    named: str = RunConfig.model_fields["protocol"].default
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        if word == "--protocol":
+            named = following
+        elif word.startswith("--protocol="):
+            named = word.partition("=")[2]
+    return named
+
+
+def _protocol_flags(name: str) -> list[inspect.Parameter]:
+    """Flags of all protocols' options; only those of one protocol are shown by ``--help``.
+
+    The others are taken too, so that an option of another protocol is refused by its name.
+    """
+    flags: dict[str, inspect.Parameter] = {}
+    for protocol in sorted(all_protocols(), key=lambda protocol: protocol.name != name):
+        panel = f"Options of --protocol {protocol.name}"
+        for option, field in protocol.options.model_fields.items():
+            if option not in flags:
+                flags[option] = make_flag(option, field, panel, hidden=protocol.name != name)
+    return list(flags.values())
+
+
+def _command(
+    options: Mapping[str, Any],
+    config: Annotated[
+        str | None,
+        typer.Option(help="A TOML file with the same options; the command line wins over it."),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(help="Folder for everything the run writes \\[default: results/scratch/...]."),
+    ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            help="Go on with the interrupted run in this folder, with its options; it ends with "
+            "the same bits as an undisturbed one. Where none began yet, begin it there."
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the resolved plan and stop.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print only the final table.")] = False,
+) -> None:
+    """Federated task distillation: one seed, one recipe, many private shards.
+
+    A server broadcasts a seed and recipes; clients assemble the model, fine-tune it on their
+    own texts and send back metrics. The server aggregates recipes, never weights; for
+    comparison, --protocol weights is federated averaging.
+    """
+    values = given(options)
+    refuse_two_folders(resume, out)
+    read, of_command = _read_toml(config) if config else ({}, {})
+    values = read | values
+    out = out or of_command.get("out")
+    quiet, dry_run = of_command.get("quiet") or quiet, of_command.get("dry_run") or dry_run
+    if resume is None or not is_begun(Path(resume)):  # else the rest of them are in its folder
+        RunConfig.parse(values).refuse_without_effect()
+    if not dry_run and (resume is not None or _has_workers(values)):
+        start_early()
+    with heavy_imports():
+        from fedseed.runs.command import run_command
+
+    run_command(values, out, resume, dry_run, quiet, Console())
+
+
+def _read_toml(config: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Options of a run from a TOML file, and those of the command itself."""
+    kinds = {"out": str, "quiet": bool, "dry_run": bool}
+    values = RunConfig.from_toml(Path(config), also=kinds)
+    of_command = {name: values.pop(name) for name in kinds if name in values}
+    for name, value in of_command.items():
+        if not isinstance(value, kinds[name]):
+            wanted = "true or false" if kinds[name] is bool else "a folder, in quotes"
+            raise ConfigError(f"--config {config}: {name.replace('_', '-')}: write {wanted}")
+    return values, of_command
+
+
+def _has_workers(options: Mapping[str, Any]) -> bool:
+    local = options.get("engine", "local") == "local"
+    on_cpu = not str(options.get("device", "")).startswith("cuda")
+    return local and on_cpu and str(options.get("workers")) != "1"

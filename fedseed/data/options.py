@@ -1,0 +1,89 @@
+"""Options of the data: which texts, how they are tested, how they are split among clients.
+
+Light to import, so that a command line is read without numpy.
+"""
+
+from typing import Self
+
+from pydantic import Field, field_validator, model_validator
+
+from fedseed.options import Options, refuse_no_path
+
+PARTITIONS = ("iid", "dirichlet", "shards", "quantity")
+"""Names that ``--partition`` takes."""
+
+
+class DataOptions(Options):
+    """Model and data. Field descriptions are the command line's help texts."""
+
+    model: str = Field(
+        "bert-tiny", description="bert-tiny, bert-mini, bert-small (random start), minilm "
+        "(pre-trained), or a Hugging Face id or folder of a sequence classifier."
+    )  # fmt: skip
+    data: str = Field(
+        "bundled", description="bundled, hub, hub:NAME, or a path: CSV (.gz), Parquet, JSON Lines "
+        "or an aclImdb folder."
+    )  # fmt: skip
+    text_column: str | None = Field(None, description="Name of the text column.")
+    label_column: str | None = Field(None, description="Name of the label column.")
+    max_length: int | None = Field(
+        None, ge=4, le=65_535, description="Tokens kept of each text; without it the given "
+        "recipe's max_length, 128."
+    )  # fmt: skip
+    test_examples: int | None = Field(
+        None, ge=2, description="Test on a fixed, stratified subset of this size."
+    )
+    run_seed: int = Field(0, ge=0, lt=2**63, description="Seed of every random choice.")
+
+    @field_validator("data", "model")
+    @classmethod
+    def _is_a_name_or_path(cls, value: str | None) -> str | None:
+        return refuse_no_path(value)
+
+
+class ShardOptions(DataOptions):
+    """How the data are split among clients."""
+
+    clients: int = Field(10, ge=1, le=1_000_000, description="Clients that take part.")
+    newcomers: int = Field(
+        2, ge=0, le=10_000, description="Further clients that take part in no round and make "
+        "their model from the final seed and recipe."
+    )  # fmt: skip
+    partition: str = Field(
+        "iid", description="How examples are partitioned among clients: iid, dirichlet, shards "
+        "or quantity."
+    )  # fmt: skip
+    alpha: float = Field(
+        0.5, gt=0, le=1e6, description="Concentration of dirichlet and quantity; small is uneven."
+    )
+    shards_per_client: int = Field(
+        2, ge=1, le=1000, description="Label-sorted pieces for each client under shards."
+    )
+    validation_share: float = Field(
+        0.2, gt=0, lt=1, description="Share of a client's examples it validates recipes on."
+    )
+    participants_test_examples: int = Field(
+        1000, ge=2, description="Test examples for the participating clients' own models."
+    )
+    poisoned_clients: int = Field(
+        0, ge=0, description="Clients, from partition 0 on, whose labels are flipped (class c "
+        "becomes c + 1): poisoned data, for tests of robustness."
+    )  # fmt: skip
+
+    @model_validator(mode="after")
+    def _can_be_split(self) -> Self:
+        if self.partition not in PARTITIONS:
+            raise ValueError(
+                f"unknown partition '{self.partition}': choose from {', '.join(PARTITIONS)}"
+            )
+        if self.poisoned_clients > self.clients:
+            raise ValueError("--poisoned-clients is larger than --clients: lower it")
+        return self
+
+    @property
+    def public_texts(self) -> str | None:
+        """Which unlabelled texts server and clients share; None when they need none.
+
+        ``sentences``, ``reviews:N`` or a file: see :func:`fedseed.data.public_texts.open_public`.
+        """
+        return None

@@ -1,0 +1,39 @@
+"""The ``adapters`` protocol: low-rank factors on a frozen body (LoRA, FFA-LoRA)."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from fedseed.privacy.protection import DpSgd
+from fedseed.protocols.description import Protocol, ProtocolOptions, Style
+from fedseed.protocols.rows import BEST, Row
+
+
+class AdaptersOptions(ProtocolOptions):
+    """Which factors are trained and sent."""
+
+    rank: int = Field(4, ge=1, le=256, description="Rank of the factors.")
+    adapter: Literal["ffa", "lora"] = Field(
+        "ffa", description="lora sends both factors, ffa one (the other is drawn from the seed's "
+        "key)."
+    )  # fmt: skip
+
+
+PROTOCOL = Protocol(
+    name="adapters",
+    summary="low-rank changes of a frozen seed travel both ways",
+    options=AdaptersOptions,
+    server="fedseed.protocols.adapters.server:AdaptersServer",
+    client="fedseed.protocols.adapters.client:AdaptersClient",
+    ends_with="model",
+    style=Style("#c2185b", "^", "low-rank factors travelled", "averaged factors"),
+    typical_upload=1.1e6,
+    sums="factors and head, in proportion to the clients' examples",
+    privacy={"example": DpSgd()},
+    reveals=frozenset({"model", "word_rows"}),
+    rows={
+        "adapters": Row(
+            "low-rank factors, one frozen", BEST.replace(learning_rate=3e-3), slowdown=1.3
+        )
+    },
+)

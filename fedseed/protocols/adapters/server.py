@@ -1,0 +1,53 @@
+"""The server side of ``adapters``: low-rank changes of a frozen seed go both ways.
+
+Down: the seed (later its sha256), a recipe, rank and kind, and from round 2 on the mean of the
+factors. Up: the number of examples, the training loss, and the client's factors. The server keeps
+the mean. An observer learns each client's classification head and low-rank changes, among them
+four numbers (the rank) for every word: words whose numbers stand still were not used.
+``docs/protocols/adapters.md`` has the byte layout and what was measured.
+"""
+
+from torch import nn
+
+from fedseed.protocols.adapters import AdaptersOptions
+from fedseed.protocols.adapters.low_rank import merged
+from fedseed.protocols.adapters.messages import HEAD_BYTES, Layout, read_download
+from fedseed.protocols.base import Setup
+from fedseed.protocols.vector_server import VectorServer
+from fedseed.protocols.vectors import Vector
+
+
+class AdaptersServer(VectorServer):
+    """Averages the factors and the head in proportion to the clients' examples."""
+
+    def __init__(self, setup: Setup) -> None:
+        """Start a run."""
+        super().__init__(setup)
+        assert isinstance(setup.options, AdaptersOptions)
+        self._layout = Layout.of(setup.shapes, setup.options.rank, setup.options.adapter)
+
+    @property
+    def size(self) -> int:
+        """See :class:`VectorServer`."""
+        return self._layout.size
+
+    def start(self) -> Vector:
+        """See :class:`VectorServer`: factors whose product is zero, and the seed's head."""
+        return self._layout.start(self.setup.seed)
+
+    def decode(self, body: bytes) -> Vector:
+        """See :class:`VectorServer`."""
+        return self._layout.read(body)
+
+    def state(self) -> bytes:
+        """See :class:`SharedModelServer`: rank and kind, and the mean after round 1."""
+        mean = b"" if self._vector is None else self._vector.astype("<f4").tobytes()
+        return self._layout.head + mean
+
+    def model(self) -> nn.Module:
+        """See :class:`SharedModelServer`: what a newcomer gets."""
+        return merged(self.setup.seed, *read_download(self.setup.seed, self.state()))
+
+    def body_estimate(self) -> tuple[int, int]:
+        """See :class:`SharedModelServer`."""
+        return HEAD_BYTES + 4 * self._layout.size, 4 * self._layout.size

@@ -1,0 +1,34 @@
+"""How the rows of a study are drawn: by their protocol's colour and marker, and a line each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_LINES = ("-", "--", ":", "-.")
+
+
+@dataclass(frozen=True)
+class RowStyle:
+    """One row in a figure; all in matplotlib's words."""
+
+    colour: str
+    marker: str
+    line: str
+
+
+def row_styles(record: Mapping[str, Any]) -> dict[str, RowStyle]:
+    """Styles of all rows in which something travels; those of one protocol differ by their line.
+
+    Args:
+        record: of a study whose cells name their ``row`` and ``protocol``; its ``protocols`` are
+            described there.
+    """
+    results, protocols = record["results"], record["protocols"]
+    cells = [*results["cells"], *results.get("defences", [])]
+    protocol_of = {cell["row"]: cell["protocol"] for cell in cells if cell["protocol"]}
+    styles = {}
+    for row, name in protocol_of.items():
+        alike = [other for other, protocol in protocol_of.items() if protocol == name]
+        line = _LINES[alike.index(row) % len(_LINES)]
+        styles[row] = RowStyle(protocols[name]["colour"], protocols[name]["marker"], line)
+    return styles

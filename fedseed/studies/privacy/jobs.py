@@ -1,0 +1,138 @@
+"""What the privacy study measures: every cell, with about how long it takes."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from fedseed.attacks import attacks
+from fedseed.studies.base import dataset_of, tested_rows
+from fedseed.studies.cells import Cell
+from fedseed.studies.measuring import TEST_COST
+from fedseed.studies.privacy.attacked_rows import (
+    attacked_row,
+    defended_unit,
+    protocol_of,
+    trains_by_dp_sgd,
+)
+from fedseed.studies.privacy.cells import cell_name
+from fedseed.studies.privacy.options import PrivacyOptions
+from fedseed.studies.privacy.plans import plan_of
+
+_BATCHES = (
+    *((batch, steps, "adamw", 64) for steps in (1, 4) for batch in (1, 4, 16, 32)),
+    *((batch, 1, "sgd", 64) for batch in (1, 4, 16, 32)),
+    *((batch, 1, "sgd", 16) for batch in (1, 4)),
+)
+"""Texts in a batch, local steps, optimiser and tokens of a text, for what an update gives away."""
+_TRIALS = 5
+_DP_STEP = 4.0
+"""Training steps that a step of DP-SGD costs."""
+
+
+def audit_repeats(config: PrivacyOptions) -> int:
+    """Audited runs of one budget."""
+    return min(3, config.repeats)
+
+
+def curve_repeats(config: PrivacyOptions) -> int:
+    """Runs of one point of a curve of accuracy against epsilon."""
+    return min(3, config.repeats)
+
+
+def memorise_repeats(config: PrivacyOptions) -> int:
+    """Runs of the memorising model: cheap, so that there are many shadows."""
+    return 2 * config.repeats
+
+
+def wanted_budgets(config: PrivacyOptions) -> list[float | None]:
+    """No differential privacy, and every epsilon that is asked for."""
+    return [None, *config.budgets()]
+
+
+def rows_with_updates(config: PrivacyOptions, attack: str) -> list[str]:
+    """Rows on which an attack is made and whose contributions are changes of the weights."""
+    return [row for row in config.rows_of(attack) if "update" in protocol_of(row).reveals]
+
+
+def memorising_row(config: PrivacyOptions) -> str | None:
+    """The row by which a model is made to memorise, to see whether the attacks work."""
+    return next(iter(rows_with_updates(config, "membership")), None)
+
+
+def update_rows(config: PrivacyOptions) -> list[str]:
+    """Rows of which updates of a few texts are attacked."""
+    return rows_with_updates(config, "tokens")
+
+
+def few_texts(config: PrivacyOptions) -> list[dict[str, Any]]:
+    """Batches of a few texts whose updates are attacked, as arguments of cells."""
+    chosen = [batch for batch in _BATCHES if not config.quick or batch[0] < 16]
+    trials = 2 if config.quick else _TRIALS
+    names = ("batch", "steps", "optimiser", "length")
+    return [dict(zip(names, batch, strict=True)) | {"trials": trials} for batch in chosen]
+
+
+def defended_rows(config: PrivacyOptions) -> list[str]:
+    """Rows whose accuracy is measured under budgets."""
+    if not config.defences or config.attack != "all":
+        return []
+    return [row for row in config.rows() if defended_unit(row) is not None]
+
+
+def all_cells(config: PrivacyOptions) -> Iterator[Cell]:
+    """Everything to measure."""
+    yield from _observed_runs(config)
+    yield from _single_clients(config)
+    for row in defended_rows(config):
+        for epsilon in wanted_budgets(config):
+            for repeat in range(curve_repeats(config)):
+                cost = _curve_cost(config, row, private=epsilon is not None)
+                yield _cell("accuracy", cost, row=row, epsilon=epsilon, repeat=repeat)
+
+
+def _observed_runs(config: PrivacyOptions) -> Iterator[Cell]:
+    """Federated runs of several clients."""
+    for repeat in range(config.repeats):
+        for runs, share in (("usual", 1.0), ("skewed", 0.5)):
+            names = [attack.name for attack in attacks().values() if attack.runs == runs]
+            for row in config.rows_of(*names):
+                yield _cell(runs, share * _run_cost(config, row), row=row, repeat=repeat)
+        for row in config.rows_of("crafted"):
+            yield _cell("crafted", 30, row=row, repeat=repeat)
+
+
+def _single_clients(config: PrivacyOptions) -> Iterator[Cell]:
+    """Runs of one client."""
+    row = memorising_row(config)
+    for repeat in range(memorise_repeats(config) if row else 0):
+        yield _cell("memorise", config.cut(300) + 20, row=row, repeat=repeat)
+    for row in update_rows(config):
+        for batch in few_texts(config):
+            yield _cell("update", 20 + batch["steps"] * batch["batch"] / 8, row=row, **batch)
+    for row in config.rows_of("audit"):
+        for epsilon in wanted_budgets(config):
+            for repeat in range(audit_repeats(config)):
+                cost = config.cut(150) * (1 if epsilon is None else _DP_STEP)
+                yield _cell("audit", cost, row=row, epsilon=epsilon, repeat=repeat)
+
+
+def _cell(what: str, cost: float, **arguments: Any) -> Cell:
+    return Cell(cell_name(what, **arguments), cost, {"what": what, **arguments})
+
+
+def _run_cost(config: PrivacyOptions, row: str) -> float:
+    """Training steps of a watched run, and of the tests that the observers make."""
+    run = plan_of(config, row).config
+    texts = 2 * config.clients * config.shard + config.population
+    models = 2 * config.clients + 2 if "model" in protocol_of(row).reveals else 1
+    return _training_cost(config, row, run.rounds * run.steps) + models * texts * TEST_COST
+
+
+def _curve_cost(config: PrivacyOptions, row: str, private: bool) -> float:
+    run = plan_of(config, row).config
+    slow = _DP_STEP if private and trains_by_dp_sgd(row) else 1.0
+    test = TEST_COST * len(tested_rows(config, dataset_of(config)))
+    return slow * _training_cost(config, row, run.rounds * run.steps) + 2 * test
+
+
+def _training_cost(config: PrivacyOptions, row: str, steps: int) -> float:
+    return attacked_row(row).slowdown * config.clients * steps

@@ -1,0 +1,47 @@
+"""Plans of attacked runs, and the world that they take place in."""
+
+import functools
+from dataclasses import replace
+from typing import Any
+
+from fedseed.config import RunConfig
+from fedseed.runs.plan import Plan, make_plan
+from fedseed.studies.base import dataset_of
+from fedseed.studies.comparison.cells import run_config
+from fedseed.studies.comparison.rows import Row
+from fedseed.studies.privacy.attacked_rows import attacked_row
+from fedseed.studies.privacy.options import PrivacyOptions
+from fedseed.studies.privacy.world import World, make_world
+
+
+@functools.lru_cache(maxsize=4)
+def plan_of(config: PrivacyOptions, row: str) -> Plan:
+    """The attacked run of a row, as everybody knows it."""
+    return plan_row(config, attacked_row(row))
+
+
+def plan_row(config: PrivacyOptions, row: Row, **options: Any) -> Plan:
+    """The plan of a row on the study's data.
+
+    Args:
+        config: of the study.
+        row: what is run.
+        options: further options of the run.
+    """
+    run, recipe = run_config(
+        config, replace(row, options={**row.options, **options}), "iid", "", 0
+    )  # fmt: skip
+    return make_plan(run, given=recipe)
+
+
+@functools.lru_cache(maxsize=4)
+def world_of(config: PrivacyOptions, clients: int, shard: int) -> World:
+    """Candidates and canaries."""
+    return make_world(
+        dataset_of(config), clients, shard, config.population, config.references, config.run_seed
+    )
+
+
+def clients_of(plan: Plan, repeat: int) -> RunConfig:
+    """The configuration that the clients of a repeat draw their choices from."""
+    return plan.config.replace(run_seed=plan.config.run_seed + 1 + repeat)
