@@ -30,7 +30,7 @@ from fedseed.results.record import RunRecord
 from fedseed.runs.original import describe_dataset
 from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import encode
-from fedseed.seeds.random import random_seed
+from fedseed.seeds.kinds.random import random_seed
 from fedseed.training import Compute, fit, predict
 from fedseed.training.batches import batches
 from fedseed.training.generic import GenericTrainer
@@ -67,12 +67,12 @@ def paired(values: list[float], others: list[float]) -> dict[str, Any]:
     Differences that are all alike have no spread to judge them by: no interval and no p.
     """
     differences = np.subtract(values, others)
-    found = {"mean_difference": float(differences.mean()), "n": len(values)}
+    mean = {"mean_difference": float(differences.mean()), "n": len(values)}
     if np.ptp(differences) == 0:
-        return found | {"ci95": None, "p": None}
+        return mean | {"ci95": None, "p": None}
     test = stats.ttest_rel(values, others)
     low, high = test.confidence_interval(0.95)
-    return found | {"ci95": [float(low), float(high)], "p": float(test.pvalue)}
+    return mean | {"ci95": [float(low), float(high)], "p": float(test.pvalue)}
 
 
 def main(
@@ -86,44 +86,50 @@ def main(
     name = time.strftime("equivalence-%Y%m%d-%H%M%S")
     folder = make_folder(Path(out) if out else Path("results/scratch") / name)
     started, begun = time.monotonic(), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    found: dict[str, list[Accuracy]] = {way: [] for way in WAYS}
+    tests: dict[str, list[Accuracy]] = {way: [] for way in WAYS}
     for seed in range(seeds):
         for way in WAYS:
-            found[way].append(trained(way, seed, steps))
-        line = ", ".join(f"{way} {100 * found[way][-1].value:.1f} %" for way in WAYS)
+            tests[way].append(trained(way, seed, steps))
+        line = ", ".join(f"{way} {100 * tests[way][-1].value:.1f} %" for way in WAYS)
         show.print(f"seed {seed}: {line}", highlight=False)
-    values = {way: [one.value for one in own] for way, own in found.items()}
-    base = WAYS[0]
-    record = RunRecord(
-        "benchmark",
-        {"seeds": seeds, "steps": steps},
-        {
-            **code(),
-            "packages": packages(),
-            "machine": machine("single", 1),
-            "dataset": describe_dataset(open_shards(Workload()).dataset),
-            "started": begun,
-        },
-        "completed",
-        results={
-            "accuracy": {way: [one.to_record() for one in own] for way, own in found.items()},
-            "paired": {way: paired(values[way], values[base]) for way in WAYS[1:]},
-        },
-    )
-    record.provenance["wall_seconds"] = round(time.monotonic() - started, 3)
+    provenance = {
+        **code(), "packages": packages(), "machine": machine("single", 1),
+        "dataset": describe_dataset(open_shards(Workload()).dataset), "started": begun,
+        "wall_seconds": round(time.monotonic() - started, 3),
+    }  # fmt: skip
+    config, results = {"seeds": seeds, "steps": steps}, compared(tests)
+    record = RunRecord("benchmark", config, provenance, "completed", results=results)
     record.write(folder / "record.json")
-    table = Table("way", "mean accuracy", f"minus {base}", "95 % interval", "p")
+    show.print(table(results))
+    print(folder / "record.json")
+
+
+def compared(tests: dict[str, list[Accuracy]]) -> dict[str, Any]:
+    """All accuracies, and every way against the first, seed by seed."""
+    values = {way: [accuracy.value for accuracy in of_way] for way, of_way in tests.items()}
+    base = values[WAYS[0]]
+    return {
+        "accuracy": {
+            way: [accuracy.to_record() for accuracy in of_way] for way, of_way in tests.items()
+        },
+        "paired": {way: paired(values[way], base) for way in WAYS[1:]},
+    }
+
+
+def table(results: dict[str, Any]) -> Table:
+    """Mean accuracies and paired differences."""
+    shown = Table("way", "mean accuracy", f"minus {WAYS[0]}", "95 % interval", "p")
     for way in WAYS:
         cells = ["", "", ""]
-        if way != base:
-            result = record.results["paired"][way]
+        if way != WAYS[0]:
+            result = results["paired"][way]
             cells = [f"{100 * result['mean_difference']:+.2f} points", "the same every time", ""]
             if result["ci95"] is not None:
                 low, high = result["ci95"]
                 cells[1:] = f"{100 * low:+.2f} to {100 * high:+.2f}", f"{result['p']:.2f}"
-        table.add_row(way, f"{100 * np.mean(values[way]):.2f} %", *cells)
-    show.print(table)
-    print(folder / "record.json")
+        mean = np.mean([accuracy["value"] for accuracy in results["accuracy"][way]])
+        shown.add_row(way, f"{100 * mean:.2f} %", *cells)
+    return shown
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from flwr.serverapp import Grid, ServerApp
 from flwr.serverapp.strategy import FedAvg
 from flwr.simulation import run_simulation
 
-from benchmarks.workload import Workload, hugging_face_model, open_shards, tell, tested, train
+from benchmarks.workload import Workload, emit, hugging_face_model, open_shards, tested, train
 
 
 def client_app(work: Workload) -> ClientApp:
@@ -24,17 +24,18 @@ def client_app(work: Workload) -> ClientApp:
     @app.train()
     def fit(message: Message, context: Context) -> Message:
         federated = open_shards(work)
-        client = int(context.node_config["partition-id"])
+        client = int(str(context.node_config["partition-id"]))
         model = hugging_face_model()
-        model.load_state_dict(message.content["arrays"].to_torch_state_dict())
-        number = int(message.content["config"]["server-round"])
+        arrays, config = message.content["arrays"], message.content["config"]
+        assert isinstance(arrays, ArrayRecord)
+        model.load_state_dict(arrays.to_torch_state_dict())
+        number = int(str(config["server-round"]))
         loss = train(model, federated, client, number, work.steps)
         examples = len(federated.shard(client).whole())
-        content = {
-            "arrays": ArrayRecord(model.state_dict()),
-            "metrics": MetricRecord({"loss": loss, "num-examples": examples}),
-        }
-        return Message(content=RecordDict(content), reply_to=message)
+        content = RecordDict()
+        content["arrays"] = ArrayRecord(model.state_dict())
+        content["metrics"] = MetricRecord({"loss": loss, "num-examples": examples})
+        return Message(content=content, reply_to=message)
 
     return app
 
@@ -47,7 +48,7 @@ def server_app(work: Workload, kept: dict[int, Any]) -> ServerApp:
     def main(grid: Grid, _: Context) -> None:
         def after_round(number: int, arrays: ArrayRecord) -> None:
             if number:
-                tell("round", round=number)
+                emit("round", round=number)
                 kept[number] = arrays.to_torch_state_dict()
 
         strategy = FedAvg(
@@ -78,7 +79,7 @@ def main() -> None:
     federated = open_shards(work)
     rounds = sorted(kept) if "each" in sys.argv else [work.rounds]
     for number in rounds:
-        tell("tested", round=number, **tested(kept[number], federated))
+        emit("tested", round=number, **tested(kept[number], federated))
 
 
 if __name__ == "__main__":

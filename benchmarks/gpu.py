@@ -1,11 +1,10 @@
 """Clients trained as one stacked model on a GPU against the same clients one after another.
 
 Each client takes workload W's local steps. What is timed is a whole fine-tuning: the weights'
-way to the GPU and back included, growing the model and the messages not. Sizes and precisions
+transfer to the GPU and back included, growing the model and the messages not. Sizes and precisions
 take turns. A whole simulation, as a user starts it, is timed beside it.
 """
 
-import json
 import statistics
 import sys
 import tempfile
@@ -28,11 +27,11 @@ from fedseed.randomness import generator
 from fedseed.recipe import Recipe
 from fedseed.results.folder import make_folder
 from fedseed.results.provenance import code, machine, packages
-from fedseed.results.record import RunRecord
+from fedseed.results.record import RunRecord, read_record
 from fedseed.runs.original import describe_dataset
 from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import encode
-from fedseed.seeds.random import random_seed
+from fedseed.seeds.kinds.random import random_seed
 from fedseed.training import Compute, FitJob, FitResult, fit_together
 from fedseed.training.compute import PRECISIONS, choose
 from fedseed.training.trainer import stack_bytes
@@ -87,28 +86,30 @@ def measure_stacks(
                 seconds, results = timed(work, Compute(precision, device), size)
                 rates[precision][size].append(len(work) / seconds)
                 alone = alone or results
-                found = _largest_difference(alone, results)
-                differences[precision] = max(differences[precision], found)
+                difference = _largest_difference(alone, results)
+                differences[precision] = max(differences[precision], difference)
             memory[precision] = {
                 "clients": size, "measured": torch.cuda.max_memory_allocated(),
                 "estimated": size * stack_bytes(work[0]),
             }  # fmt: skip
-        last = ", ".join(f"{p} {found[sizes[-1]][-1]:.1f}" for p, found in rates.items())
+        last = ", ".join(f"{p} {by_size[sizes[-1]][-1]:.1f}" for p, by_size in rates.items())
         show.print(f"turn {turn + 1} of {repeats}: {last} clients/s", highlight=False)
     return {
         "clients_per_second": {
-            p: {str(size): spread(values) for size, values in found.items()}
-            for p, found in rates.items()
+            p: {str(size): spread(values) for size, values in by_size.items()}
+            for p, by_size in rates.items()
         },
-        "stacked_ratio": {
-            p: {
-                str(size): spread([v / one for v, one in zip(values, found[1], strict=True)])
-                for size, values in found.items()
-            }
-            for p, found in rates.items()
-        },
+        "stacked_ratio": {p: _ratios(by_size) for p, by_size in rates.items()},
         "largest_loss_difference": differences,
         "memory_of_largest_stack_bytes": memory,
+    }
+
+
+def _ratios(by_size: dict[int, list[float]]) -> dict[str, dict[str, float]]:
+    """Rates of stacks in those of single clients, turn by turn."""
+    return {
+        str(size): spread([v / one for v, one in zip(values, by_size[1], strict=True)])
+        for size, values in by_size.items()
     }
 
 
@@ -119,7 +120,7 @@ def _largest_difference(alone: list[FitResult], stacked: list[FitResult]) -> flo
 
 def measure_simulation(clients: int, steps: int, devices: list[str]) -> dict[str, Any]:
     """Whole simulations of W with more clients: seconds a round, by device."""
-    found: dict[str, Any] = {"clients": clients, "rounds": 3, "steps": steps}
+    results: dict[str, Any] = {"clients": clients, "rounds": 3, "steps": steps}
     recipe = Recipe(optimiser="adamw", learning_rate=RATE, steps=1)
     for device in devices:
         with tempfile.TemporaryDirectory() as folder:
@@ -132,16 +133,16 @@ def measure_simulation(clients: int, steps: int, devices: list[str]) -> dict[str
             }  # fmt: skip
             flags = [word for name, value in options.items() for word in (f"--{name}", str(value))]
             done = run(["simulations/run_fed.py", *flags])
-            record = json.loads((out / "record.json").read_text())
+            record = read_record(out / "record.json")
         rounds = [result["seconds"] for result in record["rounds"]]
-        found[device] = {
+        results[device] = {
             "seconds_to_end_of_last_round": round(done.first("round 3:"), 3),
             "seconds_of_rounds": rounds,
             "clients_per_second": round(clients / statistics.median(rounds), 3),
             "workers": record["provenance"]["machine"]["workers"],
             "accuracy": record["rounds"][-1]["test"],
         }
-    return found
+    return results
 
 
 def table(results: dict[str, Any]) -> Table:
@@ -187,9 +188,9 @@ def main(
     record.status = "completed"
     record.provenance["wall_seconds"] = round(time.monotonic() - started, 3)
     record.write(folder / "record.json")
-    for own in (device, "cpu"):
-        rate = record.results["simulation"][own]["clients_per_second"]
-        show.print(f"a whole simulation of {clients} clients, {own}: {rate} clients/s")
+    for name in (device, "cpu"):
+        rate = record.results["simulation"][name]["clients_per_second"]
+        show.print(f"a whole simulation of {clients} clients, {name}: {rate} clients/s")
     print(folder / "record.json")
 
 

@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.workload import BATCH, LENGTH, RATE, Workload, open_shards, tell
+from benchmarks.workload import BATCH, LENGTH, RATE, Workload, emit, open_shards
 from fedseed.federation.memory import keep_memory
 from fedseed.recipe import Recipe
 from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import encode
-from fedseed.seeds.random import random_seed
+from fedseed.seeds.kinds.random import random_seed
 from fedseed.training import kernels
 from fedseed.training.batches import batches, longest_first
 from fedseed.training.compute import Compute
@@ -76,7 +76,7 @@ def _rate(dtype: torch.dtype) -> float:
 
 def operations_of_kernels() -> int:
     """Operations of the products that do not go through torch."""
-    return kernels.operations() if kernels.are_available() else 0
+    return kernels.product_flops() if kernels.are_available() else 0
 
 
 def main() -> None:
@@ -108,7 +108,7 @@ def main() -> None:
     for _ in range(repetitions):
         rate = _rate(compute.dtype)
         seconds = _timed(step, 10)
-        tell(
+        emit(
             "share", precision=precision, rate=rate, step_seconds=seconds, operations=operations,
             share=operations / seconds / rate,
         )  # fmt: skip

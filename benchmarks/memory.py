@@ -1,6 +1,5 @@
 """Peak memory of a run, all processes together, by the number of its clients."""
 
-import json
 import statistics
 import sys
 import tempfile
@@ -15,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for benchmarks i
 
 from benchmarks.running import run
 from fedseed.cli.app import run_main
+from fedseed.results.record import read_record
 
 CLIENTS = (10, 1_000, 10_000)
 
@@ -29,17 +29,17 @@ def peak_memory(clients: int, rounds: int = 3, steps: int = 30) -> int:
             "participants-test-examples": 200, "recipe": recipe, "out": out,
         }  # fmt: skip
         run(["simulations/run_fed.py", *(w for k, v in words.items() for w in (f"--{k}", str(v)))])
-        record = json.loads((out / "record.json").read_text())
+        record = read_record(out / "record.json")
     return int(record["provenance"]["peak_memory_bytes"])
 
 
 def peak_memories(repeats: int, rounds: int = 3, steps: int = 30) -> dict[int, list[int]]:
     """Peaks of several runs by number of clients, the sizes taking turns."""
-    found: dict[int, list[int]] = {clients: [] for clients in CLIENTS}
+    by_clients: dict[int, list[int]] = {clients: [] for clients in CLIENTS}
     for _ in range(repeats):
-        for clients, peaks in found.items():
+        for clients, peaks in by_clients.items():
             peaks.append(peak_memory(clients, rounds, steps))
-    return found
+    return by_clients
 
 
 def main(
@@ -49,9 +49,9 @@ def main(
 ) -> None:
     """Print the peak memory of runs with 10, 1,000 and 10,000 clients, ten of them a round."""
     table = Table("clients", "peak memory, GB: median (smallest to largest)", "of the least")
-    found = peak_memories(repeats, rounds, steps)
-    middle = {clients: statistics.median(peaks) for clients, peaks in found.items()}
-    for clients, peaks in found.items():
+    by_clients = peak_memories(repeats, rounds, steps)
+    middle = {clients: statistics.median(peaks) for clients, peaks in by_clients.items()}
+    for clients, peaks in by_clients.items():
         low, high = min(peaks) / 1e9, max(peaks) / 1e9
         share = middle[clients] / min(middle.values())
         size = f"{middle[clients] / 1e9:.3f} ({low:.3f} to {high:.3f}, n {repeats})"

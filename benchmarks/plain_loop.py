@@ -7,7 +7,7 @@ import sys
 
 import torch
 
-from benchmarks.workload import Workload, hugging_face_model, open_shards, tell, tested, train
+from benchmarks.workload import Workload, emit, hugging_face_model, open_shards, tested, train
 
 
 def main() -> None:
@@ -15,7 +15,7 @@ def main() -> None:
     work = Workload(*(int(word) for word in sys.argv[1:4]))
     federated = open_shards(work)
     state = hugging_face_model().state_dict()
-    tell("training")
+    emit("training")
     for number in range(1, work.rounds + 1):
         total: dict[str, torch.Tensor] = {}
         for client in range(work.clients):
@@ -25,8 +25,8 @@ def main() -> None:
             for name, part in model.state_dict().items():
                 total[name] = total.get(name, 0) + part.detach() / work.clients
         state = total
-        tell("round", round=number)
-    tell("tested", round=work.rounds, **tested(state, federated))
+        emit("round", round=number)
+    emit("tested", round=work.rounds, **tested(state, federated))
 
 
 if __name__ == "__main__":

@@ -29,12 +29,12 @@ class Finished:
         raise RuntimeError(f"no line starts with {start!r}")
 
     def events(self) -> list[dict[str, Any]]:
-        """The lines that are events (see workload.tell), with ``seconds`` since the start."""
-        found: list[dict[str, Any]] = []
+        """The lines that are events (see workload.emit), with ``seconds`` since the start."""
+        events: list[dict[str, Any]] = []
         for when, line in self.lines:
             if line.startswith('{"event"'):
-                found.append(json.loads(line) | {"seconds": when})
-        return found
+                events.append(json.loads(line) | {"seconds": when})
+        return events
 
 
 def run(words: Sequence[str]) -> Finished:

@@ -5,10 +5,8 @@ timed is everything from the start of the process to the end of the last round, 
 included; tests come afterwards.
 """
 
-import json
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,27 +20,18 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for benchmarks itself
 
 from benchmarks.memory import peak_memories
-from benchmarks.running import Finished, run, spread
+from benchmarks.running import run, spread
 from benchmarks.startup import seconds_to_first_step
-from benchmarks.workload import BATCH, LENGTH, RATE, Workload, open_shards
+from benchmarks.systems import reference_accuracy, run_fedseed
+from benchmarks.target import measure_target
+from benchmarks.workload import RATE, Workload, open_shards
 from fedseed.cli.app import run_main
-from fedseed.evaluation.metrics import ClassCounts, accuracy
 from fedseed.recipe import Recipe
 from fedseed.results.folder import make_folder
 from fedseed.results.provenance import code, machine, packages
 from fedseed.results.record import RunRecord, read_record
 from fedseed.runs.original import describe_dataset
 from fedseed.training.compute import choose
-
-_BEST = Recipe(
-    optimiser="adamw", learning_rate=3e-4, embedding_multiplier=20.0, schedule="constant",
-    warmup=0.1, label_smoothing=0.1, max_length=192, batch_size=20, steps=50,
-)  # fmt: skip
-"""Chosen on reviews set aside from the training split (docs/decisions/lean-training.md)."""
-_BEST_AT_128 = _BEST.replace(max_length=LENGTH, batch_size=BATCH, steps=62)
-"""The same with the reference's length, batches and steps: what reading further is worth."""
-_OUR_ROUNDS, _THEIR_ROUNDS = 4, 6
-_TARGET = 0.83
 
 
 @dataclass(frozen=True)
@@ -58,29 +47,6 @@ class Size:
 
 FULL = Size(Workload(), 3, (3, 30), 3)
 QUICK = Size(Workload(clients=4, rounds=2, steps=8), 2, (2, 5), 0)
-
-
-def run_fedseed(
-    work: Workload,
-    scheme: str,
-    recipe: Recipe,
-    test_every: int,
-    run_seed: int,
-    precision: str = "auto",
-) -> tuple[Finished, dict[str, Any]]:
-    """Federated averaging as a user starts it; returns what was printed and the record."""
-    with tempfile.TemporaryDirectory() as folder:
-        path, out = Path(folder) / "recipe.toml", Path(folder) / "run"
-        path.write_text(recipe.replace(steps=1).to_toml())  # --steps is for the rounds
-        options = {
-            "protocol": "weights", "scheme": scheme, "clients": work.clients, "newcomers": 0,
-            "rounds": work.rounds, "steps": work.steps, "recipe": path, "run-seed": run_seed,
-            "test-every": test_every, "participants-test-examples": 2, "out": out,
-            "precision": precision,
-        }  # fmt: skip
-        flags = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-        done = run(["simulations/run_fed.py", *flags])
-        return done, json.loads((out / "record.json").read_text())
 
 
 def measure_workload(size: Size, show: Console) -> dict[str, Any]:
@@ -103,13 +69,13 @@ def measure_workload(size: Size, show: Console) -> dict[str, Any]:
             _note(seconds, name, ends[-1])
             if begun:
                 _note(rates, name, work.total_steps / (ends[-1] - begun[0]))
-            accuracies[name] = _accuracy(events[-1])
-        last = ", ".join(f"{name} {found[-1]:.1f} s" for name, found in seconds.items())
+            accuracies[name] = reference_accuracy(events[-1])
+        last = ", ".join(f"{name} {times[-1]:.1f} s" for name, times in seconds.items())
         show.print(f"turn {number + 1} of {size.repeats}: {last}", highlight=False)
     return {
-        "end_to_end_seconds": {name: spread(found) for name, found in seconds.items()},
+        "end_to_end_seconds": {name: spread(times) for name, times in seconds.items()},
         "end_to_end_ratio": _ratios(seconds, lambda ours, theirs: theirs / ours),
-        "steps_per_second": {name: spread(found) for name, found in rates.items()},
+        "steps_per_second": {name: spread(values) for name, values in rates.items()},
         "steps_per_second_ratio": _ratios(rates, lambda ours, theirs: ours / theirs),
         "accuracy": accuracies,
     }
@@ -125,115 +91,51 @@ def _note(table: dict[str, list[float]], name: str, value: float) -> None:
     table.setdefault(name, []).append(value)
 
 
-def _ratios(found: dict[str, list[float]], ratio: Any) -> dict[str, Any]:
+def _ratios(by_system: dict[str, list[float]], ratio: Any) -> dict[str, Any]:
     """Ratios within each turn, so that a slow minute of the machine slows both."""
     return {
-        name: spread([ratio(ours, other) for ours, other in zip(found["fedseed"], theirs)])
-        for name, theirs in found.items()
+        name: spread([ratio(ours, other) for ours, other in zip(by_system["fedseed"], theirs)])
+        for name, theirs in by_system.items()
         if name != "fedseed"
     }
 
 
-def _accuracy(event: dict[str, Any]) -> dict[str, Any]:
-    """What a reference program's test run comes down to."""
-    counts = ClassCounts(tuple(event["correct"]), tuple(event["examples"]))
-    return accuracy([counts]).to_record()
-
-
 def measure_shares(repetitions: int) -> dict[str, Any]:
     """Share of the matrix-product rate that a training step reaches."""
-    found: dict[str, Any] = {"share_of_matrix_rate": {}, "step": {}}
+    shares: dict[str, Any] = {}
+    steps: dict[str, Any] = {}
     for precision in ("fp32", "bf16"):
         events = run(["-m", "benchmarks.matrix", precision, str(repetitions)]).events()
-        found["share_of_matrix_rate"][precision] = spread([event["share"] for event in events])
-        found["step"][precision] = {
+        shares[precision] = spread([event["share"] for event in events])
+        steps[precision] = {
             "floating_point_operations": int(events[0]["operations"]),
             "seconds": spread([event["step_seconds"] for event in events]),
             "matrix_gflop_per_second": spread([event["rate"] / 1e9 for event in events]),
         }
-    return found
+    return {"share_of_matrix_rate": shares, "step": steps}
 
 
 def measure_memory(size: Size) -> dict[str, Any]:
     """Peak memory by number of clients: medians, and how far the runs lie apart."""
-    found = peak_memories(size.repeats, *size.memory)
+    by_clients = peak_memories(size.repeats, *size.memory)
+    medians = {str(n): int(statistics.median(peaks)) for n, peaks in by_clients.items()}
     return {
-        "peak_memory_bytes": {str(n): int(statistics.median(own)) for n, own in found.items()},
-        "peak_memory_spread": {str(n): spread(own) for n, own in found.items()},
+        "peak_memory_bytes": medians,
+        "peak_memory_spread": {str(n): spread(peaks) for n, peaks in by_clients.items()},
     }
-
-
-def measure_target(repeats: int, show: Console) -> dict[str, Any]:
-    """Time to 83 % with the best seed and recipe; Flower on ray with the usual ones, once."""
-    found: dict[str, Any] = {}
-    ours: dict[str, list[float]] = {}
-    for name, recipe in (("fedseed", _BEST), ("fedseed_at_128", _BEST_AT_128)):
-        times, tests, rounds = _times_to_target(recipe, repeats)
-        show.print(f"{name}, tests after each round: {tests}", highlight=False)
-        found[f"{name}_recipe"], found[f"{name}_tests"] = recipe.model_dump(), tests
-        found[f"{name}_reached"] = rounds
-        # A ratio of the lucky runs alone would say nothing.
-        if len(times) == repeats:
-            ours[name], found[name] = times, spread(times)
-    usual = Workload(rounds=_THEIR_ROUNDS, steps=_BEST_AT_128.steps)
-    events = run(["-m", "benchmarks.flower_ray", *usual.words(), "each"]).events()
-    ends = {event["round"]: event["seconds"] for event in events if event["event"] == "round"}
-    tested = [event for event in events if event["event"] == "tested"]
-    their_tests = [_accuracy(event)["value"] for event in tested]
-    show.print(f"flower_ray_hf: {their_tests}", highlight=False)
-    reached = _rounds_to_target(their_tests)
-    # A reference that never gets there is counted with all its rounds: a lower bound.
-    theirs = ends[reached or usual.rounds]
-    found |= {
-        "flower_ray_hf": spread([theirs]), "flower_ray_hf_reached": reached,
-        "flower_ray_hf_tests": their_tests,
-        "ratio_at_128": _sooner(theirs, ours.get("fedseed_at_128")),
-    }  # fmt: skip
-    return {
-        "time_to_83_percent_ratio": _sooner(theirs, ours.get("fedseed")),
-        "time_to_83_percent": found,
-    }
-
-
-def _times_to_target(
-    recipe: Recipe, repeats: int
-) -> tuple[list[float], list[list[float]], list[int | None]]:
-    """Seconds of the runs that reach the target; all runs' tests by round, and when they do."""
-    work = Workload(rounds=_OUR_ROUNDS, steps=recipe.steps)
-    times: list[float] = []
-    all_tests: list[list[float]] = []
-    all_reached: list[int | None] = []
-    for number in range(repeats):
-        done, record = run_fedseed(work, "scaled", recipe, 1, number)
-        all_tests.append([result["test"]["value"] for result in record["rounds"]])
-        reached = _rounds_to_target(all_tests[-1])
-        all_reached.append(reached)
-        if reached is not None:
-            # Tests between the rounds are no part of training.
-            rounds = sum(result["seconds"] for result in record["rounds"][:reached])
-            times.append(done.first("round 1:") - record["rounds"][0]["seconds"] + rounds)
-    return times, all_tests, all_reached
-
-
-def _rounds_to_target(tests: list[float]) -> int | None:
-    return next((number for number, value in enumerate(tests, 1) if value >= _TARGET), None)
-
-
-def _sooner(theirs: float, ours: list[float] | None) -> dict[str, float] | None:
-    return None if ours is None else spread([theirs / own for own in ours])
 
 
 def table(results: dict[str, Any]) -> Table:
     """Medians and ratios of the systems."""
     shown = Table("system", "end of last round, s", "fedseed faster", "steps/s", "accuracy")
-    for name, found in results["end_to_end_seconds"].items():
+    for name, seconds in results["end_to_end_seconds"].items():
         ratio = results["end_to_end_ratio"].get(name)
         rate = results["steps_per_second"].get(name)
         test = results["accuracy"][name]
         low, high = test["ci95"]
         shown.add_row(
             name,
-            f"{found['median']:.1f} ({found['min']:.1f} to {found['max']:.1f})",
+            f"{seconds['median']:.1f} ({seconds['min']:.1f} to {seconds['max']:.1f})",
             "" if ratio is None else f"x {ratio['median']:.2f}",
             "" if rate is None else f"{rate['median']:.1f}",
             f"{100 * test['value']:.1f} % ({100 * low:.1f} - {100 * high:.1f}, n {test['n']:,})",
@@ -277,9 +179,9 @@ def main(
         parts["time_to_83_percent_ratio"] = lambda: measure_target(size.target_repeats, show)
     for key, part in parts.items():
         if key not in record.results:
-            found = part()
+            results = part()
             _save(record, path, started)
-            record.results |= found
+            record.results |= results
             record.write(path)
             started = time.monotonic()
     record.status = "completed"

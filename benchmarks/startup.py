@@ -20,22 +20,22 @@ def seconds_to_first_step(repeats: int) -> list[float]:
         "test-examples": 100,
     }  # fmt: skip
     words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-    found: list[float] = []
+    seconds: list[float] = []
     for number in range(repeats + 1):
         with tempfile.TemporaryDirectory() as folder:
             out = f"{folder}/run"
             done = run(["simulations/run_fed.py", *words, "--out", out])
         if number:  # the first run warms the caches
-            found.append(done.first("round 1, client"))
-    return found
+            seconds.append(done.first("round 1, client"))
+    return seconds
 
 
 def main(repeats: Annotated[int, typer.Option(min=1, help="Measurements.")] = 5) -> None:
     """Print the seconds to the first training step."""
-    found = spread(seconds_to_first_step(repeats))
+    seconds = spread(seconds_to_first_step(repeats))
     print(
-        f"first training step after {found['median']:.2f} s "
-        f"({found['min']:.2f} to {found['max']:.2f}, n = {found['n']})"
+        f"first training step after {seconds['median']:.2f} s "
+        f"({seconds['min']:.2f} to {seconds['max']:.2f}, n = {seconds['n']})"
     )
 
 

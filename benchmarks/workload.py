@@ -42,8 +42,9 @@ class Workload:
 
 
 def open_shards(work: Workload) -> FederatedDataset:
-    """The bundled reviews, dealt out to the workload's clients."""
-    return open_federated_dataset(RunConfig(clients=work.clients, newcomers=0, max_length=LENGTH))
+    """The bundled reviews, partitioned among the workload's clients."""
+    config = RunConfig.parse({"clients": work.clients, "newcomers": 0, "max_length": LENGTH})
+    return open_federated_dataset(config)
 
 
 def hugging_face_model(seed: int = 0) -> Any:
@@ -51,12 +52,12 @@ def hugging_face_model(seed: int = 0) -> Any:
     from transformers import BertConfig, BertForSequenceClassification
 
     torch.manual_seed(seed)
-    return BertForSequenceClassification(
-        BertConfig(
-            vocab_size=30_522, hidden_size=128, num_hidden_layers=2, num_attention_heads=2,
-            intermediate_size=512, num_labels=2,
-        )
+    config = BertConfig(
+        vocab_size=30_522, hidden_size=128, num_hidden_layers=2, num_attention_heads=2,
+        intermediate_size=512,
     )  # fmt: skip
+    assert config.num_labels == 2  # the library's default
+    return BertForSequenceClassification(config)
 
 
 def train(
@@ -99,6 +100,6 @@ def tested(state: dict[str, torch.Tensor], federated: FederatedDataset) -> dict[
     return {"correct": counts.correct, "examples": counts.examples}
 
 
-def tell(event: str, **values: Any) -> None:
+def emit(event: str, **values: Any) -> None:
     """Print one event as a line of JSON, with the time."""
     print(json.dumps({"event": event, "time": time.time(), **values}), flush=True)

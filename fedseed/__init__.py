@@ -27,8 +27,8 @@ _PLACES = {
     "grow": "fedseed.seeds.assemble",
     "make_plan": "fedseed.runs.plan",
     "predict": "fedseed.training",
-    "pretrained_seed": "fedseed.seeds.pretrained",
-    "random_seed": "fedseed.seeds.random",
+    "pretrained_seed": "fedseed.seeds.kinds.pretrained",
+    "random_seed": "fedseed.seeds.kinds.random",
 }
 
 __version__ = "0.1.0"

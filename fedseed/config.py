@@ -96,6 +96,12 @@ class RunConfig(DifferentialPrivacyOptions, ShardOptions):
             protocol = find_protocol(str(values.get("protocol", _DEFAULT)))
         except ConfigError as error:
             raise ValueError(str(error)) from error
+        taken = sorted(cls.model_fields.keys() & protocol.options.model_fields.keys())
+        if taken:
+            raise ValueError(
+                f"the option '{taken[0]}' of protocol {protocol.name} is one that every run has: "
+                "rename it in the package that brings the protocol"
+            )
         protocol_values = {n: v for n, v in values.items() if n not in cls.model_fields}
         _refuse_unknown(protocol, protocol_values)
         try:

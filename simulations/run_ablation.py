@@ -4,7 +4,6 @@ import sys
 
 from fedseed.cli.app import run_main
 from fedseed.cli.study import study
-from fedseed.studies.ablation.study import Ablation
 
 if __name__ == "__main__":
-    sys.exit(run_main(study(Ablation)))
+    sys.exit(run_main(study("ablation")))

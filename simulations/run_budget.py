@@ -4,7 +4,6 @@ import sys
 
 from fedseed.cli.app import run_main
 from fedseed.cli.study import study
-from fedseed.studies.budget.study import Budget
 
 if __name__ == "__main__":
-    sys.exit(run_main(study(Budget)))
+    sys.exit(run_main(study("budget")))

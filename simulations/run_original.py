@@ -41,12 +41,12 @@ def main(
             record.write(folder / RECORD)
     finally:
         display.stop()
-    found = record.results["original"]
-    low, high = found["ci95"]
+    accuracy = record.results["original"]
+    low, high = accuracy["ci95"]
     print(
-        f"{found['name']}: accuracy {percent(found['value'])}, 95 % interval {percent(low)} to "
-        f"{percent(high)}, n {found['n']:,}, balanced {percent(found['balanced'])}, majority "
-        f"baseline {percent(found['majority_baseline'])}"
+        f"{accuracy['name']}: accuracy {percent(accuracy['value'])}, 95 % interval {percent(low)} "
+        f"to {percent(high)}, n {accuracy['n']:,}, balanced {percent(accuracy['balanced'])}, "
+        f"majority baseline {percent(accuracy['majority_baseline'])}"
     )
 
 

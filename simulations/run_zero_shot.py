@@ -4,7 +4,6 @@ import sys
 
 from fedseed.cli.app import run_main
 from fedseed.cli.study import study
-from fedseed.studies.zero_shot.study import ZeroShot
 
 if __name__ == "__main__":
-    sys.exit(run_main(study(ZeroShot)))
+    sys.exit(run_main(study("zero_shot")))

@@ -5,7 +5,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.matrix import UNKNOWN
-from fedseed.training.layers import Linear
+from fedseed.training.lean.operations import Linear
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -118,7 +118,7 @@ def test_bad_recipes(command: Command, tmp_path: Path, content: str, says: str) 
 @pytest.mark.parametrize("damage", ["truncated", "altered", "text", "classes"])
 def test_bad_seeds(command: Command, tmp_path: Path, damage: str) -> None:
     from fedseed.seeds.codec import encode
-    from fedseed.seeds.random import random_seed
+    from fedseed.seeds.kinds.random import random_seed
 
     path = tmp_path / "bad.fseed"
     data = encode(random_seed("bert-tiny", 3 if damage == "classes" else 2, 1, "scaled"))
@@ -135,7 +135,7 @@ def test_bad_seeds(command: Command, tmp_path: Path, damage: str) -> None:
 @pytest.mark.parametrize("asked", ["bert-tiny", "minilm"])
 def test_a_seed_of_another_architecture(command: Command, tmp_path: Path, asked: str) -> None:
     from fedseed.seeds.codec import encode
-    from fedseed.seeds.random import random_seed
+    from fedseed.seeds.kinds.random import random_seed
 
     path = tmp_path / "mini.fseed"
     path.write_bytes(encode(random_seed("bert-mini", 2, 1, "scaled")))

@@ -15,9 +15,9 @@ from torch import nn
 from fedseed.attacks.observer import View
 from fedseed.data.shard import Shard
 from fedseed.data.tokens import TokenTable
+from fedseed.discovery import load
 from fedseed.errors import WireError
 from fedseed.protocols.base import ClientTask, ProtocolServer, Setup
-from fedseed.protocols.description import load
 
 
 class Numbers(Protocol):

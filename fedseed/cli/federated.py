@@ -10,7 +10,13 @@ import typer
 from rich.console import Console
 
 from fedseed.cli.app import run_main
-from fedseed.cli.flags import flags_of, given, make_flag, refuse_two_folders, with_flags
+from fedseed.cli.flags import (
+    flags_of,
+    flags_of_choices,
+    given,
+    refuse_two_folders,
+    with_flags,
+)
 from fedseed.config import RunConfig
 from fedseed.errors import ConfigError
 from fedseed.federation.workers import heavy_imports, start_early
@@ -41,17 +47,10 @@ def _named_protocol(words: Sequence[str]) -> str:
 
 
 def _protocol_flags(name: str) -> list[inspect.Parameter]:
-    """Flags of all protocols' options; only those of one protocol are shown by ``--help``.
-
-    The others are taken too, so that an option of another protocol is refused by its name.
-    """
-    flags: dict[str, inspect.Parameter] = {}
-    for protocol in sorted(all_protocols(), key=lambda protocol: protocol.name != name):
-        panel = f"Options of --protocol {protocol.name}"
-        for option, field in protocol.options.model_fields.items():
-            if option not in flags:
-                flags[option] = make_flag(option, field, panel, hidden=protocol.name != name)
-    return list(flags.values())
+    """Flags of all protocols' options; only those of one protocol are shown by ``--help``."""
+    protocols = sorted(all_protocols(), key=lambda protocol: protocol.name != name)
+    models = {protocol.name: protocol.options for protocol in protocols}
+    return flags_of_choices("--protocol", models, shown=[name])
 
 
 def _command(

@@ -1,10 +1,11 @@
 """Flags of a command, made of the fields of its options."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from fedseed.errors import OutputError
@@ -27,10 +28,11 @@ def make_flag(
         panel: heading under which ``--help`` shows it.
         hidden: whether ``--help`` leaves it out.
     """
-    default = "none" if field.default is None else str(field.default)
+    default = field.get_default(call_default_factory=True, validated_data={})
+    shown = "none" if default is None or default in ("", {}) else str(default)
     kind = field.annotation
     base = next((t for t in (bool, int, float) if kind in (t, t | None)), str)
-    help_text = f"{field.description} [default: {default}]".replace("[", "\\[")
+    help_text = f"{field.description} [default: {shown}]".replace("[", "\\[")
     option = typer.Option(
         flag_of(name), help=help_text, show_default=False, rich_help_panel=panel, hidden=hidden
     )
@@ -45,6 +47,27 @@ def make_flag(
 def flags_of(options: type[Options]) -> list[inspect.Parameter]:
     """Flags of all options, a class's before those of its base classes."""
     return [make_flag(name, options.model_fields[name]) for name in options.names_for_help()]
+
+
+def flags_of_choices(
+    choice: str, models: Mapping[str, type[BaseModel]], shown: Collection[str]
+) -> list[inspect.Parameter]:
+    """Flags of the options that each value of another option has of its own.
+
+    All are taken, so that an option of another value can be refused by its name.
+
+    Args:
+        choice: the flag that chooses, such as ``--protocol``.
+        models: options by the chosen value; where two have one of the same name, the first counts.
+        shown: values whose options ``--help`` shows, under a heading each.
+    """
+    flags: dict[str, inspect.Parameter] = {}
+    for value, model in models.items():
+        panel = f"Options of {choice} {value}"
+        for name, field in model.model_fields.items():
+            if name not in flags:
+                flags[name] = make_flag(name, field, panel, hidden=value not in shown)
+    return list(flags.values())
 
 
 def with_flags(

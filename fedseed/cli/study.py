@@ -7,13 +7,18 @@ import typer
 from rich.console import Console
 
 from fedseed.cli.flags import flags_of, given, refuse_two_folders, with_flags
-from fedseed.studies.base import Study, study_command
+from fedseed.studies import find_studies
 
 
-def study(kind: type[Study]) -> Callable[..., None]:
-    """The command of a study: its options, and where and how it runs."""
+def study(kind: str) -> Callable[..., None]:
+    """The command of a study: its options, and where and how it runs.
 
-    @with_flags(flags_of(kind.options))
+    Args:
+        kind: of the study's records, one of those that :func:`fedseed.studies.find_studies` finds.
+    """
+    about = find_studies()[kind]
+
+    @with_flags(flags_of(about.options_class))
     def command(
         options: Mapping[str, Any],
         out: Annotated[
@@ -29,9 +34,11 @@ def study(kind: type[Study]) -> Callable[..., None]:
         ] = None,
         quiet: Annotated[bool, typer.Option("--quiet", help="Print only the table.")] = False,
     ) -> None:
+        from fedseed.studies.base import study_command
+
         values = given(options)
         refuse_two_folders(resume, out)
-        study_command(kind, values, out, resume, quiet, Console())
+        study_command(about.study_class, values, out, resume, quiet, Console())
 
-    command.__doc__ = kind.__doc__
+    command.__doc__ = f"{about.summary}\n\n{about.details}"
     return command

@@ -63,7 +63,7 @@ class ShardOptions(DataOptions):
         0.2, gt=0, lt=1, description="Share of a client's examples it validates recipes on."
     )
     participants_test_examples: int = Field(
-        1000, ge=2, description="Test examples for the participating clients' own models."
+        1000, ge=2, description="Test examples for the participating clients' models."
     )
     poisoned_clients: int = Field(
         0, ge=0, description="Clients, from partition 0 on, whose labels are flipped (class c "

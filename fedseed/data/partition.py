@@ -24,13 +24,13 @@ def partition(
     shards_per_client: int = 2,
     minimum: int = 2,
 ) -> list[Rows]:
-    """Deal the rows out to clients.
+    """Split the rows among clients.
 
     Args:
         labels: class number of every text of the data set.
-        rows: the rows to deal out.
+        rows: the rows to split.
         clients: number of parts.
-        scheme: ``iid``: equal shares at random; ``dirichlet``: each class is dealt out in
+        scheme: ``iid``: equal shares at random; ``dirichlet``: each class is split in
             proportions drawn from Dirichlet(alpha) (Hsu et al. 2019); ``shards``: rows
             sorted by label, cut into equal pieces, ``shards_per_client`` pieces each
             (McMahan et al. 2017); ``quantity``: IID labels, sizes drawn from
@@ -74,8 +74,9 @@ def _dirichlet(
 ) -> list[Rows]:
     pieces: list[list[Rows]] = []
     for number in np.unique(labels[rows]):
-        own = rng.permutation(rows[labels[rows] == number])
-        pieces.append(np.split(own, _cuts(rng.dirichlet(np.full(clients, alpha)), len(own))))
+        of_class = rng.permutation(rows[labels[rows] == number])
+        cuts = _cuts(rng.dirichlet(np.full(clients, alpha)), len(of_class))
+        pieces.append(np.split(of_class, cuts))
     return [np.concatenate(parts) for parts in zip(*pieces, strict=True)]
 
 
@@ -85,8 +86,8 @@ def _label_shards(
     mixed = rng.permutation(rows)
     ordered = mixed[np.argsort(labels[mixed], kind="stable")]
     pieces = np.array_split(ordered, clients * each)
-    dealt = rng.permutation(clients * each).reshape(clients, each)
-    return [np.concatenate([pieces[piece] for piece in own]) for own in dealt]
+    drawn = rng.permutation(clients * each).reshape(clients, each)
+    return [np.concatenate([pieces[number] for number in numbers]) for numbers in drawn]
 
 
 def _top_up(parts: list[Rows], minimum: int) -> list[Rows]:

@@ -50,14 +50,14 @@ def open_text(text: str, most: int | None = None) -> PlainText:
         DataError: there is no such text, or it is empty.
     """
     if text == "bundled":
-        found = _bundled()
+        whole = _bundled()
     elif text == "wikitext-2" or text.startswith("hub:"):
-        found = _hub(*(WIKITEXT if text == "wikitext-2" else (text.removeprefix("hub:"), None)))
+        whole = _hub(*(WIKITEXT if text == "wikitext-2" else (text.removeprefix("hub:"), None)))
     else:
-        found = _file(Path(os.path.expanduser(text)))
-    if not any(part.strip() for part in found.test):
+        whole = _file(Path(os.path.expanduser(text)))
+    if not any(part.strip() for part in whole.test):
         raise DataError(f"--text {text} is empty: give a text with at least one context of tokens")
-    return PlainText(found.name, _some(found.train, most), _some(found.test, most))
+    return PlainText(whole.name, _some(whole.train, most), _some(whole.test, most))
 
 
 def _some(texts: tuple[str, ...], most: int | None) -> tuple[str, ...]:

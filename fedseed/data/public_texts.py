@@ -90,12 +90,12 @@ def open_public(
         private, rows = _split_off(public, dataset)
         table = replace(dataset.table, labels=np.zeros_like(dataset.table.labels))
         return PublicTexts(f"{len(rows):,} reviews set aside", table, rows), private
-    name, key, texts = _read(public)
-    tokens, offsets = cached_tokens(f"public/{key}", texts, tokenizer, max_length)
+    name, key, read = _read(public)
+    tokens, offsets = cached_tokens(f"public/{key}", read, tokenizer, max_length)
     labels = np.zeros(len(offsets) - 1, dtype=np.int64)
-    found = PublicTexts(name, TokenTable(tokens, offsets, labels), np.arange(len(labels)))
-    _refuse_overlap(public, found, dataset)
-    return found, dataset.train
+    texts = PublicTexts(name, TokenTable(tokens, offsets, labels), np.arange(len(labels)))
+    _refuse_overlap(public, texts, dataset)
+    return texts, dataset.train
 
 
 def _read(public: str) -> tuple[str, str, Callable[[], list[str]]]:
@@ -129,10 +129,10 @@ def _distinct(texts: list[str]) -> list[str]:
     return list(dict.fromkeys(text for text in texts if fold(text)))
 
 
-def _refuse_overlap(public: str, found: PublicTexts, dataset: Dataset) -> None:
+def _refuse_overlap(public: str, texts: PublicTexts, dataset: Dataset) -> None:
     """Compare what a model would see of the texts: their kept tokens."""
     tested = _tested(dataset)
-    shared = sum(_digest(found.table, row) in tested for row in found.rows)
+    shared = sum(_digest(texts.table, row) in tested for row in texts.rows)
     if shared:
         raise DataError(
             f"--public {public}: {shared} of its texts are test texts: a model that learnt from "

@@ -35,7 +35,7 @@ def fold(text: str) -> str:
     return " ".join(text.split())
 
 
-def split(found: LabelledTexts) -> Split:
+def split(source: LabelledTexts) -> Split:
     """Drop duplicates and split.
 
     A text that stands in both official splits stays in the test split. Without an official
@@ -45,10 +45,10 @@ def split(found: LabelledTexts) -> Split:
     Raises:
         DataError: a split would hold one class only or nothing at all.
     """
-    labels = np.asarray(found.labels, dtype=np.int64)
-    official = np.asarray(found.official_test or [False] * len(labels), dtype=bool)
-    kept = _first_of_each(found.texts, official)
-    if found.official_test is not None:
+    labels = np.asarray(source.labels, dtype=np.int64)
+    official = np.asarray(source.official_test or [False] * len(labels), dtype=bool)
+    kept = _first_of_each(source.texts, official)
+    if source.official_test is not None:
         test = np.flatnonzero(official[kept])
     else:
         test = _stratified(labels[kept])

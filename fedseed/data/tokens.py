@@ -126,7 +126,7 @@ def load_dataset(
     """
     vocabulary = hashlib.sha256(tokenizer.read_bytes()).hexdigest()
     name = f"{_CACHE_VERSION}/{source.key}/{vocabulary}/{max_length}"
-    folder = _made(name, lambda own: _fill(own, source, tokenizer, max_length, progress))
+    folder = _made(name, lambda new: _fill(new, source, tokenizer, max_length, progress))
     return _open(folder, source.name)
 
 
@@ -146,7 +146,7 @@ def cached_tokens(
     """
     vocabulary = hashlib.sha256(tokenizer.read_bytes()).hexdigest()
     name = f"{_CACHE_VERSION}/{key}/{vocabulary}/{max_length}"
-    folder = _made(name, lambda own: _encode(own, read(), tokenizer, max_length, None))
+    folder = _made(name, lambda new: _encode(new, read(), tokenizer, max_length, None))
     try:
         return _mapped(folder, "tokens"), _mapped(folder, "offsets")
     except (OSError, EOFError, ValueError) as error:
@@ -178,17 +178,17 @@ def _give_memory_back() -> None:
 def _fill(
     folder: Path, source: Source, tokenizer: Path, max_length: int, progress: Progress | None
 ) -> None:
-    found = source.read()
-    parts = split(found)
-    texts = [found.texts[row] for row in parts.kept]
-    labels = [found.labels[row] for row in parts.kept]
+    raw = source.read()
+    parts = split(raw)
+    texts = [raw.texts[row] for row in parts.kept]
+    labels = [raw.labels[row] for row in parts.kept]
     _encode(folder, texts, tokenizer, max_length, progress)
     np.save(folder / "labels.npy", np.asarray(labels, dtype=np.int64))
     np.save(folder / "train.npy", parts.train)
     np.save(folder / "test.npy", parts.test)
     about = {
         "sha256": content_digest(texts, labels),
-        "classes": found.classes,
+        "classes": raw.classes,
         "duplicates_dropped": parts.duplicates_dropped,
     }
     (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")

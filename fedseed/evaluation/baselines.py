@@ -1,4 +1,4 @@
-"""Floors: what needs no neural network. They stand beside every accuracy of a study.
+"""Baselines: what needs no neural network. They stand beside every accuracy of a study.
 
 TF-IDF (Sparck Jones 1972) with logistic regression, over words and over words and pairs of words,
 on whole texts and on the part of them that the model is given. scikit-learn's defaults, but
@@ -21,21 +21,21 @@ from fedseed.errors import DataError, OutputError
 from fedseed.evaluation.metrics import ClassCounts, accuracy, count_correct
 from fedseed.files import write_text
 
-FLOORS = {
+CLASSIFIERS = {
     "tfidf": "TF-IDF + logistic regression",
     "tfidf_bigrams": "TF-IDF with bigrams + logistic regression",
 }
 _CHUNK = 1000
 
 
-def find_floors(
+def find_baselines(
     dataset: Dataset, source: Source, tokenizer: Path, max_length: int, tests: Rows,
     most: int | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Return the floors' accuracies by name; kept in the cache between runs.
+    """Return the baselines' accuracies by name; kept in the cache between runs.
 
     Args:
-        dataset: the split whose training rows the floors learn from.
+        dataset: the split whose training rows the baselines learn from.
         source: where the texts are.
         tokenizer: the model's tokenizer, which decides where texts are cut.
         max_length: tokens that the model is given.
@@ -43,7 +43,7 @@ def find_floors(
         most: training examples to use, about; all of them when None.
 
     Returns:
-        Accuracies in record.json's form. A floor that cannot be had of these texts (no word
+        Accuracies in record.json's form. A baseline that cannot be had of these texts (no word
         stands in two of them) is left out.
     """
     parts = (
@@ -53,17 +53,17 @@ def find_floors(
     whole = hashlib.sha256()
     for part in parts:
         whole.update(part.encode() if isinstance(part, str) else part)
-    path = cache_folder() / "floors" / f"{whole.hexdigest()}.json"
+    path = cache_folder() / "baselines" / f"{whole.hexdigest()}.json"
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        accuracies: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        found = _measure(dataset, source, tokenizer, max_length, tests, most)
+        accuracies = _measure(dataset, source, tokenizer, max_length, tests, most)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_text(path, json.dumps(found))
+            write_text(path, json.dumps(accuracies))
         except (OSError, OutputError):  # a full disk costs the next run a minute
             pass
-    return found
+    return accuracies
 
 
 def _measure(
@@ -76,17 +76,17 @@ def _measure(
         raise DataError(f"{source.name} has changed since it was tokenised: start again")
     whole = [raw.texts[row] for row in kept]
     train = dataset.train if most is None else dataset.train[:: -(-len(dataset.train) // most)]
-    found = {"majority": _majority(dataset, tests)}
+    accuracies = {"majority": _majority(dataset, tests)}
     cut = _cut(whole, np.concatenate([train, tests]), tokenizer, max_length)
     for length, texts in (("full", whole), (f"{max_length}_tokens", cut)):
-        for name, words in FLOORS.items():
+        for name, words in CLASSIFIERS.items():
             try:
                 counts = _fit(texts, dataset, train, tests, 2 if "bigrams" in name else 1)
-            except ValueError:  # no word stands in two texts, or one class is left: no floor
+            except ValueError:  # no word stands in two texts, or one class is left: no baseline
                 continue
             cell = accuracy([counts]).to_record()
-            found[f"{name}_{length}"] = {"name": f"{words}, {_length(length)}", **cell}
-    return found
+            accuracies[f"{name}_{length}"] = {"name": f"{words}, {_length(length)}", **cell}
+    return accuracies
 
 
 def _length(length: str) -> str:

@@ -38,16 +38,16 @@ def cost_analysis(
             of published weights, are left out.
         targets: accuracies.
     """
-    found: list[dict[str, Any]] = []
+    readings: list[dict[str, Any]] = []
     starts = list(dict.fromkeys(cell["start"] for cell in cells if cell["bytes"] is not None))
     for start, target in itertools.product(starts, targets):
-        own = [c for c in cells if c["start"] == start and c["after"]["value"] >= target]
-        cell = min(own, key=lambda cell: cell["seconds"], default=None)
+        enough = [c for c in cells if c["start"] == start and c["after"]["value"] >= target]
+        cell = min(enough, key=lambda cell: cell["seconds"], default=None)
         if cell is None:
-            found.append({"start": start, "target": target, "budget": None})
+            readings.append({"start": start, "target": target, "budget": None})
             continue
         size, seconds = cell["bytes"], cell["seconds"]
-        found.append({
+        readings.append({
             "start": start,
             "target": target,
             "budget": {
@@ -67,4 +67,4 @@ def cost_analysis(
                 for link, speed in LINKS.items()
             },
         })  # fmt: skip
-    return found
+    return readings

@@ -40,7 +40,7 @@ class Point:
 
 def points(cells: Sequence[Mapping[str, Any]]) -> list[Point]:
     """The points of a comparison's cells, which are of one partition and condition."""
-    found = []
+    measured = []
     for cell in cells:
         size = seconds = steps = 0.0
         for one in cell["rounds"]:
@@ -48,46 +48,46 @@ def points(cells: Sequence[Mapping[str, Any]]) -> list[Point]:
             seconds += one["client_seconds"]
             steps += one["steps"]
             if one["accuracy"] is not None:
-                found.append(
+                measured.append(
                     Point(
-                        cell["protocol"], one["round"], one["accuracy"]["value"],
+                        cell["row"], one["round"], one["accuracy"]["value"],
                         size + one["result_bytes"],
                         seconds + cell["making_seconds"], steps,
                     )
                 )  # fmt: skip
-    return found
+    return measured
 
 
-def pareto(found: Sequence[Point]) -> set[str]:
+def pareto(all_points: Sequence[Point]) -> set[str]:
     """Rows whose last point nobody beats: no other row is as accurate with fewer bytes."""
-    last = {point.row: point for point in sorted(found, key=lambda point: point.round)}
+    last = {point.row: point for point in sorted(all_points, key=lambda point: point.round)}
     return {
         name
-        for name, own in last.items()
+        for name, point in last.items()
         if not any(
-            other.accuracy >= own.accuracy and other.payload_bytes < own.payload_bytes
+            other.accuracy >= point.accuracy and other.payload_bytes < point.payload_bytes
             for other in last.values()
         )
     }
 
 
-def within_budget(found: Sequence[Point], most: float) -> Point | None:
+def within_budget(all_points: Sequence[Point], most: float) -> Point | None:
     """The most accurate point of at most so many bytes; None when nothing is so small."""
-    affordable = [point for point in found if point.payload_bytes <= most]
+    affordable = [point for point in all_points if point.payload_bytes <= most]
     return max(affordable, key=lambda point: point.accuracy, default=None)
 
 
-def cheapest(found: Sequence[Point], row: str, target: float) -> Point | None:
+def cheapest(all_points: Sequence[Point], row: str, target: float) -> Point | None:
     """A row's point of the fewest bytes that reaches a target; None when none does."""
-    reached = [point for point in found if point.row == row and point.accuracy >= target]
+    reached = [point for point in all_points if point.row == row and point.accuracy >= target]
     return min(reached, key=lambda point: point.payload_bytes, default=None)
 
 
 def quickest(
-    found: Sequence[Point], row: str, target: float, bits_per_second: float
+    all_points: Sequence[Point], row: str, target: float, bits_per_second: float
 ) -> Point | None:
     """A row's point that reaches a target soonest over a link; None when none does."""
-    reached = [point for point in found if point.row == row and point.accuracy >= target]
+    reached = [point for point in all_points if point.row == row and point.accuracy >= target]
     return min(reached, key=lambda point: point.time(bits_per_second), default=None)
 
 

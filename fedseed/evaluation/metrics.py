@@ -48,9 +48,9 @@ class ClassCounts:
         return {"correct": list(self.correct), "examples": list(self.examples)}
 
     @classmethod
-    def from_record(cls, found: Mapping[str, Sequence[int]]) -> "ClassCounts":
+    def from_record(cls, record: Mapping[str, Sequence[int]]) -> "ClassCounts":
         """Read what :meth:`to_record` returned."""
-        return cls(tuple(found["correct"]), tuple(found["examples"]))
+        return cls(tuple(record["correct"]), tuple(record["examples"]))
 
     @property
     def accuracy(self) -> float:
@@ -70,11 +70,6 @@ def count_correct(likelihoods: NDArray[np.float32], labels: NDArray[np.int64]) -
     correct = np.bincount(hits, minlength=classes)
     examples = np.bincount(labels, minlength=classes)
     return ClassCounts(tuple(correct.tolist()), tuple(examples.tolist()))
-
-
-def mean_loss(likelihoods: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    """Mean cross-entropy in nats of log-probabilities of shape ``(examples, classes)``."""
-    return float(-likelihoods[np.arange(len(labels)), labels].astype(np.float64).mean())
 
 
 def accuracy(models: Sequence[ClassCounts], one_class: bool = False) -> Accuracy:
@@ -127,10 +122,10 @@ def reweighted(model: ClassCounts, shares: Sequence[float]) -> Accuracy:
     value = low = high = 0.0
     for correct, examples, share in zip(model.correct, model.examples, shares, strict=True):
         if share:
-            own, (below, above) = correct / examples, wilson(correct, examples)
-            value += share * own
-            low += (share * (own - below)) ** 2
-            high += (share * (above - own)) ** 2
+            of_class, (below, above) = correct / examples, wilson(correct, examples)
+            value += share * of_class
+            low += (share * (of_class - below)) ** 2
+            high += (share * (above - of_class)) ** 2
     interval = max(0.0, value - low**0.5), min(1.0, value + high**0.5)
     balanced = float(
         np.mean([c / e for c, e in zip(model.correct, model.examples, strict=True) if e])

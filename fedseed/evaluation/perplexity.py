@@ -99,8 +99,8 @@ def sliding_perplexity(
                 [start for start in group if start + context > len(ids)],
             ):
                 if part:
-                    own, count = _windows(logits, ids, part, context, stride)
-                    total, scored = total + own, scored + count
+                    new, count = _windows(logits, ids, part, context, stride)
+                    total, scored = total + new, scored + count
     loss = total / scored if math.isfinite(total) else math.inf
     return Perplexity(loss, scored, words, context, stride)
 
@@ -113,8 +113,8 @@ def _windows(
     scores = logits(batch)[:, :-1].float().log_softmax(dim=-1)
     losses = -scores.gather(-1, batch[:, 1:, None])[..., 0].double()
     total, count = 0.0, 0
-    for start, own in zip(starts, losses, strict=True):
-        new = own if start == 0 else own[max(0, context - stride - 1) :]
+    for start, window in zip(starts, losses, strict=True):
+        new = window if start == 0 else window[max(0, context - stride - 1) :]
         total += float(new.sum())
         count += len(new)
     return total, count

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from fedseed.errors import ConfigError
 
 Shapes = dict[str, tuple[int, ...]]
-State = dict[str, NDArray[np.float32]]
+Floats = NDArray[np.float32]
+State = dict[str, Floats]
 """Weights by Hugging Face's names."""
 
 
@@ -87,6 +88,8 @@ REGISTRY = {
 }
 """Architectures known by name; all share bert-base-uncased's vocabulary."""
 
+CAUSAL = 0
+"""The number of classes by which a seed says that it is of a causal language model."""
 FROM_PRNG = ("bert-tiny", "bert-mini", "bert-small")
 """Those that a random seed assembles; ``minilm`` starts from published weights."""
 

@@ -13,8 +13,6 @@ from fedseed.errors import ConfigError, first_line
 from fedseed.models.architecture import Shapes, State
 from fedseed.models.published import model_folder, read_config
 
-CAUSAL = 0
-"""The number of classes by which a seed says that it is of a causal language model."""
 SMALL_GPT2 = "gpt2-tiny"
 """The registered one: small enough to be trained on the bundled reviews in minutes."""
 _SIZES: dict[str, Any] = {

@@ -167,16 +167,16 @@ def published_weights(name: str, shapes: Shapes) -> dict[str, NDArray[np.float32
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    found: dict[str, NDArray[np.float32]] = {}
+    weights: dict[str, NDArray[np.float32]] = {}
     prefixes = ("", *{f"{wanted.partition('.')[0]}." for wanted in shapes})
     try:
         for path in _weight_files(name):
             for tensor, values in load_file(path).items():
                 for prefix in prefixes:
                     if prefix + tensor in shapes:
-                        found[prefix + tensor] = values.float().numpy()
+                        weights[prefix + tensor] = values.float().numpy()
     except (SafetensorError, OSError) as error:
         raise ConfigError(f"the weights of {name} cannot be read: {error}") from error
-    if not found:
+    if not weights:
         raise ConfigError(f"the weights of {name} fit no part of its architecture")
-    return found
+    return weights

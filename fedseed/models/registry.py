@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from fedseed.errors import ConfigError, first_line
-from fedseed.models.architecture import REGISTRY, Architecture, Shapes, State, architecture
+from fedseed.models.architecture import CAUSAL, REGISTRY, Architecture, Shapes, State, architecture
 from fedseed.models.bert import BertClassifier
-from fedseed.models.causal import CAUSAL, CausalModel
+from fedseed.models.causal import CausalModel
 from fedseed.models.published import lean_architecture, model_folder, read_config, whole_number
 
 
@@ -109,8 +109,8 @@ def max_tokens(name: str) -> int:
     if name in REGISTRY:
         return REGISTRY[name].positions
     config = read_config(name)
-    found = [entry for entry in ("max_position_embeddings", "n_positions") if entry in config]
-    positions = whole_number(name, config, found[0]) if found else 512
+    entries = [entry for entry in ("max_position_embeddings", "n_positions") if entry in config]
+    positions = whole_number(name, config, entries[0]) if entries else 512
     # The RoBERTa family numbers positions from the padding token's id plus one.
     offset = "roberta" in str(config.get("model_type")) or config.get("model_type") == "camembert"
     if not offset:

@@ -5,31 +5,27 @@ theirs through entry points of the group ``fedseed.protocols``. Nothing here imp
 a command line can be read quickly.
 """
 
-import functools
-import importlib.metadata
-import pkgutil
-
-from fedseed.errors import ConfigError, first_line
-from fedseed.protocols.description import Protocol, load
+from fedseed.discovery import entry_points, load, load_description, module_names
+from fedseed.errors import ConfigError
+from fedseed.protocols.description import Protocol
 
 ENTRY_POINTS = "fedseed.protocols"
 """Entry points of this group name protocols of other packages: ``NAME = "module:PROTOCOL"``."""
 
 
-@functools.cache
+def protocol_names() -> tuple[str, ...]:
+    """Names that ``--protocol`` takes: those of fedseed, then those of other packages.
+
+    A name that fedseed has itself means fedseed's protocol, whatever other packages bring.
+    """
+    known = _folders()
+    outside = [point.name for point in entry_points(ENTRY_POINTS)]
+    return (*known, *dict.fromkeys(name for name in outside if name not in known))
+
+
 def _folders() -> tuple[str, ...]:
     """Protocols that are folders here."""
-    return tuple(module.name for module in pkgutil.iter_modules(__path__) if module.ispkg)
-
-
-def _outside() -> dict[str, importlib.metadata.EntryPoint]:
-    """Protocols of other packages, by name."""
-    return {point.name: point for point in importlib.metadata.entry_points(group=ENTRY_POINTS)}
-
-
-def protocol_names() -> tuple[str, ...]:
-    """Names that ``--protocol`` takes: those of fedseed, then those of other packages."""
-    return (*_folders(), *(name for name in sorted(_outside()) if name not in _folders()))
+    return module_names(__path__, folders_only=True)
 
 
 def find_protocol(name: str) -> Protocol:
@@ -39,29 +35,12 @@ def find_protocol(name: str) -> Protocol:
         ConfigError: there is none of that name, or the package that brings it is broken.
     """
     if name in _folders():
-        protocol: Protocol = load(f"fedseed.protocols.{name}:PROTOCOL")
+        protocol: Protocol = load(f"{__name__}.{name}:PROTOCOL")
         return protocol
-    point = _outside().get(name)
-    if point is None:
-        raise ConfigError(f"unknown protocol '{name}': choose from {', '.join(protocol_names())}")
-    return _from_package(point)
-
-
-def _from_package(point: importlib.metadata.EntryPoint) -> Protocol:
-    package = point.dist.name if point.dist else point.value
-    try:
-        found = point.load()
-    except Exception as error:  # whatever another package does when it is imported
-        raise ConfigError(
-            f"protocol {point.name} of the package {package} cannot be imported "
-            f"({first_line(error)}): mend or uninstall the package"
-        ) from error
-    if not isinstance(found, Protocol) or found.name != point.name:
-        raise ConfigError(
-            f"the entry point {point.name} of the package {package} is no description of a "
-            f"protocol of that name: it is to name a Protocol(name='{point.name}', ...)"
-        )
-    return found
+    for point in entry_points(ENTRY_POINTS):
+        if point.name == name:
+            return load_description(point, Protocol, ConfigError)
+    raise ConfigError(f"unknown protocol '{name}': choose from {', '.join(protocol_names())}")
 
 
 def all_protocols() -> list[Protocol]:

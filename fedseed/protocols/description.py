@@ -3,13 +3,13 @@
 Light to import: neither torch nor Flower, so that ``--help`` is quick.
 """
 
-import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from fedseed.discovery import load
 from fedseed.privacy.protection import Protection
 from fedseed.protocols.rows import Row
 
@@ -125,9 +125,3 @@ class Protocol:
             "colour": style.colour, "marker": style.marker, "travelled": style.travelled,
             "given": style.given, "aggregated": style.aggregated,
         }  # fmt: skip
-
-
-def load(place: str) -> Any:
-    """Import what ``module:attribute`` names."""
-    module, _, attribute = place.partition(":")
-    return getattr(importlib.import_module(module), attribute)

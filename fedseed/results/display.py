@@ -14,7 +14,7 @@ from fedseed.transcript import TRAIN, Exchange
 
 @dataclass
 class Workload:
-    """How much work a run is, in steps, so that the time left can be told."""
+    """How much work a run is, in steps, from which the time left is estimated."""
 
     train_steps: int
     """Steps of one client in one round."""
@@ -57,7 +57,7 @@ class Workload:
 
 
 class Display(ABC):
-    """Told what happens; implementations show it or keep quiet."""
+    """Is called with what happens; implementations show it or keep quiet."""
 
     def __init__(self) -> None:
         """Start without a workload: time left is not known yet."""
@@ -130,10 +130,12 @@ def round_line(result: Any) -> str:
     """One line about a finished round: replies, losses and bytes."""
     ok = [client for client in result.clients if client["status"] == "ok"]
     metrics = [client["metrics"] for client in ok]
-    kind = "validation" if any("recipes" in own for own in metrics) else "train"
-    trials = [trial for own in metrics for trial in own.get("recipes", [own])]
-    losses = [t[f"{kind}_loss"] for t in trials if t.get(f"{kind}_loss") is not None]
-    words = {"validation": "validation loss", "train": "training loss"}[kind]
+    tried = any("recipes" in one for one in metrics)
+    loss, words = (
+        ("validation_loss", "validation loss") if tried else ("train_loss", "training loss")
+    )
+    trials = [trial for one in metrics for trial in one.get("recipes", [one])]
+    losses = [trial[loss] for trial in trials if trial.get(loss) is not None]
     span = f"{words} {min(losses):.3f} to {max(losses):.3f}" if losses else "no loss"
     sizes = result.bytes["payload_bytes"]
     return (

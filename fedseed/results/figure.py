@@ -12,23 +12,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _GIVEN, _AGGREGATED = "#b0581e", "#1f5fa8"
-_WORDS = {
-    "recipe": ("given recipe", "aggregated recipe", "only seeds, recipes and metrics travelled"),
-    "weights": ("trained alone", "averaged weights", "weights travelled"),
-    "adapters": ("trained alone", "averaged factors", "low-rank factors travelled"),
-    "labels": ("trained alone", "made of labels", "labels of public texts travelled"),
-    "scalars": ("trained alone", "walked directions", "projected gradients travelled"),
-    "mask": ("trained alone", "averaged masks", "one bit a weight travelled"),
-}
-"""By protocol: what the two products are, and what travelled."""
 
 
 def write_figure(record: Mapping[str, Any], path: Path) -> None:
     """Draw what the rounds did and what was gained.
 
-    Left: learning rates tried against validation loss, by round, or under another protocol the
-    clients' training losses and the server's test accuracy. Right: accuracy with what was given
-    and what was aggregated, with the seed's zero-shot accuracy, the original's, and the majority
+    Left: learning rates tried against validation loss, by round, or where clients try no recipes
+    their training losses and the server's test accuracy. Right: accuracy with what was given and
+    what was aggregated, with the seed's zero-shot accuracy, the original's, and the majority
     baseline.
     """
     from matplotlib.figure import Figure
@@ -36,19 +27,23 @@ def write_figure(record: Mapping[str, Any], path: Path) -> None:
     figure = Figure(figsize=(11, 4.8), layout="constrained")
     left, right = figure.subplots(1, 2)
     config, data = record["config"], record["provenance"]["dataset"]
-    given, aggregated, travelled = _WORDS[config["protocol"]]
-    if config["protocol"] == "recipe":
+    if _tried_recipes(record["rounds"]):
         _tried(left, record)
     else:
         _learnt(left, record["rounds"])
-    _gained(right, record["results"], (given, aggregated))
+    _gained(right, record["results"], record["protocol"])
     figure.suptitle(
         f"{config['model']}, {config['clients']} clients, {len(record['rounds'])} rounds, "
-        f"{data['source']}: {travelled}",
+        f"{data['source']}: {record['protocol']['travelled']}",
         fontsize=11,
         parse_math=False,
     )
     save_figure(figure, path)
+
+
+def _tried_recipes(rounds: list[dict[str, Any]]) -> bool:
+    """Whether clients reported recipes that they tried."""
+    return any("recipes" in client["metrics"] for result in rounds for client in result["clients"])
 
 
 def save_figure(figure: "Figure", path: Path) -> None:
@@ -59,11 +54,27 @@ def save_figure(figure: "Figure", path: Path) -> None:
 
 
 def _tried(axes: "Axes", record: Mapping[str, Any]) -> None:
-    from matplotlib import colormaps
     from matplotlib.ticker import NullFormatter
 
+    _scatter_trials(axes, record["rounds"])
+    for name, colour in (("given", _GIVEN), ("aggregated", _AGGREGATED)):
+        recipe = record["results"][name].get("recipe")
+        if recipe:
+            rate = recipe["learning_rate"]
+            axes.axvline(rate, color=colour, linestyle="--", linewidth=1.2, label=f"{name} recipe")
+    axes.set_xscale("log")
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel("learning rate (log scale)")
+    axes.set_ylabel("validation loss on the client's own split (nats)")
+    axes.set_title("Recipes tried by the clients", fontsize=10)
+    axes.legend(fontsize=8, ncols=5, loc="upper center", bbox_to_anchor=(0.5, -0.16))
+
+
+def _scatter_trials(axes: "Axes", rounds: list[dict[str, Any]]) -> None:
+    """Rates and losses of all trials, one colour a round; of many rounds three are named."""
+    from matplotlib import colormaps
+
     colours = colormaps["viridis"]
-    rounds = record["rounds"]
     few = len(rounds) <= 5
     named = range(len(rounds)) if few else (0, len(rounds) // 2, len(rounds) - 1)
     for number, result in enumerate(rounds):
@@ -80,15 +91,6 @@ def _tried(axes: "Axes", record: Mapping[str, Any]) -> None:
                 rates, losses, color=shade, s=34, alpha=0.85, edgecolors="white",
                 linewidths=0.5, label=f"round {result['round']}" if number in named else None,
             )  # fmt: skip
-    for name, colour in (("given", _GIVEN), ("aggregated", _AGGREGATED)):
-        rate = record["results"][name]["recipe"]["learning_rate"]
-        axes.axvline(rate, color=colour, linestyle="--", linewidth=1.2, label=f"{name} recipe")
-    axes.set_xscale("log")
-    axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel("learning rate (log scale)")
-    axes.set_ylabel("validation loss on the client's own split (nats)")
-    axes.set_title("Recipes tried by the clients", fontsize=10)
-    axes.legend(fontsize=8, ncols=5, loc="upper center", bbox_to_anchor=(0.5, -0.16))
 
 
 def _learnt(axes: "Axes", rounds: list[dict[str, Any]]) -> None:
@@ -109,59 +111,44 @@ def _learnt(axes: "Axes", rounds: list[dict[str, Any]]) -> None:
     axes.set_ylabel("training loss, end of the round (nats)")
     axes.set_ylim(bottom=0)
     axes.set_title("Training on the clients", fontsize=10)
-    tests = [(result["round"], result["test"]) for result in rounds if "test" in result]
     handles, labels = axes.get_legend_handles_labels()
+    tests = {result["round"]: result["test"] for result in rounds if "test" in result}
     if tests:
-        other = axes.twinx()
-        values = [100 * found["value"] for _, found in tests]
-        errors = [
-            [v - 100 * found["ci95"][0] for v, (_, found) in zip(values, tests, strict=True)],
-            [100 * found["ci95"][1] - v for v, (_, found) in zip(values, tests, strict=True)],
-        ]
-        other.errorbar(
-            [number for number, _ in tests], values, errors, color=_AGGREGATED, marker="o",
-            capsize=4, label=f"test accuracy of the average (n = {tests[0][1]['n']:,})",
-        )  # fmt: skip
-        other.set_ylim(0, 100)
-        other.set_ylabel("test accuracy (%)")
-        more = other.get_legend_handles_labels()
+        more = _draw_tests(axes.twinx(), tests)
         handles, labels = handles + more[0], labels + more[1]
     axes.legend(
         handles, labels, fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.16)
     )
 
 
-def _gained(axes: "Axes", results: Mapping[str, Any], words: tuple[str, str]) -> None:
+def _draw_tests(
+    axes: "Axes", tests: Mapping[int, Mapping[str, Any]]
+) -> tuple[list[Any], list[Any]]:
+    """Accuracy of the server's model by round; returns what the legend needs."""
+    values = [100 * test["value"] for test in tests.values()]
+    low = [v - 100 * test["ci95"][0] for v, test in zip(values, tests.values(), strict=True)]
+    high = [100 * test["ci95"][1] - v for v, test in zip(values, tests.values(), strict=True)]
+    n = next(iter(tests.values()))["n"]
+    axes.errorbar(
+        list(tests), values, [low, high], color=_AGGREGATED, marker="o", capsize=4,
+        label=f"test accuracy of the average (n = {n:,})",
+    )  # fmt: skip
+    axes.set_ylim(0, 100)
+    axes.set_ylabel("test accuracy (%)")
+    return axes.get_legend_handles_labels()
+
+
+def _gained(axes: "Axes", results: Mapping[str, Any], protocol: Mapping[str, Any]) -> None:
     roles = [
         role for role in ("newcomers", "participants_mean") if results["given"][role] is not None
     ]
     width = 0.36
-    products = zip(("given", "aggregated"), (_GIVEN, _AGGREGATED), words, strict=True)
-    for shift, (name, colour, label) in enumerate(products):
+    for shift, (name, colour) in enumerate((("given", _GIVEN), ("aggregated", _AGGREGATED))):
         for place, role in enumerate(roles):
-            found = results[name][role]
-            value, (low, high) = 100 * found["value"], (100 * end for end in found["ci95"])
+            label = protocol[name] if place == 0 else None
             x = place + (shift - 0.5) * width
-            axes.bar(
-                x, value, width * 0.94, color=colour, alpha=0.85,
-                label=label if place == 0 else None,
-            )  # fmt: skip
-            axes.errorbar(x, value, [[value - low], [high - value]], color="black", capsize=4)
-            models = [100 * share for share in found.get("models", [])]
-            axes.scatter(
-                [x] * len(models), models, color="white", edgecolors="black", s=14, zorder=3
-            )
-            axes.text(x, 25, f"{value:.1f} %", ha="center", color="white", fontweight="bold")
-    for key, name, style in (
-        ("original", "original", "-"),
-        ("zero_shot", "untrained seed", ":"),
-    ):
-        value = 100 * results[key]["value"]
-        axes.axhline(value, color="dimgray", linestyle=style, linewidth=1.2,
-                     label=f"{name}, {value:.1f} %")  # fmt: skip
-    majority = 100 * results["original"]["majority_baseline"]
-    axes.axhline(majority, color="black", linestyle="--", linewidth=0.9,
-                 label=f"majority class, {majority:.1f} %")  # fmt: skip
+            _bar(axes, x, width * 0.94, results[name][role], colour, label)
+    _reference_lines(axes, results)
     people = {"newcomers": "newcomers", "participants_mean": "participants"}
     axes.set_xticks(
         range(len(roles)),
@@ -172,3 +159,29 @@ def _gained(axes: "Axes", results: Mapping[str, Any], words: tuple[str, str]) ->
     axes.set_ylabel("test accuracy (%)")
     axes.set_title("Bars: mean and 95 % interval; dots: single clients", fontsize=10)
     axes.legend(fontsize=8, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.16))
+
+
+def _bar(
+    axes: "Axes", x: float, width: float, accuracy: Mapping[str, Any], colour: str,
+    label: str | None,
+) -> None:  # fmt: skip
+    """An accuracy as a bar with its interval, and a dot for each single model."""
+    value, (low, high) = 100 * accuracy["value"], (100 * end for end in accuracy["ci95"])
+    axes.bar(x, value, width, color=colour, alpha=0.85, label=label)
+    axes.errorbar(x, value, [[value - low], [high - value]], color="black", capsize=4)
+    models = [100 * share for share in accuracy.get("models", [])]
+    axes.scatter([x] * len(models), models, color="white", edgecolors="black", s=14, zorder=3)
+    axes.text(x, 25, f"{value:.1f} %", ha="center", color="white", fontweight="bold")
+
+
+def _reference_lines(axes: "Axes", results: Mapping[str, Any]) -> None:
+    for key, name, style in (
+        ("original", "original", "-"),
+        ("zero_shot", "untrained seed", ":"),
+    ):
+        value = 100 * results[key]["value"]
+        axes.axhline(value, color="dimgray", linestyle=style, linewidth=1.2,
+                     label=f"{name}, {value:.1f} %")  # fmt: skip
+    majority = 100 * results["original"]["majority_baseline"]
+    axes.axhline(majority, color="black", linestyle="--", linewidth=0.9,
+                 label=f"majority class, {majority:.1f} %")  # fmt: skip

@@ -18,7 +18,7 @@ from typing import IO, Any
 from fedseed.errors import OutputError
 from fedseed.files import write_text
 from fedseed.options import Options
-from fedseed.results.record import read_record
+from fedseed.results.record import SCHEMA, read_as_written
 
 RECORD, TRANSCRIPT, STATE = "record.json", "transcript.jsonl", "clients"
 CHECKPOINT, CELLS = "server.bin", "cells.jsonl"
@@ -175,7 +175,7 @@ def _interrupted(path: Path, kind: str) -> dict[str, Any] | None:
     if begun and not (path / RECORD).is_file():
         return None
     try:
-        record = read_record(path / RECORD)
+        record = read_as_written(path / RECORD)
     except OutputError:
         if begun:  # transcript and checkpoint have all that counts
             return None
@@ -186,6 +186,10 @@ def _interrupted(path: Path, kind: str) -> dict[str, Any] | None:
         for name in (OPTIONS, CHECKPOINT, CELLS):  # it was killed before it could do so itself
             (path / name).unlink(missing_ok=True)
         raise OutputError(f"--resume {path}: that run is complete; nothing is left to do")
+    if record["schema"] != SCHEMA:
+        raise OutputError(
+            f"--resume {path}: an older version of fedseed began that run: start it again"
+        )
     return record
 
 

@@ -23,10 +23,10 @@ def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
 
 
-def with_interval(found: Mapping[str, Any]) -> str:
+def with_interval(share: Mapping[str, Any]) -> str:
     """A share with its 95 % interval; a single value of several that there might be has none."""
-    words = interval(found["ci95"], lambda end: f"{100 * end:.1f}")
-    return f"{percent(found['value'])} ({words})"
+    words = interval(share["ci95"], lambda end: f"{100 * end:.1f}")
+    return f"{percent(share['value'])} ({words})"
 
 
 def interval(
@@ -69,17 +69,38 @@ def p_value(value: float | None) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def floor_rows(floors: Mapping[str, Any]) -> list[list[str]]:
-    """Floors as rows of name, accuracy and majority baseline."""
+def baseline_grid(baselines: Mapping[str, Any]) -> str:
+    """What needs no neural network, with the majority baseline of the same test."""
+    return grid(("baseline", "accuracy", "majority"), baseline_rows(baselines))
+
+
+def baseline_rows(baselines: Mapping[str, Any]) -> list[list[str]]:
+    """Baselines as rows of name, accuracy and majority baseline."""
     return [
-        [f"floor: {found['name']}", with_interval(found), percent(found["majority_baseline"])]
-        for found in floors.values()
+        [f"baseline: {one['name']}", with_interval(one), percent(one["majority_baseline"])]
+        for one in baselines.values()
     ]
 
 
-def test_line(found: Mapping[str, Any], classes: Sequence[str]) -> str:
+def test_line(accuracy: Mapping[str, Any], classes: Sequence[str]) -> str:
     """What was tested on: n, examples of each class, majority baseline."""
-    counts = zip(classes, found["class_counts"], strict=True)
+    counts = zip(classes, accuracy["class_counts"], strict=True)
     parts = ", ".join(f"{count:,} {name}" for name, count in counts)
-    baseline = percent(found["majority_baseline"])
-    return f"{found['n']:,} test texts: {parts}; majority baseline {baseline}"
+    baseline = percent(accuracy["majority_baseline"])
+    return f"{accuracy['n']:,} test texts: {parts}; majority baseline {baseline}"
+
+
+def size(count: float) -> str:
+    """Bytes with a unit that suits them."""
+    for limit, unit in ((1e6, "MB"), (1e3, "KB")):
+        if count >= limit:
+            return f"{count / limit:,.1f} {unit}"
+    return f"{count:,.0f} B"
+
+
+def speed(bits: float) -> str:
+    """A link speed, bits a second, with a unit that suits it."""
+    for limit, unit in ((1e9, "Gbit/s"), (1e6, "Mbit/s"), (1e3, "kbit/s")):
+        if bits >= limit:
+            return f"{bits / limit:,.1f} {unit}"
+    return f"{bits:,.0f} bit/s"

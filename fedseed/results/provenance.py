@@ -12,6 +12,8 @@ from typing import Any
 import psutil
 
 from fedseed.errors import OutputError
+from fedseed.seeds.base import Seed
+from fedseed.seeds.codec import describe
 
 PACKAGES = ("flwr", "torch", "transformers", "tokenizers", "datasets", "numpy", "scipy")
 
@@ -41,13 +43,13 @@ def code() -> dict[str, Any]:
 
 def packages() -> dict[str, str]:
     """Versions of the packages that decide results."""
-    found = {"python": platform.python_version()}
+    versions = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
-            found[name] = importlib.metadata.version(name)
+            versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def _cpu_name() -> str:
@@ -68,6 +70,12 @@ def machine(
         "cores": os.cpu_count(), "cpu": _cpu_name(), "device": device, "precision": precision,
         "kernels": kernels(), "engine": engine, "workers": workers,
     }  # fmt: skip
+
+
+def describe_seed(seed: Seed) -> dict[str, Any]:
+    """What a seed says, without its content; a record's ``kind`` is another thing."""
+    about = dict(describe(seed))
+    return {"seed_kind": about.pop("kind"), **about}
 
 
 def kernels() -> str:

@@ -1,18 +1,19 @@
-"""RunRecord: config, provenance, rounds, ledger, results and status of one run."""
+"""RunRecord: config, provenance, rounds, ledger, results and status of one run.
+
+Every key, by kind of record: docs/record.md.
+"""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from fedseed.errors import OutputError
 from fedseed.files import write_text
+from fedseed.results.upgrade import upgraded
 
-SCHEMA = 1
-Kind = Literal[
-    "federated", "original", "ablation", "zero_shot", "budget", "comparison", "privacy",
-    "benchmark",
-]  # fmt: skip
+SCHEMA = 2
 Status = Literal["completed", "interrupted", "failed"]
 
 
@@ -20,8 +21,10 @@ Status = Literal["completed", "interrupted", "failed"]
 class RunRecord:
     """What ``record.json`` holds. Other programs read it: the schema number counts up."""
 
-    kind: Kind
+    kind: str
+    """``federated``, ``original``, ``benchmark``, or the kind of a study."""
     config: dict[str, Any]
+    """The command's options by name."""
     provenance: dict[str, Any]
     status: Status = "interrupted"
     """``interrupted`` until the run has ended one way or the other."""
@@ -30,6 +33,10 @@ class RunRecord:
     results: dict[str, Any] = field(default_factory=dict)
     error: str | None = None
     """Why the run failed."""
+    protocol: Mapping[str, Any] | None = None
+    """Of a federated run: :meth:`fedseed.protocols.description.Protocol.to_record`."""
+    protocols: Mapping[str, Mapping[str, Any]] | None = None
+    """Of a study that runs several: the same, by the protocol's name."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return what the file holds."""
@@ -38,9 +45,8 @@ class RunRecord:
             "provenance": self.provenance, "rounds": self.rounds, "ledger": self.ledger,
             "results": self.results,
         }  # fmt: skip
-        if self.error is not None:
-            record["error"] = self.error
-        return record
+        optional = {"protocol": self.protocol, "protocols": self.protocols, "error": self.error}
+        return record | {name: value for name, value in optional.items() if value is not None}
 
     def to_json(self) -> str:
         """Return the record as JSON text."""
@@ -56,10 +62,19 @@ class RunRecord:
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """Read a record.json.
+    """Read a record.json; one of an older schema is brought to this one in memory.
 
     Raises:
-        OutputError: the file cannot be read or is no record of this schema.
+        OutputError: the file cannot be read, is no record, or is of a newer schema.
+    """
+    return upgraded(read_as_written(path))
+
+
+def read_as_written(path: Path) -> dict[str, Any]:
+    """Read a record.json with the schema that it has.
+
+    Raises:
+        OutputError: as :func:`read_record`.
     """
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -67,6 +82,13 @@ def read_record(path: Path) -> dict[str, Any]:
         raise OutputError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise OutputError(f"{path} is not a record: {error}") from error
-    if not isinstance(record, dict) or record.get("schema") != SCHEMA:
-        raise OutputError(f"{path} is not a record of schema {SCHEMA}")
-    return record
+    schema = record.get("schema") if isinstance(record, dict) else None
+    if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:
+        raise OutputError(f"{path} is not a record: it has no schema")
+    if schema > SCHEMA:
+        raise OutputError(
+            f"{path} is a record of schema {schema}, this fedseed reads up to {SCHEMA}: "
+            "install a newer one"
+        )
+    checked: dict[str, Any] = record
+    return checked

@@ -21,7 +21,7 @@ def seed_tables(seed: Seed, weights: State | None = None) -> Group:
     Args:
         seed: any seed.
         weights: what to compare the assembled weights with; without them the errors are those
-            that the seed itself tells.
+            that follow from the seed alone.
 
     Raises:
         SeedError: the seed does not fit its architecture.

@@ -39,12 +39,17 @@ def accuracy_rows(results: Mapping[str, Any]) -> list[tuple[str, Mapping[str, An
             if results[name][role] is not None:
                 rows.append((f"{name}: {words}", results[name][role]))
     rows.append(("original", results["original"]))
-    for name, found in results.get("floors", {}).items():
+    for name, accuracy in results.get("baselines", {}).items():
         if name != "majority":  # it has a column
-            words = "bigrams" if "bigrams" in name else "words"
-            length = "all" if name.endswith("full") else name.split("_")[-2]
-            rows.append((f"floor: {words}, {length}", found))
+            rows.append((_baseline_name(name), accuracy))
     return rows
+
+
+def _baseline_name(name: str) -> str:
+    """What the table calls a baseline such as ``tfidf_bigrams_128_tokens``."""
+    words = "bigrams" if "bigrams" in name else "words"
+    length = "all" if name.endswith("full") else name.split("_")[-2]
+    return f"baseline: {words}, {length}"
 
 
 def accuracy_table(results: Mapping[str, Any]) -> Table:
@@ -53,11 +58,12 @@ def accuracy_table(results: Mapping[str, Any]) -> Table:
     table = new_table(title)
     for name in ("model", "accuracy", "95 % interval", "n", "balanced", "majority"):
         table.add_column(name, justify="left" if name == "model" else "right", no_wrap=True)
-    for name, found in accuracy_rows(results):
-        low, high = found["ci95"]
+    for name, accuracy in accuracy_rows(results):
+        low, high = accuracy["ci95"]
         table.add_row(
-            name, percent(found["value"]), f"{100 * low:.1f} - {100 * high:.1f}",
-            f"{found['n']:,}", percent(found["balanced"]), percent(found["majority_baseline"]),
+            name, percent(accuracy["value"]), f"{100 * low:.1f} - {100 * high:.1f}",
+            f"{accuracy['n']:,}", percent(accuracy["balanced"]),
+            percent(accuracy["majority_baseline"]),
         )  # fmt: skip
     return table
 
@@ -76,20 +82,33 @@ def bytes_table(ledger: Mapping[str, Any], rounds: int) -> Table:
     return table
 
 
+PRODUCTS = {"recipe": "aggregated recipe", "seed": "aggregated seed", "model": "shared model"}
+"""What a run ends with, by ``ends_with`` of the protocol's description."""
+
+
 def summary(record: Mapping[str, Any]) -> Group:
     """Everything that is printed at the end of a federated run."""
-    results, ledger = record["results"], record["ledger"]
-    retention = results["retention"]
-    recipe = results["aggregated"]["recipe"]
-    shared = record["config"]["protocol"] != "recipe"
-    words = "recipe of every round" if shared else "aggregated recipe"
-    product = "shared model" if shared else words
-    lines = [
-        f"{words}: {recipe['optimiser']}, learning rate {recipe['learning_rate']:g}, "
-        f"embeddings x{recipe['embedding_multiplier']:g}, {recipe['steps']} steps of "
-        f"{recipe['batch_size']}",
-        f"original: {results['original']['name']}",
-    ]
+    ledger = record["ledger"]
+    return Group(
+        accuracy_table(record["results"]),
+        bytes_table(ledger, len(record["rounds"])),
+        *(Text(line) for line in [*_about_retention(record), *_about_the_test(record)]),
+    )
+
+
+def _about_retention(record: Mapping[str, Any]) -> list[str]:
+    """The recipe, the original, and how much of its accuracy is kept."""
+    results, ends_with = record["results"], record["protocol"]["ends_with"]
+    retention, product = results["retention"], PRODUCTS[ends_with]
+    lines = []
+    if recipe := results["aggregated"].get("recipe"):
+        words = product if ends_with == "recipe" else "recipe of every round"
+        lines.append(
+            f"{words}: {recipe['optimiser']}, learning rate {recipe['learning_rate']:g}, "
+            f"embeddings x{recipe['embedding_multiplier']:g}, {recipe['steps']} steps of "
+            f"{recipe['batch_size']}"
+        )
+    lines.append(f"original: {results['original']['name']}")
     for name, what in (("zero_shot", "untrained seed"), ("aggregated", product)):
         corrected = retention["chance_corrected"][name]
         lines.append(
@@ -98,24 +117,27 @@ def summary(record: Mapping[str, Any]) -> Group:
         )
     if retention["chance_corrected"]["aggregated"] is None:
         lines.append("- above chance: the original itself is no better than guessing")
-    sizes = ledger["fp32_model_bytes"]
-    lines.append(f"* of one client in one round; the weights in fp32 would be {sizes:,} bytes")
+    return lines
+
+
+def _about_the_test(record: Mapping[str, Any]) -> list[str]:
+    """What the bytes, the test split and the baselines are."""
+    results, size = record["results"], record["ledger"]["fp32_model_bytes"]
     classes = record["provenance"]["dataset"]["classes"]
     counts = results["original"]["class_counts"]
     balance = ", ".join(f"{count:,} {name}" for name, count in zip(classes, counts, strict=True))
-    lines.append(f"test examples: {balance}")
-    if "floors" in results:
+    lines = [
+        f"* of one client in one round; the weights in fp32 would be {size:,} bytes",
+        f"test examples: {balance}",
+    ]
+    if "baselines" in results:
         lines.append(
-            "floors: TF-IDF of words (and bigrams) with logistic regression, all shards together, "
-            "whole texts or their first tokens"
+            "baselines: TF-IDF of words (and bigrams) with logistic regression, all shards "
+            "together, whole texts or their first tokens"
         )
     if record["config"].get("quick"):
         lines.append("this was a --quick run: its numbers mean little")
-    return Group(
-        accuracy_table(results),
-        bytes_table(ledger, len(record["rounds"])),
-        *(Text(line) for line in lines),
-    )
+    return lines
 
 
 def plan_table(counts: list[list[int]], classes: list[str], clients: int, most: int = 20) -> Table:

@@ -1,4 +1,4 @@
-"""Floors for any run: measured, or taken from the official ablation when it has the same ones."""
+"""Baselines for any run: measured, or taken from the official ablation if it has the same."""
 
 from typing import Any
 
@@ -8,20 +8,20 @@ from fedseed.data.sources import open_source
 from fedseed.data.splits import Rows
 from fedseed.data.tokens import Dataset
 from fedseed.errors import OutputError
-from fedseed.evaluation.baselines import find_floors
+from fedseed.evaluation.baselines import find_baselines
 from fedseed.models.architecture import REGISTRY
 from fedseed.models.published import tokenizer_file
 from fedseed.results.provenance import repository
 from fedseed.results.record import read_record
 
 _QUICK = 2000
-"""Training examples that the floors of a ``--quick`` run learn from, about."""
+"""Training examples that the baselines of a ``--quick`` run learn from, about."""
 
 
-def measure_floors(
+def measure_baselines(
     config: DataOptions, dataset: Dataset, tests: Rows, max_length: int
 ) -> dict[str, Any]:
-    """The floors' accuracies on some test rows, by name.
+    """The baselines' accuracies on some test rows, by name.
 
     Args:
         config: names the data and the model, whose tokenizer cuts the texts.
@@ -31,10 +31,10 @@ def measure_floors(
     """
     source = open_source(config.data, config.text_column, config.label_column)
     most = _QUICK if config.quick else None
-    return find_floors(dataset, source, tokenizer_file(config.model), max_length, tests, most)
+    return find_baselines(dataset, source, tokenizer_file(config.model), max_length, tests, most)
 
 
-def known_or_measured_floors(
+def known_or_measured_baselines(
     config: DataOptions, dataset: Dataset, tests: Rows, max_length: int
 ) -> dict[str, Any]:
     """The same, without measuring when the official ablation has the same split and texts."""
@@ -51,8 +51,8 @@ def known_or_measured_floors(
             and not theirs["quick"]
         )
         if same:
-            found: dict[str, Any] = record["results"]["floors"]
-            return found
+            accuracies: dict[str, Any] = record["results"]["baselines"]
+            return accuracies
     except (OutputError, KeyError, TypeError):
         pass
-    return measure_floors(config, dataset, tests, max_length)
+    return measure_baselines(config, dataset, tests, max_length)

@@ -12,13 +12,11 @@ from fedseed.errors import OutputError
 from fedseed.federation.engines import count_workers
 from fedseed.results.display import Display, Workload, make_display
 from fedseed.results.folder import STATE, Begun, default_folder, find_run, is_begun, run_folder
-from fedseed.results.provenance import packages, refuse_other_kernels
-from fedseed.results.record import Kind
+from fedseed.results.provenance import describe_seed, packages, refuse_other_kernels
 from fedseed.results.table import plan_table, summary
 from fedseed.runs.plan import Plan, make_plan
-from fedseed.seeds.codec import describe
 
-KIND: Kind = "federated"
+KIND = "federated"
 _EXAMPLES_PER_STEP = 96
 """Test examples that cost about as much as one training step of 32."""
 
@@ -131,7 +129,7 @@ def _refuse_changes(plan: Plan, record: Mapping[str, Any]) -> None:
     refuse_other_kernels(then)
     if plan.given.model_dump() != record["config"]["given_recipe"]:
         raise OutputError("--resume: the recipe file has changed since the run began: restore it")
-    if describe(plan.seed) != record["provenance"]["seed"]:
+    if describe_seed(plan.seed) != record["provenance"]["seed"]:
         raise OutputError("--resume: the seed file has changed since the run began: restore it")
     if plan.federated.dataset.sha256 != record["provenance"]["dataset"]["sha256"]:
         raise OutputError("--resume: the data have changed since the run began: restore them")

@@ -12,17 +12,18 @@ from fedseed.federation.history import History
 from fedseed.federation.rounds import RoundResult, draw_cohort
 from fedseed.federation.session import AfterRound, Session
 from fedseed.files import write_bytes
+from fedseed.protocols import find_protocol
 from fedseed.protocols.base import ProtocolServer
 from fedseed.results.display import Display
 from fedseed.results.figure import write_figure
 from fedseed.results.folder import CHECKPOINT, RECORD, STATE, TRANSCRIPT
-from fedseed.results.provenance import PeakMemory, code, machine, packages
+from fedseed.results.provenance import PeakMemory, code, describe_seed, machine, packages
 from fedseed.results.record import RunRecord, read_record
 from fedseed.results.table import percent
 from fedseed.runs.original import describe_dataset
 from fedseed.runs.plan import Plan
 from fedseed.runs.scores import judge, tested_model
-from fedseed.seeds.codec import describe, write_seed
+from fedseed.seeds.codec import write_seed
 from fedseed.transcript import Transcript, ledger
 
 MOST_COUNTED = 1000
@@ -63,6 +64,7 @@ class RecordedRun:
             config=config.for_record() | asked | {"given_recipe": plan.given.model_dump()},
             provenance=self._provenance(),
             rounds=list(self.history.rounds),
+            protocol=find_protocol(config.protocol).to_record(),
         )
 
     def _provenance(self) -> dict[str, Any]:
@@ -74,7 +76,7 @@ class RecordedRun:
                 self.engine, count_workers(plan.config), plan.compute.device,
                 plan.compute.precision,
             ),
-            "seed": describe(plan.seed), **describe_shards(plan.federated),
+            "seed": describe_seed(plan.seed), **describe_shards(plan.federated),
             **describe_public(plan.federated),
             **({} if plan.budget is None else {"privacy": plan.budget.to_record()}),
             "started": self._earlier.get(

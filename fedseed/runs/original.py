@@ -30,8 +30,8 @@ from fedseed.results.record import RunRecord, read_record
 from fedseed.seeds.assemble import grow
 from fedseed.seeds.base import Seed
 from fedseed.seeds.codec import encode
-from fedseed.seeds.pretrained import pretrained_seed
-from fedseed.seeds.random import random_seed
+from fedseed.seeds.kinds.pretrained import pretrained_seed
+from fedseed.seeds.kinds.random import random_seed
 from fedseed.training import fit, predict
 
 _BATCH = 32

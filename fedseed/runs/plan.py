@@ -10,7 +10,7 @@ from fedseed.errors import ConfigError, SeedError
 from fedseed.federation.client_app import compute_of
 from fedseed.federation.privacy_budget import defence_of, within_budget
 from fedseed.federation.strategies import make_aggregator
-from fedseed.models.causal import CAUSAL
+from fedseed.models.architecture import CAUSAL
 from fedseed.models.registry import find_model
 from fedseed.privacy.budget import Budget
 from fedseed.protocols import find_protocol
@@ -20,6 +20,7 @@ from fedseed.recipe import Recipe
 from fedseed.runs.original import start_seed
 from fedseed.seeds.base import Seed
 from fedseed.seeds.codec import assemble, encode, read_seed
+from fedseed.seeds.registry import find_kind
 from fedseed.training import Compute, Trainer
 
 
@@ -112,7 +113,7 @@ def make_plan(
             f"the seed is for {seed.labels} classes, {dataset.source} has {dataset.labels}: "
             "give another --seed-file or --data"
         )
-    if seed.kind != "random":  # refuse weights that do not fit before anything is written
+    if find_kind(seed.kind).made_from != "key":  # refuse now weights that do not fit
         assemble(seed, find_model(seed.model, seed.labels).shapes())
     federated = partition_dataset(config, dataset)
     config, budget = within_budget(config, given, federated)

@@ -13,7 +13,7 @@ from fedseed.evaluation.retention import chance_corrected, plain
 from fedseed.federation.client_app import decode_counts
 from fedseed.protocols.base import ProtocolServer
 from fedseed.results.display import Display
-from fedseed.runs.baselines import known_or_measured_floors
+from fedseed.runs.baselines import known_or_measured_baselines
 from fedseed.runs.original import find_original
 from fedseed.runs.plan import Plan
 from fedseed.seeds.assemble import grow
@@ -65,9 +65,9 @@ def judge(
             "aggregated": _corrected(trained["value"], same),
         },
     }
-    display.phase("measuring the floors, which need no network")
+    display.phase("measuring the baselines, which need no network")
     tests = plan.federated.test_rows()
-    results["floors"] = known_or_measured_floors(plan.config, dataset, tests, plan.max_length)
+    results["baselines"] = known_or_measured_baselines(plan.config, dataset, tests, plan.max_length)
     if failures:
         results["failures"] = failures
     return results

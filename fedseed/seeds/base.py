@@ -4,9 +4,12 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
-from fedseed.models.architecture import Shapes, State
+import numpy as np
+
+from fedseed.errors import SeedError
+from fedseed.models.architecture import Floats, Shapes, State
 
 
 @dataclass(frozen=True)
@@ -14,7 +17,7 @@ class Seed:
     """Kind, architecture and payload; :mod:`fedseed.seeds.codec` turns it into bytes."""
 
     kind: str
-    """Name of a registered kind: ``random``, ``pretrained``."""
+    """Name of a kind, such as ``random``; see :mod:`fedseed.seeds.registry`."""
     model: str
     """Name of the architecture: registered, or a Hugging Face id or folder."""
     labels: int
@@ -23,12 +26,72 @@ class Seed:
     """What the kind needs besides; its layout is the kind's own."""
 
 
-class SeedKind(ABC):
-    """One way to describe a model in a few bytes. One file each, registered in codec.py."""
+def check_weights(weights: Mapping[str, Floats], shapes: Shapes) -> State:
+    """Return the weights that an architecture names, in its order.
 
-    name: ClassVar[str]
-    code: ClassVar[int]
-    """The kind's byte in a .fseed file: never reused, never changed."""
+    Args:
+        weights: tensors by name; further ones are left out.
+        shapes: name and shape of every parameter of the architecture.
+
+    Raises:
+        SeedError: a tensor is missing, has another shape, or holds NaN or infinity.
+    """
+    state: State = {}
+    for name, shape in shapes.items():
+        if name not in weights:
+            raise SeedError(f"the weights lack {name}: they are of another architecture")
+        values = np.asarray(weights[name], dtype=np.float32)
+        if values.shape != shape:
+            raise SeedError(
+                f"{name} has shape {values.shape}, not {shape}: the weights are of another "
+                "architecture or number of classes"
+            )
+        if not np.isfinite(values).all():
+            raise SeedError(f"{name} holds NaN or infinity: give weights that were saved whole")
+        state[name] = values
+    return state
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a seed is made of."""
+
+    model: str
+    """The architecture's name."""
+    labels: int
+    """Number of classes; 0 of a causal language model."""
+    shapes: Shapes
+    """Name and shape of every parameter."""
+    key: int
+    """Of everything that is drawn, in [0, 2**64)."""
+    options: Any
+    """The kind's, see :class:`fedseed.seeds.description.SeedKind`."""
+    weights: Mapping[str, Floats] | None = None
+    """The model's weights by name, for kinds that are extracted."""
+
+    def state(self) -> State:
+        """The weights that the architecture names, in its order.
+
+        Raises:
+            SeedError: there are no weights, a tensor is missing, has another shape, or holds NaN
+                or infinity.
+        """
+        if self.weights is None:
+            raise SeedError(f"this seed is extracted from weights: give those of {self.model}")
+        return check_weights(self.weights, self.shapes)
+
+
+class SeedFormat(ABC):
+    """How seeds of one kind are made, and how their payloads are read."""
+
+    @abstractmethod
+    def make(self, material: Material) -> Seed:
+        """Make a seed: extract it from weights, draw it from a key, or name published weights.
+
+        Raises:
+            SeedError: no seed of this kind can be made of it.
+            ConfigError: the model cannot be found.
+        """
 
     @abstractmethod
     def assemble(self, seed: Seed, shapes: Shapes) -> State:
@@ -54,7 +117,7 @@ class SeedKind(ABC):
         """
 
     def expected_errors(self, seed: Seed, shapes: Shapes) -> dict[str, float]:  # noqa: ARG002
-        """Relative reconstruction errors that the payload itself tells, by the tensor's name."""
+        """Relative reconstruction errors that the payload itself states, by the tensor's name."""
         return {}
 
     @abstractmethod

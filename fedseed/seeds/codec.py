@@ -6,21 +6,14 @@ from pathlib import Path
 from fedseed.errors import SeedError
 from fedseed.files import write_bytes
 from fedseed.models.architecture import Shapes, State
-from fedseed.seeds.base import Seed, SeedKind
-from fedseed.seeds.minimal import MinimalKind
-from fedseed.seeds.pca import PcaKind
-from fedseed.seeds.pretrained import PretrainedKind
-from fedseed.seeds.random import RandomKind
-from fedseed.seeds.stats import StatsKind
+from fedseed.seeds.base import Seed
+from fedseed.seeds.registry import find_kind, format_of, kind_of_code
 
 MAGIC = b"FSED"
 VERSION = 1
 MAX_PAYLOAD = 1 << 28
 """Longest payload, bytes; checked before anything is read or allocated."""
 
-KINDS: tuple[SeedKind, ...] = (
-    RandomKind(), PretrainedKind(), MinimalKind(), StatsKind(), PcaKind(),
-)  # fmt: skip
 _MODEL_CODES = {"bert-tiny": 1, "bert-mini": 2, "bert-small": 3, "minilm": 4, "gpt2-tiny": 5}
 _HEADER = len(MAGIC) + 4
 _DIGEST = 32
@@ -28,7 +21,7 @@ _DIGEST = 32
 
 def encode(seed: Seed) -> bytes:
     """Return the seed's bytes, checksum included."""
-    kind = _kind(seed.kind)
+    kind = find_kind(seed.kind)
     code = _MODEL_CODES.get(seed.model, 0)
     name = b"" if code else seed.model.encode()
     if seed.labels == 1 or not 0 <= seed.labels <= 255:
@@ -58,15 +51,13 @@ def decode(data: bytes) -> Seed:
         raise SeedError(f"the seed has format version {version}, this program reads {VERSION}")
     if hashlib.sha256(body).digest() != checksum:
         raise SeedError("the seed is truncated or altered (its checksum does not fit)")
-    kinds = {kind.code: kind for kind in KINDS}
-    if kind_code not in kinds:
-        raise SeedError(f"the seed is of kind number {kind_code}, unknown to this version")
+    kind = kind_of_code(kind_code)
     model, place = _read_model(body, model_code)
     length, place = _read_varint(body, place)
     if length > MAX_PAYLOAD or place + length != len(body):
         raise SeedError("the seed's length does not fit its header")
-    seed = Seed(kinds[kind_code].name, model, labels, body[place:])
-    kinds[kind_code].describe(seed.payload)
+    seed = Seed(kind.name, model, labels, body[place:])
+    format_of(kind.name).describe(seed.payload)
     if encode(seed) != data:
         raise SeedError("the seed's bytes are not in canonical form")
     return seed
@@ -78,28 +69,28 @@ def assemble(seed: Seed, shapes: Shapes) -> State:
     Raises:
         SeedError: the seed does not fit the architecture.
     """
-    return _kind(seed.kind).assemble(seed, shapes)
+    return format_of(seed.kind).assemble(seed, shapes)
 
 
 def sizes(seed: Seed, shapes: Shapes) -> dict[str, float]:
-    """Bytes of an encoded seed's parts; their sum is its length, see :meth:`SeedKind.sizes`.
+    """Bytes of an encoded seed's parts; their sum is its length, see :meth:`SeedFormat.sizes`.
 
     Raises:
         SeedError: the seed does not fit the architecture.
     """
-    parts = _kind(seed.kind).sizes(seed, shapes)
+    parts = format_of(seed.kind).sizes(seed, shapes)
     return {"header and checksum": len(encode(seed)) - len(seed.payload)} | parts
 
 
 def expected_errors(seed: Seed, shapes: Shapes) -> dict[str, float]:
-    """Relative reconstruction errors that a seed itself tells, by the tensor's name."""
-    return _kind(seed.kind).expected_errors(seed, shapes)
+    """Relative reconstruction errors that a seed itself states, by the tensor's name."""
+    return format_of(seed.kind).expected_errors(seed, shapes)
 
 
 def describe(seed: Seed) -> dict[str, object]:
     """Return what a seed says, for people and for the record."""
     about: dict[str, object] = {"kind": seed.kind, "model": seed.model, "labels": seed.labels}
-    return about | dict(_kind(seed.kind).describe(seed.payload))
+    return about | dict(format_of(seed.kind).describe(seed.payload))
 
 
 def write_seed(path: Path, seed: Seed) -> None:
@@ -123,13 +114,6 @@ def read_seed(path: Path) -> Seed:
         return decode(data)
     except SeedError as error:
         raise SeedError(f"{path}: {error}; make it again or fetch it again") from error
-
-
-def _kind(name: str) -> SeedKind:
-    for kind in KINDS:
-        if kind.name == name:
-            return kind
-    raise SeedError(f"unknown seed kind '{name}'")
 
 
 def _varint(number: int) -> bytes:

@@ -1,7 +1,6 @@
-"""What all extracted seeds need: weights that can be believed, moments, leading components."""
+"""What all extracted seeds need: moments, leading components, payloads of fixed length."""
 
 import struct
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,36 +8,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from fedseed.errors import SeedError
-from fedseed.models.architecture import Shapes, State
+from fedseed.models.architecture import Floats
 from fedseed.seeds.counter import normal
-
-Floats = NDArray[np.float32]
-
-
-def check_weights(weights: Mapping[str, Floats], shapes: Shapes) -> State:
-    """Return the weights that an architecture names, in its order.
-
-    Args:
-        weights: tensors by name; further ones are left out.
-        shapes: name and shape of every parameter of the architecture.
-
-    Raises:
-        SeedError: a tensor is missing, has another shape, or holds NaN or infinity.
-    """
-    state: State = {}
-    for name, shape in shapes.items():
-        if name not in weights:
-            raise SeedError(f"the weights lack {name}: they are of another architecture")
-        values = np.asarray(weights[name], dtype=np.float32)
-        if values.shape != shape:
-            raise SeedError(
-                f"{name} has shape {values.shape}, not {shape}: the weights are of another "
-                "architecture or number of classes"
-            )
-        if not np.isfinite(values).all():
-            raise SeedError(f"{name} holds NaN or infinity: give weights that were saved whole")
-        state[name] = values
-    return state
 
 
 def moments(values: Floats) -> tuple[float, float]:
@@ -47,9 +18,9 @@ def moments(values: Floats) -> tuple[float, float]:
     Raises:
         SeedError: they are beyond float16's range, 65,504.
     """
-    found = np.array([values.mean(dtype=np.float64), values.std(dtype=np.float64)])
+    exact = np.array([values.mean(dtype=np.float64), values.std(dtype=np.float64)])
     with np.errstate(over="ignore"):
-        rounded = found.astype(np.float16)
+        rounded = exact.astype(np.float16)
     if not np.isfinite(rounded).all():
         raise SeedError("a tensor's moments are beyond float16's range (65,504): rescale it")
     return float(rounded[0]), float(rounded[1])
@@ -96,7 +67,7 @@ def unpack(layout: str, payload: bytes, kind: str) -> tuple[float, ...]:
     size = struct.calcsize(layout)
     if len(payload) != size:
         raise SeedError(f"a {kind} seed's payload has {size} bytes here, not {len(payload)}")
-    found = struct.unpack(layout, payload)
-    if not np.isfinite(np.array([value for value in found if isinstance(value, float)])).all():
+    values = struct.unpack(layout, payload)
+    if not np.isfinite(np.array([value for value in values if isinstance(value, float)])).all():
         raise SeedError(f"the {kind} seed holds NaN or infinity: make it again")
-    return found
+    return values

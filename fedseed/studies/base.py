@@ -8,12 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from pydantic import Field
 from rich.console import Console
 from rich.markdown import Markdown
 
-from fedseed.data.federated_dataset import DEFAULT_LENGTH, open_dataset, subset
-from fedseed.data.options import DataOptions
+from fedseed.data.federated_dataset import open_dataset, subset
 from fedseed.data.splits import Rows
 from fedseed.data.tokens import Dataset
 from fedseed.errors import OutputError
@@ -29,36 +27,20 @@ from fedseed.results.provenance import (
     packages,
     refuse_other_kernels,
 )
-from fedseed.results.record import Kind, RunRecord
+from fedseed.results.record import RunRecord
 from fedseed.runs.original import describe_dataset
 from fedseed.studies.cells import Cell, Work, read_cells, run_cells
+from fedseed.studies.description import StudyDescription
+from fedseed.studies.options import StudyOptions
 from fedseed.training.compute import choose
 
 TABLE, FIGURE = "table.md", "figure.png"
 
 
-class StudyOptions(DataOptions):
-    """What every study of one client takes."""
-
-    repeats: int = Field(
-        5, ge=1, le=1000, description="Repeats of every cell, each with its own key and order of "
-        "examples."
-    )  # fmt: skip
-    original_steps: int | None = Field(
-        None, ge=1, description="Train the original for so many steps, not for one epoch."
-    )
-
-    @property
-    def length(self) -> int:
-        """Tokens kept of each text."""
-        return self.max_length or DEFAULT_LENGTH
-
-
 class Study(ABC):
     """Measurements that make one table: how to measure, and what comes out."""
 
-    kind: ClassVar[Kind]
-    options: ClassVar[type[StudyOptions]]
+    about: ClassVar[StudyDescription]
 
     def __init__(self, config: Any) -> None:
         """Prepare a study with its resolved configuration."""
@@ -81,21 +63,17 @@ class Study(ABC):
         """What else the record says about where its figures come from."""
         return {"dataset": describe_dataset(dataset_of(self.config))}
 
+    def protocols(self) -> dict[str, dict[str, Any]] | None:
+        """Descriptions of the protocols that the study runs, by name; None of one without any."""
+        return None
+
     @abstractmethod
     def cells(self) -> list[Cell]:
         """Everything to measure."""
 
     @abstractmethod
-    def results(self, found: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    def results(self, measured: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
         """The record's results, from the cells' by name."""
-
-    @abstractmethod
-    def table(self, record: Mapping[str, Any]) -> str:
-        """The table as Markdown, from the record alone."""
-
-    @abstractmethod
-    def figure(self, record: Mapping[str, Any], path: Path) -> None:
-        """Draw the figure, from the record alone."""
 
     @classmethod
     def from_options(cls, given: Mapping[str, Any]) -> Self:
@@ -104,7 +82,7 @@ class Study(ABC):
         Raises:
             ConfigError: an unknown name or an impossible value.
         """
-        return cls(cls.options.parse(given).with_quick())
+        return cls(cls.about.options_class.parse(given).with_quick())
 
 
 @functools.lru_cache(maxsize=1)
@@ -140,10 +118,13 @@ def study_command(
     Raises:
         FedseedError: see there.
     """
-    folder = Path(resume or out or default_folder(kind.kind))
+    folder = Path(resume or out or default_folder(kind.about.kind))
     display = make_display(quiet, console)
     try:
-        with run_folder(folder, kind.kind, given, kind.options, resume is not None) as begun:
+        about = kind.about
+        with run_folder(
+            folder, about.kind, given, about.options_class, resume is not None
+        ) as begun:
             study = kind.from_options(begun.options)
             record = run_study(study, folder, display, begun.record)
     except KeyboardInterrupt:
@@ -152,7 +133,7 @@ def study_command(
         raise
     finally:
         display.stop()
-    brief, _, more = study.table(record).partition(DETAILS)
+    brief, _, more = kind.about.make_table(record).partition(DETAILS)
     console.print(Markdown(brief))
     rest = f"; the rest of the table: {folder / TABLE}" if more else ""
     line = f"record, table and figure: {folder}{rest}"
@@ -198,15 +179,15 @@ def run_study(
         display.progress("cells", done, total, f"{left // 60}:{left % 60:02d} left, {name}")
 
     with PeakMemory() as memory:
-        found = run_cells(cells, study.work, config.model_dump_json(), folder, workers, report)
-    record.results = study.results(found)
+        measured = run_cells(cells, study.work, config.model_dump_json(), folder, workers, report)
+    record.results = study.results(measured)
     record.status = "completed"
     note_time()
     most = max(memory.bytes, past.get("peak_memory_bytes", 0))
     record.provenance["peak_memory_bytes"] = most
     finished = record.to_dict()
-    study.figure(finished, folder / FIGURE)
-    write_text(folder / TABLE, study.table(finished))
+    study.about.draw(finished, folder / FIGURE)
+    write_text(folder / TABLE, study.about.make_table(finished))
     record.write(folder / RECORD)  # last: a completed record has everything beside it
     (folder / CELLS).unlink(missing_ok=True)
     return finished
@@ -216,13 +197,14 @@ def _begun(study: Study, workers: int, past: Mapping[str, Any]) -> RunRecord:
     """The record before its results; ``past`` is the provenance of a run that is resumed."""
     decides = study.provenance()
     record = RunRecord(
-        kind=study.kind,
+        kind=study.about.kind,
         config=study.config.for_record(),
         provenance={
             **code(), "packages": packages(), "machine": machine("local", workers),
             **decides,
             "started": past.get("started", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())),
         },
+        protocols=study.protocols(),
     )  # fmt: skip
     record.provenance["machine"]["precision"] = choose(study.config.precision).precision
     if past:

@@ -47,12 +47,12 @@ def read_cells(folder: Path) -> dict[str, dict[str, Any]]:
         lines = (folder / CELLS).read_text(encoding="utf-8").splitlines()
     except OSError:
         return {}
-    found: dict[str, dict[str, Any]] = {}
+    results: dict[str, dict[str, Any]] = {}
     for line in lines:
         with contextlib.suppress(ValueError, KeyError, TypeError):  # a line cut off by a kill
             kept = json.loads(line)
-            found[kept["cell"]] = kept["result"]
-    return found
+            results[kept["cell"]] = kept["result"]
+    return results
 
 
 def _keep(folder: Path, name: str, result: Mapping[str, Any]) -> None:
@@ -84,22 +84,22 @@ def run_cells(
         config_json: the study's configuration.
         folder: the study's output folder.
         workers: processes of one thread each; 1 measures in this process.
-        progress: told of every cell.
+        progress: called after every cell.
 
     Raises:
         FedseedError: a cell cannot be measured; what is finished stays kept.
         RunError: a worker died.
     """
     everything = list(cells)
-    found = read_cells(folder)
+    results = read_cells(folder)
     total = sum(cell.cost for cell in everything)
-    missing = [cell for cell in everything if cell.name not in found]
+    missing = [cell for cell in everything if cell.name not in results]
     done = total - sum(cell.cost for cell in missing)
 
     def finished(cell: Cell, result: dict[str, Any]) -> None:
         nonlocal done
         _keep(folder, cell.name, result)
-        found[cell.name] = result
+        results[cell.name] = result
         done += cell.cost
         progress(done, total, cell.name)
 
@@ -108,7 +108,7 @@ def run_cells(
             finished(cell, measure(work, config_json, cell.arguments))
     else:
         _run_parallel(missing, work, config_json, min(workers, len(missing)), finished)
-    return {cell.name: found[cell.name] for cell in everything}
+    return {cell.name: results[cell.name] for cell in everything}
 
 
 def _run_parallel(

@@ -1,4 +1,4 @@
-"""What several studies measure: test runs on named rows, floors, what a test of one class says."""
+"""What several studies measure: test runs on named test sets, baselines, one class alone."""
 
 import functools
 from collections.abc import Mapping, Sequence
@@ -14,17 +14,19 @@ from fedseed.data.tokens import Dataset
 from fedseed.evaluation.metrics import ClassCounts, count_correct
 from fedseed.models.architecture import State
 from fedseed.results.display import Display
-from fedseed.runs.baselines import measure_floors
+from fedseed.runs.baselines import measure_baselines
 from fedseed.runs.original import Original, original_weights
-from fedseed.seeds.rows import read_weights
-from fedseed.studies.base import StudyOptions, dataset_of, tested_rows
+from fedseed.seeds.weights import read_weights
+from fedseed.studies.base import dataset_of, tested_rows
+from fedseed.studies.cells import Cell
+from fedseed.studies.options import StudyOptions
 from fedseed.training import predict
 from fedseed.training.compute import choose
 
 TEST_COST = 0.0125
 """Training steps of 32 that testing one example costs."""
-FLOOR_COST = 400.0
-"""Training steps that the floors cost."""
+BASELINE_COST = 400.0
+"""Training steps that the baselines cost."""
 _DOCUMENTS_TRAIN, _DOCUMENTS_TEST = 320, 1000
 
 
@@ -52,25 +54,30 @@ def run_test(
     """Correct predictions and examples by class, for each named set of rows."""
     whole = np.unique(np.concatenate(list(tests.values())))
     compute = choose(config.precision)
-    found = predict(module, dataset.table, whole, config.length, compute)
+    likelihoods = predict(module, dataset.table, whole, config.length, compute)
     results = {}
     for name, rows in tests.items():
-        part = found[np.searchsorted(whole, rows)]
+        part = likelihoods[np.searchsorted(whole, rows)]
         counts = count_correct(part, dataset.table.labels[rows])
         results[name] = counts.to_record()
     return results
 
 
-def counts_of(results: Sequence[Mapping[str, Any]], test: str) -> list[ClassCounts]:
+def counts_of(results: Sequence[Mapping[str, Any]], test_set: str) -> list[ClassCounts]:
     """The counts of some cells' results, as :func:`run_test` left them."""
-    return [ClassCounts.from_record(result[test]) for result in results]
+    return [ClassCounts.from_record(result[test_set]) for result in results]
 
 
-def floor_cell(config: StudyOptions) -> dict[str, Any]:
-    """The floors on a study's test rows."""
+def baseline_cell() -> Cell:
+    """The cell of the baselines, which every study has."""
+    return Cell("baselines", BASELINE_COST, {"what": "baselines"})
+
+
+def measure_baseline_cell(config: StudyOptions) -> dict[str, Any]:
+    """The baselines on a study's test rows."""
     dataset = dataset_of(config)
     tests = tested_rows(config, dataset)
-    return {"floors": measure_floors(config, dataset, tests, config.length)}
+    return {"baselines": measure_baselines(config, dataset, tests, config.length)}
 
 
 def original_of(config: StudyOptions, display: Display | None = None) -> tuple[Original, Path]:

@@ -1,5 +1,6 @@
 """How training computes: precision, device and compilation."""
 
+import os
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,6 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fedseed.errors import ConfigError
+
+# oneDNN keeps a compiled kernel for each of the last 1,024 shapes of bf16 matrices: fewer need less
+# memory. It looks at this when it multiplies for the first time.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "200")
 
 Precision = Literal["fp32", "bf16"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
@@ -77,7 +82,7 @@ def on_device(numbers: NDArray[Any], device: torch.device) -> Tensor:
 
 def _bf16_is_faster() -> bool:
     """Whether this processor multiplies matrices faster in bf16, from what it says of itself."""
-    # Older versions of torch cannot tell: with them AMD's processors stay at fp32.
+    # Older versions of torch do not say: with them AMD's processors stay at fp32.
     able: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     amd = str(able.get("cpu_name", "")).startswith("AMD")
     return torch.cpu._is_amx_tile_supported() or bool(amd and able.get("avx512_bf16"))

@@ -16,11 +16,12 @@ from fedseed.data.tokens import TokenTable, widths
 from fedseed.recipe import Recipe
 from fedseed.training.batches import batches, chunks, longest_first
 from fedseed.training.compute import Compute
-from fedseed.training.dp_generic import DpGenericTrainer
-from fedseed.training.dp_lean import DpLeanTrainer
-from fedseed.training.dp_sgd import DpSgd, Mechanism, poisson_sample
+from fedseed.training.dp_sgd.generic import DpGenericTrainer
+from fedseed.training.dp_sgd.lean import DpLeanTrainer
+from fedseed.training.dp_sgd.mechanism import DpSgd, Mechanism, poisson_sample
 from fedseed.training.generic import GenericPredictor, GenericTrainer
 from fedseed.training.lean_trainer import LeanPredictor, LeanTrainer, is_lean
+from fedseed.training.losses import tail_loss
 
 _AnyTrainer = LeanTrainer | GenericTrainer | DpLeanTrainer | DpGenericTrainer
 Progress = Callable[[int, float], None]
@@ -89,9 +90,7 @@ class _Run:
             weights = self.job.model.parameters()
             diverged = not all(bool(part.isfinite().all()) for part in weights)
             return FitResult(len(self.losses), math.nan, diverged)
-        tail = self.losses[-max(1, len(self.losses) // 10) :]
-        mean = float(np.mean(tail)) if tail else math.nan
-        return FitResult(len(self.losses), mean, self.diverged)
+        return FitResult(len(self.losses), tail_loss(self.losses), self.diverged)
 
 
 def fit(
@@ -202,9 +201,9 @@ def _steps(trainer: _AnyTrainer, runs: Sequence[_Run]) -> Iterator[list[float]]:
 
 def _copy_of(trainer: _AnyTrainer) -> nn.Module:
     """The first model as it would be if training ended now."""
-    own = copy.deepcopy(trainer)
-    own.finish()
-    return own.models[0]
+    snapshot = copy.deepcopy(trainer)
+    snapshot.finish()
+    return snapshot.models[0]
 
 
 def can_be_stacked(first: FitJob, other: FitJob) -> bool:
@@ -240,9 +239,9 @@ def predict(
     with torch.inference_mode():
         for chunk in chunks(widths(lengths[order], max_length, multiple), logits.tokens_at_once):
             ids, sizes = table.padded(rows[order[chunk]], max_length, multiple)
-            found = logits(torch.from_numpy(ids), torch.from_numpy(sizes))
-            parts.append(functional.log_softmax(found.float(), dim=-1).cpu().numpy())
-    ordered = np.concatenate(parts)
-    out = np.empty_like(ordered)
-    out[order] = ordered
-    return out
+            of_chunk = logits(torch.from_numpy(ids), torch.from_numpy(sizes))
+            parts.append(functional.log_softmax(of_chunk.float(), dim=-1).cpu().numpy())
+    sorted_likelihoods = np.concatenate(parts)
+    likelihoods = np.empty_like(sorted_likelihoods)
+    likelihoods[order] = sorted_likelihoods
+    return likelihoods

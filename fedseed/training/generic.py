@@ -1,6 +1,7 @@
 """Training through automatic differentiation: any module, any recipe."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from fedseed.data.splits import Rows
 from fedseed.data.tokens import TokenTable
 from fedseed.recipe import Recipe
 from fedseed.training.compute import Compute
+from fedseed.training.losses import labels_of
 
 WORD_EMBEDDINGS = ("word_embeddings.weight", "wte.weight", "embed_tokens.weight")
 
@@ -36,7 +38,6 @@ class GenericTrainer:
         self._done = 0
         model.train()
         set_dropout(model, recipe.dropout)
-        # torch's own generator (dropout) is seeded for each step, and left as it was.
         self._dropout = np.random.PCG64(seed)
 
     def step(self, rows: Sequence[Rows], table: TokenTable) -> list[float]:
@@ -51,11 +52,8 @@ class GenericTrainer:
         """
         recipe = self._recipe
         ids, lengths = table.padded(rows[0], recipe.max_length)
-        known = table.labels if table.soft is None else table.soft
-        labels = torch.from_numpy(known[rows[0]]).to(self._compute.device)
-        with torch.random.fork_rng(enabled=recipe.dropout > 0):
-            if recipe.dropout > 0:
-                torch.manual_seed(int(self._dropout.random_raw()) >> 1)
+        labels = torch.from_numpy(labels_of(table, rows[0])).to(self._compute.device)
+        with self._seeded_dropout():
             logits = self._logits(torch.from_numpy(ids), torch.from_numpy(lengths)).float()
         loss = functional.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
         value = float(loss.item())
@@ -65,6 +63,15 @@ class GenericTrainer:
             self._update()
         self._done += 1
         return [value]
+
+    @contextmanager
+    def _seeded_dropout(self) -> Iterator[None]:
+        """For one step; torch's global generator, which drops, is left as it was."""
+        drops = self._recipe.dropout > 0
+        with torch.random.fork_rng(enabled=drops):
+            if drops:
+                torch.manual_seed(int(self._dropout.random_raw()) >> 1)
+            yield
 
     def _update(self) -> None:
         """Move the weights along their gradients at this step's rate."""

@@ -2,31 +2,33 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.nn.utils.parametrize import is_parametrized
 
 from fedseed.data.splits import Rows
 from fedseed.data.tokens import TokenTable, widths
 from fedseed.models.bert import BertClassifier
 from fedseed.recipe import Recipe
-from fedseed.training.adam import DenseAdam, RowAdam
 from fedseed.training.batches import chunks, stacked
 from fedseed.training.compute import Compute, on_device
-from fedseed.training.fused_adam import FusedDenseAdam, FusedRowAdam
 from fedseed.training.kernels import are_available
-from fedseed.training.lean import LeanBert
-from fedseed.training.stack import WeightStack
+from fedseed.training.kernels.adam import FusedDenseAdam, FusedRowAdam
+from fedseed.training.kernels.layers_in_blocks import kernel_layers
+from fedseed.training.lean.adam import DenseAdam, RowAdam, rates_of
+from fedseed.training.lean.bert import LeanBert
+from fedseed.training.lean.layers import TORCH_LAYERS
+from fedseed.training.lean.stack import WeightStack
+from fedseed.training.losses import Labels, labels_of, losses_and_gradient, smoothed_targets
 
 _TOKENS_AT_ONCE, _TOKENS_AT_ONCE_CUDA = 4096, 1 << 20
 """Tokens of a chunk: on a CPU enough that the time of the calls themselves does not weigh."""
 _TOKENS_TO_PREDICT = {"fp32": 2048, "bf16": 4096}
-"""On a CPU; without a way back fewer fit its caches, in bf16 the calls weigh more."""
+"""On a CPU; without a backward pass fewer fit its caches, in bf16 the calls weigh more."""
 
 
 def is_lean(model: nn.Module, recipe: Recipe | None = None) -> TypeGuard[BertClassifier]:
@@ -58,7 +60,7 @@ class Batch:
     """Rows of the stack's word embeddings, shape ``(models, texts, tokens)``."""
     lengths: NDArray[np.int64]
     """Tokens of each text, shape ``(models, texts)``."""
-    labels: NDArray[Any]
+    labels: Labels
     """Class numbers of the same shape, or class probabilities with a dimension more."""
 
 
@@ -79,10 +81,9 @@ class LeanTrainer:
         self._stacked = len(models) > 1 or self.in_background
         few_shapes = compute.few_shapes and not self._stacked
         self._fused = are_available() and not self._stacked
-        self._bert = LeanBert(self._stack, shape, few_shapes, self._fused)
-        rates = np.array(
-            [[recipe.rate(step) for step in range(recipe.steps)] for recipe in recipes]
-        )
+        kinds = kernel_layers(compute.dtype) if self._fused else TORCH_LAYERS
+        self._bert = LeanBert(self._stack, shape, few_shapes, kinds)
+        rates = rates_of(recipes)
         decay = np.array([recipe.weight_decay for recipe in recipes])
         multipliers = np.array([[recipe.embedding_multiplier] for recipe in recipes])
         row_adam = FusedRowAdam if self._fused else RowAdam
@@ -112,8 +113,7 @@ class LeanTrainer:
         """Collect what a step needs; see :meth:`step`."""
         ids, lengths = stacked(table, rows, self._recipe.max_length, self._multiple)
         ids += self._shape.vocabulary * np.arange(len(rows))[:, None, None]
-        known = table.labels if table.soft is None else table.soft
-        return Batch(ids, lengths, np.stack([known[own] for own in rows]))
+        return Batch(ids, lengths, np.stack([labels_of(table, batch) for batch in rows]))
 
     def losses(self, summed: Tensor) -> list[float]:
         """Wait for what :meth:`start` returned; see :meth:`step`."""
@@ -139,9 +139,9 @@ class LeanTrainer:
             if not self._stacked:
                 places, sizes, targets = places[0], sizes[0], targets[0]
             logits = self._bert.forward(words, places, torch.from_numpy(sizes))
-            likelihoods = functional.log_softmax(logits, dim=-1)
-            losses -= (targets * likelihoods).sum((-2, -1)).reshape(-1)
-            self._bert.backward((likelihoods.exp() - targets) / texts_each, words_gradient)
+            parts, gradient = losses_and_gradient(logits, targets)
+            losses += parts.sum((-2, -1)).reshape(-1)
+            self._bert.backward(gradient / texts_each, words_gradient)
         # A look at the losses would make a GPU wait.
         if self.in_background or bool(losses.isfinite().any()):
             self._words.step(words_gradient)
@@ -154,23 +154,15 @@ class LeanTrainer:
     def _distinct(self, ids: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """The distinct numbers in order, and each number's place among them."""
         if self.in_background:  # many models have many ids
-            found, place = torch.unique(on_device(ids, self._device), return_inverse=True)
-            return found, place
+            words, places = torch.unique(on_device(ids, self._device), return_inverse=True)
+            return words, places
         distinct, inverse = np.unique(ids, return_inverse=True)
         return torch.from_numpy(distinct), torch.from_numpy(inverse.reshape(ids.shape))
 
-    def _targets(self, labels: NDArray[Any]) -> Tensor:
-        """Target probabilities with label smoothing, shape ``(models, texts, classes)``.
-
-        Args:
-            labels: class numbers, shape ``(models, texts)``, or soft labels with one more
-                dimension for the classes.
-        """
-        classes = self._shape.labels
-        smoothing = self._smoothing[:, None, None]
-        known = np.eye(classes)[labels] if labels.ndim == 2 else labels
-        targets = (1 - smoothing) * known + smoothing / classes
-        return on_device(targets.astype(np.float32), self._device)
+    def _targets(self, labels: Labels) -> Tensor:
+        """Smoothed targets, shape ``(models, texts, classes)``; see :class:`Batch` for labels."""
+        targets = smoothed_targets(labels, self._shape.labels, self._smoothing[:, None, None])
+        return on_device(targets, self._device)
 
     def finish(self) -> None:
         """Copy the weights back into the modules."""
@@ -188,8 +180,8 @@ class LeanPredictor:
         self.tokens_at_once = few if on_cpu else _TOKENS_AT_ONCE_CUDA
         """Tokens of a chunk."""
         self._stack = WeightStack([model], model.shape, self._device, compute.dtype)
-        fused = are_available() and on_cpu
-        self._bert = LeanBert(self._stack, model.shape, compute.few_shapes, fused)
+        kinds = kernel_layers(compute.dtype) if are_available() and on_cpu else TORCH_LAYERS
+        self._bert = LeanBert(self._stack, model.shape, compute.few_shapes, kinds)
 
     def __call__(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Return the logits, shape ``(texts, classes)``; see BertClassifier."""

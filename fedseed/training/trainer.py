@@ -112,12 +112,12 @@ class StackingTrainer(Trainer):
 
     def _fit_in_stack(self, job: FitJob) -> FitResult:
         with self._condition:
-            own = threading.get_ident()
-            self._waiting[own] = job
+            caller = threading.get_ident()
+            self._waiting[caller] = job
             self._train_if_all_wait()
-            while own not in self._done:
+            while caller not in self._done:
                 self._condition.wait()
-            outcome = self._done.pop(own)
+            outcome = self._done.pop(caller)
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
@@ -129,7 +129,8 @@ class StackingTrainer(Trainer):
         torch.set_num_threads(1)
         for group in self._groups(waiting):
             try:
-                results = fit_together([waiting[own] for own in group], self.compute, dp=self.dp)
+                jobs = [waiting[caller] for caller in group]
+                results = fit_together(jobs, self.compute, dp=self.dp)
                 self._done.update(zip(group, results, strict=True))
             except Exception as error:  # each caller gets it, and reports it as its own
                 self._done.update(dict.fromkeys(group, error))
@@ -137,16 +138,16 @@ class StackingTrainer(Trainer):
         self._condition.notify_all()
 
     def _groups(self, waiting: dict[int, FitJob]) -> list[list[int]]:
-        """Callers whose models are trained as one stack."""
+        """Callers, as thread identifiers, whose models are trained as one stack."""
         groups: list[list[int]] = []
-        for own, job in waiting.items():
+        for caller, job in waiting.items():
             for group in groups:
                 first = waiting[group[0]]
                 if can_be_stacked(first, job) and len(group) < self._largest(first):
-                    group.append(own)
+                    group.append(caller)
                     break
             else:
-                groups.append([own])
+                groups.append([caller])
         return groups
 
     def _largest(self, job: FitJob) -> int:

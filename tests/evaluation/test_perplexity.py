@@ -16,10 +16,11 @@ from fedseed.evaluation.perplexity import (
     uniform_perplexity,
     unigram_perplexity,
 )
-from fedseed.models.causal import CAUSAL, SMALL_GPT2
+from fedseed.models.architecture import CAUSAL
+from fedseed.models.causal import SMALL_GPT2
 from fedseed.models.registry import build, find_model
 from fedseed.seeds.codec import assemble
-from fedseed.seeds.random import random_seed
+from fedseed.seeds.kinds.random import random_seed
 from fedseed.studies.zero_shot.language_model import logits_of
 
 VOCABULARY = 11
@@ -64,11 +65,11 @@ def test_equals_the_plain_implementation(data: st.DataObject, length: int, conte
         return
     stride = data.draw(st.integers(1, context))
     ids = data.draw(st.lists(st.integers(0, VOCABULARY - 1), min_size=length, max_size=length))
-    found = sliding_perplexity(last_seen, np.array(ids), 3, context, stride)
+    measured = sliding_perplexity(last_seen, np.array(ids), 3, context, stride)
     loss, count = plain(last_seen, ids, context, stride)
-    assert found.tokens == count
+    assert measured.tokens == count
     assert stride == context or count == length - 1
-    assert found.loss_nats == pytest.approx(loss, abs=1e-5)
+    assert measured.loss_nats == pytest.approx(loss, abs=1e-5)
 
 
 @pytest.mark.parametrize("stride", [7, 16])
@@ -76,10 +77,10 @@ def test_a_real_model_equals_the_plain_implementation(gpt2: nn.Module, stride: i
     ids = np.random.Generator(np.random.PCG64(1)).integers(0, 2048, 50)
     with torch.inference_mode():
         loss, count = plain(logits_of(gpt2), ids.tolist(), 16, stride)
-    found = sliding_perplexity(logits_of(gpt2), ids, 30, 16, stride)
-    assert found.tokens == count
-    assert found.per_token == pytest.approx(math.exp(loss), rel=1e-4)
-    assert found.per_word == pytest.approx(math.exp(loss * count / 30), rel=1e-4)
+    measured = sliding_perplexity(logits_of(gpt2), ids, 30, 16, stride)
+    assert measured.tokens == count
+    assert measured.per_token == pytest.approx(math.exp(loss), rel=1e-4)
+    assert measured.per_word == pytest.approx(math.exp(loss * count / 30), rel=1e-4)
 
 
 def test_padding_in_batches_changes_nothing(gpt2: nn.Module) -> None:
@@ -91,8 +92,8 @@ def test_padding_in_batches_changes_nothing(gpt2: nn.Module) -> None:
         batch = torch.from_numpy(ids[start:end])[None]
         with torch.inference_mode():
             scores = logits_of(gpt2)(batch)[0, :-1].log_softmax(-1)
-        own = -scores.gather(-1, batch[0, 1:, None])[:, 0]
-        loss, count = loss + float(own[-new:].double().sum()), count + new
+        losses = -scores.gather(-1, batch[0, 1:, None])[:, 0]
+        loss, count = loss + float(losses[-new:].double().sum()), count + new
     assert whole.tokens == count == 130
     assert whole.loss_nats == pytest.approx(loss / count, abs=1e-5)
 
@@ -114,9 +115,9 @@ def test_what_is_infinite_is_said_to_be() -> None:
     def broken(ids: Tensor) -> Tensor:
         return torch.full((*ids.shape, 4), float("nan"))
 
-    found = sliding_perplexity(broken, np.zeros(8, dtype=np.int64), 2, 4, 2).to_record()
-    assert found["loss_nats"] is None
-    assert found["infinite"] is True
+    measured = sliding_perplexity(broken, np.zeros(8, dtype=np.int64), 2, 4, 2).to_record()
+    assert measured["loss_nats"] is None
+    assert measured["infinite"] is True
 
 
 def test_a_text_shorter_than_the_context() -> None:

@@ -16,17 +16,17 @@ def counts(*shares: float, n: int = 1000) -> list[ClassCounts]:
 
 
 def test_one_repeat_has_wilsons_interval() -> None:
-    found = over_repeats(counts(0.7))
-    assert found["ci95"] == pytest.approx(list(wilson(700, 1000)))
-    assert found["repeats"] == [0.7]
+    record = over_repeats(counts(0.7))
+    assert record["ci95"] == pytest.approx(list(wilson(700, 1000)))
+    assert record["repeats"] == [0.7]
 
 
 def test_the_interval_covers_examples_and_repeats() -> None:
-    found = over_repeats(counts(0.6, 0.7, 0.8))
+    record = over_repeats(counts(0.6, 0.7, 0.8))
     half = float(stats.t.ppf(0.975, 2)) * 0.1 / math.sqrt(3)
     low, high = wilson(700, 1000)
-    assert found["value"] == pytest.approx(0.7)
-    assert found["ci95"] == pytest.approx(
+    assert record["value"] == pytest.approx(0.7)
+    assert record["ci95"] == pytest.approx(
         [0.7 - math.hypot(half, 0.7 - low), min(1.0, 0.7 + math.hypot(half, high - 0.7))]
     )
 
@@ -35,19 +35,19 @@ def test_one_class_only_by_name() -> None:
     models = [ClassCounts((10, 0), (10, 0)), ClassCounts((0, 0), (10, 0))]
     with pytest.raises(DataError, match="one class"):
         over_repeats(models)
-    found = over_repeats(models, one_class=True)
-    assert found["repeats"] == [1.0, 0.0]
-    assert found["majority_baseline"] == 1.0
+    record = over_repeats(models, one_class=True)
+    assert record["repeats"] == [1.0, 0.0]
+    assert record["majority_baseline"] == 1.0
 
 
 def test_paired_equals_scipy() -> None:
     rng = np.random.Generator(np.random.PCG64(1))
     first, second = rng.normal(0.7, 0.05, 6).tolist(), rng.normal(0.65, 0.05, 6).tolist()
-    found = paired(first, second)
+    comparison = paired(first, second)
     test = stats.ttest_rel(first, second)
     interval = test.confidence_interval(0.95)
-    assert found["p_value"] == pytest.approx(test.pvalue)
-    assert found["ci95"] == pytest.approx([interval.low, interval.high])
+    assert comparison["p_value"] == pytest.approx(test.pvalue)
+    assert comparison["ci95"] == pytest.approx([interval.low, interval.high])
 
 
 def test_pairs_without_spread() -> None:

@@ -140,7 +140,7 @@ def test_resume_refuses_other_inputs(run: Run, small: dict[str, Any], tmp_path: 
     from fedseed.errors import OutputError
     from fedseed.runs.command import run_command
     from fedseed.seeds.codec import write_seed
-    from fedseed.seeds.random import random_seed
+    from fedseed.seeds.kinds.random import random_seed
 
     seed, recipe = tmp_path / "a.fseed", tmp_path / "r.toml"
     write_seed(seed, random_seed("bert-tiny", 2, 1, "scaled"))

@@ -25,7 +25,7 @@ def test_workers_change_nothing(run: Run) -> None:
 
 def test_record(run: Run, tmp_path: Path) -> None:
     record = run()
-    assert (record["schema"], record["kind"], record["status"]) == (1, "federated", "completed")
+    assert (record["schema"], record["kind"], record["status"]) == (2, "federated", "completed")
     results = record["results"]
     for name in ("given", "aggregated"):
         for role in (

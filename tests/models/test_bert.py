@@ -14,7 +14,7 @@ from fedseed.models.architecture import architecture
 from fedseed.models.registry import GenericModel, build, find_model, to_state
 from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import encode
-from fedseed.seeds.random import random_seed
+from fedseed.seeds.kinds.random import random_seed
 
 transformers = pytest.importorskip("transformers")
 
@@ -75,7 +75,7 @@ def test_weights_go_out_and_in_with_save_pretrained(tmp_path: Path) -> None:
     model = find_model(str(tmp_path), 2)
     assert not isinstance(model, GenericModel)
     from fedseed.seeds.codec import assemble
-    from fedseed.seeds.pretrained import pretrained_seed
+    from fedseed.seeds.kinds.pretrained import pretrained_seed
 
     state = assemble(pretrained_seed(str(tmp_path), 2, 1), model.shapes())
     again = build(model, state)

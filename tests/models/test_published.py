@@ -14,7 +14,7 @@ from fedseed.models.published import published_digest, tokenizer_file
 from fedseed.models.registry import GenericModel, find_model, max_tokens
 from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import assemble, encode
-from fedseed.seeds.pretrained import pretrained_seed
+from fedseed.seeds.kinds.pretrained import pretrained_seed
 
 
 def test_minilm_has_its_published_weights() -> None:

@@ -10,8 +10,8 @@ from fedseed.cli.app import run_app
 from fedseed.cli.main import app
 from fedseed.models.registry import find_model
 from fedseed.seeds.codec import assemble, read_seed, write_seed
-from fedseed.seeds.random import random_seed
-from fedseed.studies.tables import STUDY_TABLES
+from fedseed.seeds.kinds.random import random_seed
+from fedseed.studies import find_studies
 
 OFFICIAL = Path(__file__).parents[2] / "results" / "official"
 
@@ -94,7 +94,7 @@ def test_extract_refuses(
 @pytest.mark.parametrize("kind", ["ablation", "zero_shot", "budget"])
 def test_studies_can_be_shown(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_app(app, ["show", str(OFFICIAL / kind / "record.json")]) == 0
-    assert "floor: TF-IDF" in capsys.readouterr().out
+    assert "baseline: TF-IDF" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("words", [["show", "none.json"], ["inspect", "none.fseed"], ["dance"]])
@@ -103,7 +103,7 @@ def test_bad_input(words: list[str], capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().err.count("\n") == 1
 
 
-@pytest.mark.parametrize("kind", ["federated", *STUDY_TABLES])
+@pytest.mark.parametrize("kind", ["federated", *find_studies()])
 @pytest.mark.parametrize("results", [{}, {"cells": 3}, {"floors": [], "zero_shot": {"ci95": 1}}])
 def test_damaged_records(
     kind: str, results: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -117,8 +117,8 @@ def test_damaged_records(
     assert err.count("\n") == 1
 
 
-def test_floors_fit_the_table() -> None:
-    """With floors the federated table is still readable 80 columns wide."""
+def test_baselines_fit_the_table() -> None:
+    """With baselines the federated table is still readable 80 columns wide."""
     import io
 
     from rich.console import Console
@@ -127,8 +127,8 @@ def test_floors_fit_the_table() -> None:
     from fedseed.results.table import accuracy_table
 
     results = read_record(OFFICIAL / "federated-seed0" / "record.json")["results"]
-    floors = read_record(OFFICIAL / "ablation" / "record.json")["results"]["floors"]
+    baselines = read_record(OFFICIAL / "ablation" / "record.json")["results"]["baselines"]
     screen = io.StringIO()
-    Console(file=screen, width=80).print(accuracy_table(results | {"floors": floors}))
-    assert "floor: bigrams, 128" in screen.getvalue()
+    Console(file=screen, width=80).print(accuracy_table(results | {"baselines": baselines}))
+    assert "baseline: bigrams, 128" in screen.getvalue()
     assert "\N{HORIZONTAL ELLIPSIS}" not in screen.getvalue()

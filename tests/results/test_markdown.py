@@ -24,8 +24,8 @@ def test_values_that_are_all_alike_bound_nothing() -> None:
 
 def cell(name: str, condition: str | None, *repeats: float) -> dict[str, Any]:
     value = sum(repeats) / len(repeats)
-    found = {"value": value, "ci95": [value - 0.01, value + 0.01], "repeats": repeats}
-    return {"protocol": name, "partition": "iid", "condition": condition, "accuracy": found}
+    accuracy = {"value": value, "ci95": [value - 0.01, value + 0.01], "repeats": repeats}
+    return {"row": name, "partition": "iid", "condition": condition, "accuracy": accuracy}
 
 
 def test_changes_under_a_condition_are_paired_and_may_be_missing() -> None:
@@ -42,7 +42,7 @@ def test_changes_under_a_condition_are_paired_and_may_be_missing() -> None:
 
 
 def test_a_budget_without_few_steps_is_not_judged_by_them() -> None:
-    found = {"value": 0.8, "ci95": [0.7, 0.9]}
-    words = _verdict([{"start": "pca", "samples": 500, "steps": 300, "after": found}])
+    accuracy = {"value": 0.8, "ci95": [0.7, 0.9]}
+    words = _verdict([{"start": "pca", "samples": 500, "steps": 300, "after": accuracy}])
     assert "Up to 100 steps" not in words
     assert "Up to 100 examples" not in words

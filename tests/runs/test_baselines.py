@@ -1,4 +1,4 @@
-"""Floors beside a federated run: those of the official ablation when it has the same split."""
+"""Baselines beside a federated run: those of the official ablation when it has the same split."""
 
 from pathlib import Path
 from typing import Any
@@ -20,29 +20,29 @@ def official(reviews: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     record = {
         "provenance": {"dataset": {"sha256": dataset.sha256}},
         "config": {"test_examples": None, "max_length": 16, "quick": False},
-        "results": {"floors": {"majority": {"value": 0.5}}},
+        "results": {"baselines": {"majority": {"value": 0.5}}},
     }
     monkeypatch.setattr(baselines, "read_record", lambda _: record)
-    monkeypatch.setattr(baselines, "find_floors", lambda *_: {"measured": True})
+    monkeypatch.setattr(baselines, "find_baselines", lambda *_: {"measured": True})
     return record
 
 
-def found(reviews: Path, tests: int | None = None, **changes: Any) -> dict[str, Any]:
+def baselines_of(reviews: Path, tests: int | None = None, **changes: Any) -> dict[str, Any]:
     config = RunConfig.parse({"data": str(reviews), **CONFIG, **changes})
     dataset = open_dataset(config)
     rows = np.asarray(dataset.test)[:tests]
-    return baselines.known_or_measured_floors(config, dataset, rows, config.max_length or 128)
+    return baselines.known_or_measured_baselines(config, dataset, rows, config.max_length or 128)
 
 
 def test_known(reviews: Path, official: dict[str, Any]) -> None:
-    assert found(reviews) == official["results"]["floors"]
+    assert baselines_of(reviews) == official["results"]["baselines"]
 
 
 @pytest.mark.parametrize("change", [{"tests": 10}, {"max_length": 12}])
 def test_another_split_or_length_is_measured(
     reviews: Path, official: dict[str, Any], change: dict[str, Any]
 ) -> None:
-    assert found(reviews, **change) == {"measured": True}
+    assert baselines_of(reviews, **change) == {"measured": True}
 
 
 @pytest.mark.parametrize(
@@ -55,4 +55,4 @@ def test_another_record_is_not_used(
     for name in place[:-1]:
         inner = inner[name]
     inner[place[-1]] = "other"
-    assert found(reviews) == {"measured": True}
+    assert baselines_of(reviews) == {"measured": True}

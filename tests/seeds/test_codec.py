@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from fedseed.errors import SeedError
 from fedseed.seeds.base import Seed
 from fedseed.seeds.codec import MAGIC, decode, encode, read_seed, write_seed
-from fedseed.seeds.random import random_seed
+from fedseed.seeds.kinds.random import random_seed
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 EXAMPLE = random_seed("bert-tiny", 2, 0x0123456789ABCDEF, "scaled")

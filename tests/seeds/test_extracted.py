@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from fedseed.errors import SeedError
 from fedseed.evaluation.reconstruction import relative_error, total_error
 from fedseed.models.architecture import State, architecture
-from fedseed.seeds.base import Seed
+from fedseed.seeds.base import Material, Seed
 from fedseed.seeds.codec import assemble, decode, encode, expected_errors, sizes
-from fedseed.seeds.minimal import minimal_seed
-from fedseed.seeds.pca import PcaOptions, pca_seed
-from fedseed.seeds.random import random_seed
-from fedseed.seeds.stats import stats_seed
+from fedseed.seeds.kinds.pca import PcaOptions
+from fedseed.seeds.kinds.random import random_seed
+from fedseed.seeds.make import make_seed
+from fedseed.seeds.registry import format_of
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 SHAPES = architecture("bert-tiny").shapes()
@@ -48,9 +48,12 @@ def small_weights(seed: int = 0) -> State:
 
 
 def make(kind: str, weights: State, options: PcaOptions | None = None) -> Seed:
-    if kind == "pca":
-        return pca_seed("bert-tiny", 2, SHAPES, weights, 7, options or PcaOptions())
-    return {"minimal": minimal_seed, "stats": stats_seed}[kind]("bert-tiny", 2, SHAPES, weights, 7)
+    return make_seed(kind, "bert-tiny", 2, 7, weights, options.model_dump() if options else None)
+
+
+def made_up(kind: str, weights: State, options: PcaOptions | None = None, key: int = 1) -> Seed:
+    shapes = {name: values.shape for name, values in weights.items()}
+    return format_of(kind).make(Material("made-up", 2, shapes, key, options, weights))
 
 
 @pytest.mark.parametrize(("kind", "most"), [("minimal", 64), ("stats", 256), ("pca", 55_000)])
@@ -74,11 +77,9 @@ def test_golden_weights(kind: str) -> None:
         payload = bytes.fromhex((GOLDEN / "pca.payload.hex").read_text())
         seed = Seed("pca", "made-up", 2, payload)
     else:
-        build = {"minimal": minimal_seed, "stats": stats_seed}[kind]
-        seed = build("made-up", 2, SMALL, state, 0x0123456789ABCDEF)
-    found = assemble(seed, SMALL)
+        seed = made_up(kind, state, key=0x0123456789ABCDEF)
     whole = hashlib.sha256()
-    for values in found.values():
+    for values in assemble(seed, SMALL).values():
         assert values.dtype == np.float32
         whole.update(values.astype("<f4").tobytes())
     expected = json.loads((GOLDEN / "extracted.json").read_text())
@@ -86,21 +87,22 @@ def test_golden_weights(kind: str) -> None:
 
 
 def test_stats_have_the_moments(weights: State) -> None:
-    found = assemble(make("stats", weights), SHAPES)
-    for name, values in found.items():
-        own = weights[name]
-        if own.size < 100:  # the moments of a few draws say little
+    for name, values in assemble(make("stats", weights), SHAPES).items():
+        original = weights[name]
+        if original.size < 100:  # the moments of a few draws say little
             continue
-        assert values.std() == pytest.approx(own.std(), rel=0.3, abs=1e-3), name
-        room = float(4 * own.std() / own.size**0.5 + 1e-3)
-        assert values.mean() == pytest.approx(own.mean(), abs=room), name
+        assert values.std() == pytest.approx(original.std(), rel=0.3, abs=1e-3), name
+        room = float(4 * original.std() / original.size**0.5 + 1e-3)
+        assert values.mean() == pytest.approx(original.mean(), abs=room), name
 
 
 def test_minimal_has_the_moments_and_leading_components(weights: State) -> None:
-    found = assemble(make("minimal", weights), SHAPES)
+    assembled = assemble(make("minimal", weights), SHAPES)
     matrices = [name for name, values in weights.items() if values.ndim == 2]
-    flat, own = (np.concatenate([s[n].ravel() for n in matrices]) for s in (found, weights))
-    assert flat.std() == pytest.approx(own.std(), rel=0.1)
+    drawn, original = (
+        np.concatenate([state[name].ravel() for name in matrices]) for state in (assembled, weights)
+    )
+    assert drawn.std() == pytest.approx(original.std(), rel=0.1)
 
     def leading(state: State) -> float:
         matrix = state["bert.encoder.layer.0.attention.self.query.weight"]
@@ -108,21 +110,23 @@ def test_minimal_has_the_moments_and_leading_components(weights: State) -> None:
         return float((values[:3] ** 2).sum() / (values**2).sum())
 
     noise = assemble(random_seed("bert-tiny", 2, 1, "bert"), SHAPES)
-    assert leading(found) > 2 * leading(noise)
-    assert (found["bert.embeddings.LayerNorm.weight"] == 1).all()
+    assert leading(assembled) > 2 * leading(noise)
+    assert (assembled["bert.embeddings.LayerNorm.weight"] == 1).all()
 
 
-def test_pca_tells_its_own_error(weights: State) -> None:
+def test_pca_states_its_error(weights: State) -> None:
     seed = make("pca", weights)
-    found = relative_error(assemble(seed, SHAPES), weights)
-    told = expected_errors(seed, SHAPES)
-    for name, error in found.items():
-        assert told[name] == pytest.approx(error, rel=0.02, abs=2e-3), name
+    errors = relative_error(assemble(seed, SHAPES), weights)
+    stated = expected_errors(seed, SHAPES)
+    for name, error in errors.items():
+        assert stated[name] == pytest.approx(error, rel=0.02, abs=2e-3), name
 
 
 def test_more_components_and_finer_steps_lower_the_error(weights: State) -> None:
     def error(k: int, step: float) -> float:
-        return total_error(assemble(make("pca", weights, PcaOptions(k, step)), SHAPES), weights)
+        return total_error(
+            assemble(make("pca", weights, PcaOptions(k=k, step=step)), SHAPES), weights
+        )
 
     by_k = [error(k, 1e-3) for k in (1, 3, 30, 128)]
     assert by_k == sorted(by_k, reverse=True)
@@ -147,8 +151,8 @@ def test_pca_beats_components_without_places(weights: State) -> None:
 
 def test_budgets_and_most_bytes(weights: State) -> None:
     words = "bert.embeddings.word_embeddings.weight"
-    own = PcaOptions(k=8, budgets={"*word_embeddings*": 1})
-    less, more = sizes(make("pca", weights, own), SHAPES), sizes(make("pca", weights), SHAPES)
+    options = PcaOptions(k=8, budget={"*word_embeddings*": 1})
+    less, more = sizes(make("pca", weights, options), SHAPES), sizes(make("pca", weights), SHAPES)
     assert less[words] < more[words]
     fitted = make("pca", weights, PcaOptions(k=10, max_bytes=20_000))
     assert 10_000 < len(fitted.payload) <= 20_000
@@ -158,19 +162,19 @@ def test_budgets_and_most_bytes(weights: State) -> None:
 
 def test_rows_that_hold_nothing_cost_nothing() -> None:
     state = small_weights()
-    seed = pca_seed("made-up", 2, SMALL, state, 1, PcaOptions(k=3, step=0.02))
-    found = assemble(seed, SMALL)["words"]
-    assert (found[20:] == found[20, 0]).all()
-    assert found[:20].std() > 0.2
+    seed = made_up("pca", state, PcaOptions(k=3, step=0.02))
+    words = assemble(seed, SMALL)["words"]
+    assert (words[20:] == words[20, 0]).all()
+    assert words[:20].std() > 0.2
 
 
 def test_fill_restores_the_deviation() -> None:
     state = small_weights()
-    filled = pca_seed("made-up", 2, SMALL, state, 1, PcaOptions(k=1, step=0.05, fill=True))
-    plain = pca_seed("made-up", 2, SMALL, state, 1, PcaOptions(k=1, step=0.05))
-    own = state["square"].std()
-    assert abs(assemble(filled, SMALL)["square"].std() - own) < own / 3
-    assert assemble(plain, SMALL)["square"].std() < own
+    filled = made_up("pca", state, PcaOptions(k=1, step=0.05, fill=True))
+    plain = made_up("pca", state, PcaOptions(k=1, step=0.05))
+    deviation = state["square"].std()
+    assert abs(assemble(filled, SMALL)["square"].std() - deviation) < deviation / 3
+    assert assemble(plain, SMALL)["square"].std() < deviation
 
 
 @pytest.mark.parametrize(
@@ -180,8 +184,8 @@ def test_fill_restores_the_deviation() -> None:
         (PcaOptions(k=0), "k = 0"),
         (PcaOptions(step=0.0), "step"),
         (PcaOptions(step=float("nan")), "step"),
-        (PcaOptions(budgets={"*nothing*": 2}), "pattern"),
-        (PcaOptions(budgets={"*": 500}), "k = 500"),
+        (PcaOptions(budget={"*nothing*": 2}), "pattern"),
+        (PcaOptions(budget={"*": 500}), "k = 500"),
     ],
 )
 def test_impossible_options(weights: State, options: PcaOptions, words: str) -> None:
@@ -219,26 +223,26 @@ def test_a_seed_of_another_architecture(weights: State, kind: str) -> None:
 @given(place=st.integers(0, 10_000), value=st.integers(0, 255), cut=st.integers(0, 60))
 def test_hostile_payloads(place: int, value: int, cut: int) -> None:
     """Altered bytes are refused, or give finite weights of the right shapes: never a crash."""
-    good = pca_seed("made-up", 2, SMALL, small_weights(), 1, PcaOptions(k=3, step=0.02)).payload
+    good = made_up("pca", small_weights(), PcaOptions(k=3, step=0.02)).payload
     data = bytearray(good)
     data[place % len(data)] = value
     payload = bytes(data[: len(data) - cut])
     try:
-        found = assemble(Seed("pca", "made-up", 2, payload), SMALL)
+        state = assemble(Seed("pca", "made-up", 2, payload), SMALL)
     except SeedError:
         return
-    assert {name: values.shape for name, values in found.items()} == SMALL
-    assert all(np.isfinite(values).all() for values in found.values())
+    assert {name: values.shape for name, values in state.items()} == SMALL
+    assert all(np.isfinite(values).all() for values in state.values())
 
 
 @given(st.binary(max_size=80))
 def test_hostile_small_payloads(payload: bytes) -> None:
     for kind in ("minimal", "stats", "pca"):
         try:
-            found = assemble(Seed(kind, "made-up", 2, payload), SMALL)
+            state = assemble(Seed(kind, "made-up", 2, payload), SMALL)
         except SeedError:
             continue
-        assert {name: values.shape for name, values in found.items()} == SMALL
+        assert {name: values.shape for name, values in state.items()} == SMALL
 
 
 def test_a_hostile_rank_allocates_nothing() -> None:
@@ -258,5 +262,5 @@ def test_a_large_embedding_within_seconds() -> None:
     shapes = {"wte": (50_257, 768)}
     rng = np.random.Generator(np.random.PCG64(1))
     matrix = rng.standard_normal((50_257, 768), dtype=np.float32)
-    seed = pca_seed("large", 0, shapes, {"wte": matrix}, 1, PcaOptions(k=4, step=0.004))
+    seed = made_up("pca", {"wte": matrix}, PcaOptions(k=4, step=0.004))
     assert assemble(seed, shapes)["wte"].shape == (50_257, 768)

@@ -14,7 +14,7 @@ from fedseed.models.architecture import architecture
 from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import assemble, encode
 from fedseed.seeds.counter import integer_normal, normal
-from fedseed.seeds.random import random_seed
+from fedseed.seeds.kinds.random import random_seed
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "weights.json").read_text())
 KEY = 0x0123456789ABCDEF

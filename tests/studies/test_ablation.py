@@ -36,7 +36,7 @@ def test_every_cell_is_there(record: dict[str, Any], folder: Path) -> None:
         assert len(cell["after"]["repeats"]) == 2
         low, high = cell["after"]["ci95"]
         assert low <= cell["after"]["value"] <= high
-        one = cell["protocol"] == "one_class"
+        one = cell["test_set"] == "one_class"
         assert cell["after"]["majority_baseline"] == (1.0 if one else 0.5)
         assert ("after_balanced" in cell) == one
     sizes = {cell["seed_kind"]: cell["bytes"] for cell in cells}
@@ -44,8 +44,8 @@ def test_every_cell_is_there(record: dict[str, Any], folder: Path) -> None:
     assert sizes["minimal"] <= 64
     assert sizes["stats"] <= 256
     assert sizes["pca"] <= 55_000
-    floors = record["results"]["floors"]
-    assert floors["tfidf_full"]["value"] > 0.9
+    baselines = record["results"]["baselines"]
+    assert baselines["tfidf_full"]["value"] > 0.9
     assert {p.name for p in (folder / "run").iterdir()} == {
         "record.json", "table.md", "figure.png",
     }  # fmt: skip
@@ -59,13 +59,13 @@ def test_the_artefact(run: Run) -> None:
     record = run(Ablation, recipe=None, most_steps=40, repeats=1)
     for cell in record["results"]["cells"]:
         # With the good recipe forty steps suffice to learn a constant answer.
-        if (cell["protocol"], cell["recipe"]) == ("one_class", "good"):
+        if (cell["test_set"], cell["recipe_name"]) == ("one_class", "good"):
             assert cell["after"]["value"] == 1.0
             assert cell["after_balanced"]["value"] == pytest.approx(0.5, abs=0.2)
     balanced = [
         cell["after"]["value"]
         for cell in record["results"]["cells"]
-        if (cell["protocol"], cell["recipe"]) == ("balanced", "good")
+        if (cell["test_set"], cell["recipe_name"]) == ("balanced", "good")
     ]
     assert max(balanced) > 0.8
 
@@ -119,14 +119,14 @@ def test_bad_input_leaves_no_finished_record(
 
 
 def test_paired_tests_compare_within_a_recipe(record: dict[str, Any]) -> None:
-    found = record["results"]["comparisons"]
-    assert len(found) == 2 * (4 + 3)
+    comparisons = record["results"]["comparisons"]
+    assert len(comparisons) == 2 * (4 + 3)
     values = {
-        (cell["recipe"], cell["seed_kind"], cell["scheme"]): cell["after"]["repeats"]
+        (cell["recipe_name"], cell["seed_kind"], cell["scheme"]): cell["after"]["repeats"]
         for cell in record["results"]["cells"]
-        if cell["protocol"] == "balanced"
+        if cell["test_set"] == "balanced"
     }
-    one = next(f for f in found if (f["seed"], f["against"]) == ("pca", "random-bert"))
+    one = next(c for c in comparisons if (c["row"], c["against"]) == ("pca", "random-bert"))
     pairs = zip(values["documents", "pca", None], values["documents", "random", "bert"])
     gaps = [a - b for a, b in pairs]
     assert one["difference"] == pytest.approx(sum(gaps) / len(gaps), abs=1e-5)

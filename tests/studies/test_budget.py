@@ -16,7 +16,7 @@ SMALL: dict[str, Any] = {
 }
 
 
-def test_cells_and_floors(run: Run) -> None:
+def test_cells_and_baselines(run: Run) -> None:
     record = run(Budget, **SMALL)
     cells = record["results"]["cells"]
     assert len(cells) == 2 * 3 * 3
@@ -25,7 +25,7 @@ def test_cells_and_floors(run: Run) -> None:
     by_place = {(c["start"], c["samples"], c["steps"]): c["after"]["value"] for c in cells}
     assert by_place["random-scaled", 240, 30] > 0.8
     assert by_place["random-scaled", 8, 1] < 0.8
-    assert record["results"]["floors"]["tfidf_full"]["value"] > 0.9
+    assert record["results"]["baselines"]["tfidf_full"]["value"] > 0.9
     one = next(s for s in record["results"]["smallest"] if s["target"] == 0.75)
     assert one["fewest_samples"]["samples"] <= 240
     assert lasting(record) == lasting(run(Budget, "again", workers=2, **SMALL))

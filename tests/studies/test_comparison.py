@@ -16,10 +16,10 @@ from fedseed.evaluation.frontier import (
 )
 from fedseed.protocols import protocol_names
 from fedseed.runs.plan import make_plan
-from fedseed.studies.comparison.cells import ComparisonOptions, partition_options, run_config
+from fedseed.studies.comparison.options import ComparisonOptions
 from fedseed.studies.comparison.readings import verdicts
-from fedseed.studies.comparison.rows import BOUNDS, CONDITIONS, ROWS
 from fedseed.studies.comparison.study import Comparison
+from fedseed.studies.rows import CONDITIONS, ROWS, partition_options, run_config
 from tests.studies.conftest import Run, lasting
 
 SMALL: dict[str, Any] = {
@@ -30,7 +30,7 @@ SMALL: dict[str, Any] = {
 
 def test_cells_bytes_and_determinism(run: Run) -> None:
     record = run(Comparison, **SMALL, personalize=3)
-    cells = {(c["protocol"], c["condition"]): c for c in record["results"]["cells"]}
+    cells = {(c["row"], c["condition"]): c for c in record["results"]["cells"]}
     assert set(cells) == {
         ("local", None), ("central", None), ("recipe", None), ("weights", None),
         ("weights-int8", None), ("weights", "poison"),
@@ -101,7 +101,7 @@ def test_a_cell_is_what_the_federated_run_is(run: Run, options: dict[str, Any]) 
 
 def test_every_row_can_be_planned(options: dict[str, Any]) -> None:
     config = ComparisonOptions.parse(options | {"original_steps": None})
-    assert {row.protocol for row in ROWS.values()} == {*protocol_names(), *BOUNDS}
+    assert {row.protocol for row in ROWS.values()} == {*protocol_names(), None}
     for name, row in ROWS.items():
         if "public" in row.options:  # needs the bundled data
             continue
@@ -143,7 +143,7 @@ def test_readings() -> None:
 
 def cell(row: str, accuracy: float, size: float, seconds: float) -> dict[str, Any]:
     return {
-        "protocol": row, "making_seconds": 0.0,
+        "row": row, "making_seconds": 0.0,
         "rounds": [{
             "round": 1, "result_bytes": 0, "steps": 1,
             "client_payload_bytes": {"down": size, "up": 0}, "client_seconds": seconds,

@@ -9,10 +9,10 @@ from rich.console import Console
 
 from fedseed.errors import ConfigError, DataError, InputError, OutputError, SeedError
 from fedseed.seeds.codec import write_seed
-from fedseed.seeds.random import random_seed
+from fedseed.seeds.kinds.random import random_seed
 from fedseed.studies.base import study_command
 from fedseed.studies.zero_shot import study as zero_shot
-from fedseed.studies.zero_shot.cells import language_of, text_of
+from fedseed.studies.zero_shot.language import language_of, text_of
 from fedseed.studies.zero_shot.language_model import trained_folder
 from fedseed.studies.zero_shot.study import ZeroShot
 from tests.studies.conftest import Run, lasting
@@ -29,7 +29,7 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def gpt2(text: Path) -> Path:
     """A folder in the hub's format, trained for a few steps."""
     from fedseed.data.plain_text import PlainText
-    from fedseed.studies.zero_shot.language_model import TRAINING
+    from fedseed.studies.zero_shot.options import TRAINING
 
     content = text.read_text()
     recipe = TRAINING.replace(steps=4, batch_size=2, max_length=32)
@@ -38,15 +38,15 @@ def gpt2(text: Path) -> Path:
 
 def test_classifier(run: Run) -> None:
     record = run(ZeroShot, part="classifier", k="2,128", step=0.0005, budget="*=3")
-    cells = {(cell["seed_kind"], cell["protocol"]): cell for cell in record["results"]["cells"]}
+    cells = {(cell["row"], cell.get("test_set")): cell for cell in record["results"]["cells"]}
     original = cells["original", "balanced"]
-    assert original["before"]["value"] == record["results"]["original"]["balanced"]["value"] > 0.7
+    assert original["before"]["value"] == record["results"]["originals"]["balanced"]["value"] > 0.7
     assert original["retention_plain"] == 1.0
-    assert original["error"] == 0.0
+    assert original["reconstruction_error"] == 0.0
     # Every component and a fine step keep the whole model; the moments keep nothing.
     assert cells["pca(128)", "balanced"]["before"]["value"] >= original["before"]["value"] - 0.05
-    assert cells["pca(128)", "balanced"]["error"] < 0.3
-    assert cells["stats", "balanced"]["error"] == pytest.approx(1.41, abs=0.1)
+    assert cells["pca(128)", "balanced"]["reconstruction_error"] < 0.3
+    assert cells["stats", "balanced"]["reconstruction_error"] == pytest.approx(1.41, abs=0.1)
     assert cells["random-bert", "balanced"]["before"]["value"] == pytest.approx(0.5, abs=0.2)
     assert cells["random-bert", "one_class"]["before"]["majority_baseline"] == 1.0
     assert cells["pca by budget", "balanced"]["bytes"] > cells["pca(2)", "balanced"]["bytes"] / 2
@@ -55,7 +55,7 @@ def test_classifier(run: Run) -> None:
 def test_language_model_of_a_folder(run: Run, gpt2: Path, text: Path, tmp_path: Path) -> None:
     options = {"model": str(gpt2), "text": str(text), "context": 32, "k": "1,8"}
     record = run(ZeroShot, **options)
-    cells = {cell["seed_kind"]: cell for cell in record["results"]["cells"]}
+    cells = {cell["row"]: cell for cell in record["results"]["cells"]}
     assert set(cells) == {
         "original", "random-bert", "minimal", "stats", "pca(1)", "pca(8)", "unigram", "uniform",
     }  # fmt: skip
@@ -87,7 +87,7 @@ def test_infinite_perplexity_is_shown_as_such(
     weights["transformer.ln_f.weight"] = weights["transformer.ln_f.weight"] * 30_000
     save_file(weights, folder / "model.safetensors")
     record = run(ZeroShot, model=str(folder), text=str(text), context=32, k="1", repeats=1)
-    cells = {cell["seed_kind"]: cell for cell in record["results"]["cells"]}
+    cells = {cell["row"]: cell for cell in record["results"]["cells"]}
     assert cells["original"]["infinite"] is True
     assert cells["original"]["perplexity"] is None
     assert cells["original"]["loss_nats"] > 709
@@ -150,7 +150,7 @@ def test_a_seed_file_is_measured_too(run: Run, tmp_path: Path) -> None:
         ZeroShot, part="classifier", seed_file=str(tmp_path / "own.fseed"), k="2", budget="",
         repeats=1,
     )  # fmt: skip
-    assert "file" in [cell["seed_kind"] for cell in record["results"]["cells"]]
+    assert "file" in [cell["row"] for cell in record["results"]["cells"]]
 
 
 def test_text_from_a_folder_in_the_hubs_format(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from fedseed.training.adam import DenseAdam, RowAdam
+from fedseed.training.lean.adam import DenseAdam, RowAdam
 
 ROWS, FEATURES, STEPS = 40, 6, 60
 Gradients = list[tuple[torch.Tensor, torch.Tensor]]
@@ -74,8 +74,8 @@ def test_a_row_is_up_to_date_when_it_is_taken() -> None:
     gradients = [(rows, part)] + [(torch.tensor([5]), part)] * (STEPS - 1)
     table = start.clone()
     ours = RowAdam(table, 1, schedule(1e-2)[None], np.zeros(1))
-    for own, gradient in gradients:
-        ours.take(own)
+    for touched, gradient in gradients:
+        ours.take(touched)
         ours.step(gradient)
     wanted = dense(start, gradients, 1e-2, 0.0)
     assert torch.allclose(ours.take(rows), wanted[rows], atol=1e-6)

@@ -1,5 +1,9 @@
 """choose: what auto means, by what the processor says of itself."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -31,6 +35,18 @@ def test_a_torch_without_capabilities_stays_at_fp32(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
     monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
     assert choose("auto").precision == "fp32"
+
+
+@pytest.mark.parametrize("given", [None, "7"])
+def test_onednn_keeps_few_kernels_unless_it_was_set(given: str | None) -> None:
+    name = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
+    environment = {key: value for key, value in os.environ.items() if key != name}
+    code = f"import os, fedseed.training; print(os.environ['{name}'])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment | ({name: given} if given else {}),
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.strip() == (given or "200")
 
 
 def test_only_bf16_on_a_processor_rounds_widths() -> None:

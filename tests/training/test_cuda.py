@@ -12,7 +12,7 @@ from fedseed.randomness import generator
 from fedseed.recipe import Recipe
 from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import encode
-from fedseed.seeds.random import random_seed
+from fedseed.seeds.kinds.random import random_seed
 from fedseed.training import Compute, FitJob, fit_together, predict
 
 pytestmark = [
@@ -49,11 +49,11 @@ def test_a_stack_on_the_gpu(
 
     here, there = jobs(), jobs()
     results = [fit_together(here, Compute()), fit_together(there, Compute(precision, "cuda:0"))]
-    losses = [[result.train_loss for result in own] for own in results]
+    losses = [[result.train_loss for result in of_device] for of_device in results]
     assert np.allclose(*losses, atol=tolerance)
     for ours, theirs in zip(here, there, strict=True):
-        found = [
+        likelihoods = [
             predict(job.model, federated.dataset.table, federated.dataset.test, 16, compute)
             for job, compute in ((ours, Compute()), (theirs, Compute(precision, "cuda:0")))
         ]
-        assert np.allclose(*found, atol=10 * tolerance)
+        assert np.allclose(*likelihoods, atol=10 * tolerance)

@@ -27,13 +27,13 @@ from fedseed.randomness import generator
 from fedseed.recipe import Recipe
 from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import encode
-from fedseed.seeds.random import random_seed
+from fedseed.seeds.kinds.random import random_seed
 from fedseed.training import Compute, DpSgd, FitJob, StackingTrainer, Trainer, fit, fit_together
-from fedseed.training import dp_lean as lean_module
-from fedseed.training.dp_generic import DpGenericTrainer
-from fedseed.training.dp_lean import DpLeanTrainer
 from fedseed.training.dp_sgd import Mechanism, poisson_sample, sampling_rate
-from fedseed.training.stack import WORDS
+from fedseed.training.dp_sgd import lean as lean_module
+from fedseed.training.dp_sgd.generic import DpGenericTrainer
+from fedseed.training.dp_sgd.lean import DpLeanTrainer
+from fedseed.training.lean.stack import WORDS
 
 SMALL = Architecture("small", 3, 32, 4, 64, labels=3, vocabulary=50, positions=24)
 RECIPE = Recipe(
@@ -74,12 +74,12 @@ def mechanism(clip: float, noise: float = 0.0, seed: int = 0) -> Mechanism:
     return Mechanism(DpSgd(clip, noise), 1, 4, generator(seed, "mechanism"))
 
 
-def lean_gradients(model: BertClassifier, table: TokenTable, own: Mechanism) -> Gradients:
+def lean_gradients(model: BertClassifier, table: TokenTable, noise: Mechanism) -> Gradients:
     """What the lean path hands to the optimiser, by name."""
-    trainer = DpLeanTrainer(model, RECIPE, Compute(), own)
+    trainer = DpLeanTrainer(model, RECIPE, Compute(), noise)
     handed: list[Tensor] = []
     for optimiser in (trainer._words, trainer._dense):
-        optimiser.step = lambda found: handed.append(found.clone())  # type: ignore[method-assign]
+        optimiser.step = lambda given: handed.append(given.clone())  # type: ignore[method-assign]
     trainer.step([np.arange(len(table.labels))], table)
     trainer._stack.words = handed[0].view(-1, model.shape.hidden)
     trainer._stack.weights.copy_(handed[1])
@@ -89,10 +89,10 @@ def lean_gradients(model: BertClassifier, table: TokenTable, own: Mechanism) -> 
 
 
 def generic_gradients(
-    model: nn.Module, table: TokenTable, own: Mechanism, recipe: Recipe = RECIPE
+    model: nn.Module, table: TokenTable, noise: Mechanism, recipe: Recipe = RECIPE
 ) -> Gradients:
     """What the generic path hands to the optimiser, by name."""
-    trainer = DpGenericTrainer(model, recipe, Compute(), 0, own)
+    trainer = DpGenericTrainer(model, recipe, Compute(), 0, noise)
     trainer._update = lambda: None  # type: ignore[method-assign]
     trainer.step([np.arange(len(table.labels))], table)
     return {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
@@ -113,17 +113,17 @@ def plain_gradients(model: nn.Module, table: TokenTable, clip: float) -> tuple[G
     total = {name: torch.zeros_like(part) for name, part in trained.items()}
     norms = []
     for row in range(len(table.labels)):
-        found = torch.autograd.grad(losses_of(model, table, row), list(trained.values()))
-        norms.append(float(torch.stack([part.double().norm() for part in found]).norm()))
-        for own, part in zip(total.values(), found, strict=True):
-            own += part * min(1.0, clip / norms[-1])
+        of_text = torch.autograd.grad(losses_of(model, table, row), list(trained.values()))
+        norms.append(float(torch.stack([part.double().norm() for part in of_text]).norm()))
+        for sum_of_clipped, part in zip(total.values(), of_text, strict=True):
+            sum_of_clipped += part * min(1.0, clip / norms[-1])
     return total, norms
 
 
-def assert_close(found: Gradients, wanted: Gradients, size: float) -> None:
-    assert set(found) == set(wanted)
+def assert_close(summed: Gradients, wanted: Gradients, size: float) -> None:
+    assert set(summed) == set(wanted)
     for name, part in wanted.items():
-        assert torch.allclose(found[name], part, atol=2e-5 * size, rtol=0), name
+        assert torch.allclose(summed[name], part, atol=2e-5 * size, rtol=0), name
 
 
 def norm_of(gradients: Gradients) -> float:
@@ -146,8 +146,8 @@ def test_lean_is_opacus_is_plain_torch(lengths: list[int], seed: int, soft: bool
     _, norms = plain_gradients(model, table, 1.0)
     clip = float(np.median(norms)) * 0.999  # some are clipped, some are not
     wanted, _ = plain_gradients(model, table, clip)
-    found = lean_gradients(small_model(seed), table, mechanism(clip))
-    assert_close(found, wanted, clip)
+    summed = lean_gradients(small_model(seed), table, mechanism(clip))
+    assert_close(summed, wanted, clip)
     assert_close(generic_gradients(model, table, mechanism(clip)), wanted, clip)
 
 
@@ -190,8 +190,8 @@ def test_without_clip_and_noise_it_is_the_ordinary_gradient(
     model = small_model(3)
     torch.stack([losses_of(model, table, row) for row in range(5)]).sum().backward()
     wanted = {name: part.grad for name, part in model.named_parameters()}
-    found = gradients(small_model(3), table, mechanism(1e6))
-    assert_close(found, wanted, 1.0)  # type: ignore[arg-type]
+    summed = gradients(small_model(3), table, mechanism(1e6))
+    assert_close(summed, wanted, 1.0)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("gradients", [lean_gradients, generic_gradients])
@@ -199,25 +199,25 @@ def test_without_clip_and_noise_it_is_the_ordinary_gradient(
 def test_noise_on_every_coordinate(gradients: Callable[..., Gradients], lengths: list[int]) -> None:
     table = texts(lengths, 4)
     clip, noise = 0.01, 300.0  # the gradient is nothing beside the noise
-    found = gradients(small_model(4), table, mechanism(clip, noise))
+    summed = gradients(small_model(4), table, mechanism(clip, noise))
     other = gradients(small_model(4), table, mechanism(clip, noise, seed=1))
-    assert len(found) == len(list(small_model(4).parameters()))
-    touched, untouched = found[WORDS][1:12], found[WORDS][12:]
-    everything = torch.cat([part.flatten() for part in found.values()])
-    for part in (touched, untouched, found["classifier.weight"], everything):
+    assert len(summed) == len(list(small_model(4).parameters()))
+    touched, untouched = summed[WORDS][1:12], summed[WORDS][12:]
+    everything = torch.cat([part.flatten() for part in summed.values()])
+    for part in (touched, untouched, summed["classifier.weight"], everything):
         sigmas = 4 / np.sqrt(2 * part.numel())
         assert float(part.std()) == pytest.approx(clip * noise, rel=sigmas)
         assert abs(float(part.mean())) < clip * noise * 4 / np.sqrt(part.numel())
-    for name, part in found.items():
+    for name, part in summed.items():
         assert (part != 0).all(), name
         assert (part != other[name]).all(), name
 
 
 def test_steps_have_noise_of_their_own() -> None:
-    own = mechanism(1.0, 1.0)
-    first, second = (torch.randn(1000, generator=own.generator(torch.device("cpu"))) for _ in "ab")
+    noise, cpu = mechanism(1.0, 1.0), torch.device("cpu")
+    first, second = (torch.randn(1000, generator=noise.generator(cpu)) for _ in "ab")
     assert abs(float(torch.corrcoef(torch.stack([first, second]))[0, 1])) < 0.15
-    state = own.generator(torch.device("cpu")).get_state().numpy().view(np.uint64)[3:627]
+    state = noise.generator(cpu).get_state().numpy().view(np.uint64)[3:627]
     assert state.max() < 2**32  # the twister's words
     assert len(np.unique(state)) == 624
     seeded = torch.Generator().manual_seed(1).get_state().numpy().view(np.uint64)[3:627]
@@ -234,10 +234,10 @@ def test_an_example_that_is_not_finite_adds_nothing() -> None:
         sound = TokenTable(table.tokens[12:], table.offsets[1:] - 12, table.labels[1:])
         with torch.no_grad():
             model.bert.embeddings.word_embeddings.weight[40] = torch.inf
-        found = gradients(model, table, mechanism(0.5))
+        summed = gradients(model, table, mechanism(0.5))
         wanted = [*wanted, gradients(small_model(5), sound, mechanism(0.5))]
-        assert_close(found, wanted[-1], 0.5)
-        assert norm_of(found) > 0
+        assert_close(summed, wanted[-1], 0.5)
+        assert norm_of(summed) > 0
 
 
 def test_sampling_rate() -> None:
@@ -334,9 +334,9 @@ def test_empty_samples_and_watching(federated: FederatedDataset, dropout: float)
 
     def run(count: int, **more: Any) -> tuple[dict[str, Any], Any]:
         model = grow(SEED)
-        own = recipe.replace(steps=count)
+        shorter = recipe.replace(steps=count)
         rng = generator(3, "t")
-        result = fit(model, federated.dataset.table, rows, own, rng, dp=DpSgd(1.0, 1.0), **more)
+        result = fit(model, federated.dataset.table, rows, shorter, rng, dp=DpSgd(1.0, 1.0), **more)
         return to_state(model), result
 
     watched, result = run(3, watch=look)
@@ -367,20 +367,19 @@ def test_trainers_pass_it_on(federated: FederatedDataset) -> None:
 
     def jobs() -> list[FitJob]:
         table, rows = federated.dataset.table, federated.dataset.train
-        return [
-            FitJob(grow(SEED), table, rows, recipe, generator(0, "t", 0, own)) for own in (0, 1)
-        ]  # fmt: skip
+        rngs = [generator(0, "t", 0, client) for client in (0, 1)]
+        return [FitJob(grow(SEED), table, rows, recipe, rng) for rng in rngs]
 
     alone, together, stacking = jobs(), jobs(), jobs()
     assert np.isnan(Trainer(dp=dp).fit(alone[0]).train_loss)
     Trainer(Compute(), dp).fit(alone[1])
     assert len(fit_together(together, Compute(), dp=dp)) == 2
     trainer = StackingTrainer(Compute(), dp=dp)
-    trainer.run_group([lambda own=job: trainer.fit(own) for job in stacking])  # type: ignore[misc]
+    trainer.run_group([lambda job=job: trainer.fit(job) for job in stacking])  # type: ignore[misc]
     assert trainer.stacks == [1, 1]
     for groups in zip(alone, together, stacking, strict=True):
         first, *others = (to_state(job.model) for job in groups)
-        assert all(np.array_equal(first[n], own[n]) for own in others for n in first)
+        assert all(np.array_equal(first[n], other[n]) for other in others for n in first)
 
 
 @pytest.mark.parametrize("kind", ["lora", "ffa"])
@@ -390,16 +389,16 @@ def test_low_rank_factors(federated: FederatedDataset, kind: str) -> None:
     start = layout.start(SEED)
     start = start + generator(0, "factors").normal(0, 0.05, start.shape).astype(np.float32)
     model = AdaptedModel(SEED, layout, start, 3.0)
-    table = federated.dataset.table
+    whole = federated.dataset.table
     order = federated.dataset.train[:10]
-    cut = [table.tokens[table.offsets[row] : table.offsets[row + 1]] for row in order]
+    cut = [whole.tokens[whole.offsets[row] : whole.offsets[row + 1]] for row in order]
     sizes = np.cumsum([0, *(len(part) for part in cut)])
-    own = TokenTable(np.concatenate(cut), sizes, table.labels[order])
-    _, norms = plain_gradients(model, own, 1.0)
+    table = TokenTable(np.concatenate(cut), sizes, whole.labels[order])
+    _, norms = plain_gradients(model, table, 1.0)
     clip = float(np.median(norms))
-    wanted, _ = plain_gradients(model, own, clip)
-    found = generic_gradients(model, own, mechanism(clip))
-    assert_close(found, wanted, clip)
+    wanted, _ = plain_gradients(model, table, clip)
+    summed = generic_gradients(model, table, mechanism(clip))
+    assert_close(summed, wanted, clip)
 
 
 def random_shapes() -> Any:

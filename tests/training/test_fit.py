@@ -16,7 +16,7 @@ from fedseed.randomness import generator
 from fedseed.recipe import Recipe
 from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import encode
-from fedseed.seeds.random import random_seed
+from fedseed.seeds.kinds.random import random_seed
 from fedseed.training import Compute, FitJob, can_be_stacked, fit, fit_together, predict
 from fedseed.training.batches import batches
 from fedseed.training.generic import GenericTrainer
@@ -145,15 +145,15 @@ def test_padding_to_a_multiple_changes_nothing(
     federated: FederatedDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table, rows = federated.dataset.table, federated.dataset.test
-    losses, found = [], []
+    losses, likelihoods = [], []
     for multiple in (1, 4):
         monkeypatch.setattr(Compute, "width_multiple", multiple)
         module = grow(SEED)
         recipe = LEARNS.replace(steps=3, max_length=14)
         losses.append(fit(module, table, rows, recipe, generator(0, "t")).train_loss)
-        found.append(predict(module, table, rows, 14))
+        likelihoods.append(predict(module, table, rows, 14))
     assert losses[0] == pytest.approx(losses[1], abs=1e-5)
-    assert np.allclose(*found, atol=1e-4)
+    assert np.allclose(*likelihoods, atol=1e-4)
     longest = int(table.lengths(rows, 14).max())
     assert [table.padded(rows, 14, m)[0].shape[1] for m in (1, 4)] == [longest, 12]
     assert table.padded(rows, 9, 4)[0].shape[1] == 9  # never beyond what is kept
@@ -189,11 +189,11 @@ def test_stacked_equals_one_after_another(federated: FederatedDataset) -> None:
     assert can_be_stacked(together[0], together[1])
     results = fit_together(together, Compute())
     for number, job in enumerate(alone):
-        own = fit(job.model, job.table, job.rows, job.recipe, job.rng)
-        assert own.train_loss == pytest.approx(results[number].train_loss, abs=1e-5)
+        single = fit(job.model, job.table, job.rows, job.recipe, job.rng)
+        assert single.train_loss == pytest.approx(results[number].train_loss, abs=1e-5)
         expected = predict(job.model, job.table, federated.dataset.test, 16)
-        found = predict(together[number].model, job.table, federated.dataset.test, 16)
-        assert np.allclose(expected, found, atol=1e-4)
+        stacked = predict(together[number].model, job.table, federated.dataset.test, 16)
+        assert np.allclose(expected, stacked, atol=1e-4)
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -224,11 +224,12 @@ def test_a_stacked_model_that_diverges_leaves_the_others_alone(federated: Federa
     with torch.no_grad():
         together[0].model.classifier.weight.fill_(float("inf"))  # type: ignore[union-attr,operator]
     broken, sound = fit_together(together, Compute())
-    own = fit(alone[1].model, *(getattr(alone[1], n) for n in ("table", "rows", "recipe", "rng")))
+    job = alone[1]
+    single = fit(job.model, job.table, job.rows, job.recipe, job.rng)
     assert broken.diverged
     assert broken.steps == 1
     assert not sound.diverged
-    assert own.train_loss == pytest.approx(sound.train_loss, abs=1e-5)
+    assert single.train_loss == pytest.approx(sound.train_loss, abs=1e-5)
 
 
 def test_only_like_jobs_are_stacked(federated: FederatedDataset) -> None:
@@ -252,12 +253,12 @@ def test_lean_is_as_the_generic_path(federated: FederatedDataset) -> None:
 def test_bf16_is_near_fp32(federated: FederatedDataset) -> None:
     models = [grow(SEED), grow(SEED)]
     table, rows = federated.dataset.table, federated.dataset.test
-    found = [
+    both = [
         predict(model, table, rows, 16, Compute(precision))
         for model, precision in zip(models, ("fp32", "bf16"), strict=True)
     ]
-    assert not np.array_equal(*found)
-    assert np.allclose(*found, atol=0.02)
+    assert not np.array_equal(*both)
+    assert np.allclose(*both, atol=0.02)
     results = [
         fit(model, table, federated.dataset.train, LEARNS, generator(0, "t"), Compute(precision))
         for model, precision in zip(models, ("fp32", "bf16"), strict=True)
@@ -270,8 +271,8 @@ def test_bf16_is_near_fp32(federated: FederatedDataset) -> None:
 def test_a_stack_in_bf16_is_near_fp32(federated: FederatedDataset) -> None:
     half, whole = jobs(federated, 2), jobs(federated, 2)
     losses = [
-        [result.train_loss for result in fit_together(own, Compute(precision))]
-        for own, precision in ((half, "bf16"), (whole, "fp32"))
+        [result.train_loss for result in fit_together(pair, Compute(precision))]
+        for pair, precision in ((half, "bf16"), (whole, "fp32"))
     ]
     assert losses[0] != losses[1]
     assert np.allclose(*losses, atol=0.05)

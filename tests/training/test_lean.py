@@ -13,9 +13,11 @@ from torch.nn import functional
 from fedseed.models.architecture import Architecture
 from fedseed.models.bert import BertClassifier
 from fedseed.training.kernels import are_available
-from fedseed.training.layers import Layout
-from fedseed.training.lean import LeanBert
-from fedseed.training.stack import WORDS, WeightStack
+from fedseed.training.kernels.layers_in_blocks import kernel_layers
+from fedseed.training.lean.bert import LeanBert
+from fedseed.training.lean.layers import TORCH_LAYERS
+from fedseed.training.lean.layout import Layout
+from fedseed.training.lean.stack import WORDS, WeightStack
 
 transformers = pytest.importorskip("transformers")
 ANY = torch.empty(0)
@@ -47,12 +49,13 @@ def lean_gradients(
     lengths: Tensor,
     labels: Tensor,
     few_shapes: bool = False,
-    fused: bool = False,
+    kernels: bool = False,
 ) -> tuple[Tensor, list[dict[str, Tensor]]]:
     """Logits ``(models, texts, labels)`` and each model's gradients, by name."""
     shape = modules[0].shape
     stack = WeightStack(modules, shape, torch.device("cpu"), torch.float32)
-    bert = LeanBert(stack, shape, few_shapes, fused)
+    kinds = kernel_layers(torch.float32) if kernels else TORCH_LAYERS
+    bert = LeanBert(stack, shape, few_shapes, kinds)
     offset = shape.vocabulary * torch.arange(len(modules))[:, None, None]
     places, single = ids + offset, len(modules) == 1
     if single:
@@ -63,14 +66,14 @@ def lean_gradients(
     gradient = (logits.softmax(-1) - targets) / ids.shape[1]
     total = torch.zeros_like(stack.words)
     bert.backward(gradient[0] if single else gradient, total)
-    found: list[dict[str, Tensor]] = [{WORDS: own} for own in total.chunk(len(modules))]
+    gradients: list[dict[str, Tensor]] = [{WORDS: part} for part in total.chunk(len(modules))]
     stack.weights.copy_(stack.gradients)
-    stack.words = torch.cat([own[WORDS] for own in found])
+    stack.words = torch.cat([of_model[WORDS] for of_model in gradients])
     holders = [BertClassifier(shape) for _ in modules]
     stack.write_back(holders)
-    for own, holder in zip(found, holders, strict=True):
-        own |= {name: part.detach() for name, part in holder.named_parameters()}
-    return logits, found
+    for of_model, holder in zip(gradients, holders, strict=True):
+        of_model |= {name: part.detach() for name, part in holder.named_parameters()}
+    return logits, gradients
 
 
 def their_gradients(
@@ -89,7 +92,7 @@ def their_gradients(
     count=st.integers(1, 3),
     seed=st.integers(0, 99),
     few_shapes=st.booleans(),
-    fused=st.booleans(),
+    kernels=st.booleans(),
     shape=st.sampled_from([SMALL, ODD]),
 )
 def test_logits_and_every_gradient(
@@ -97,7 +100,7 @@ def test_logits_and_every_gradient(
     count: int,
     seed: int,
     few_shapes: bool,
-    fused: bool,
+    kernels: bool,
     shape: Architecture,
 ) -> None:
     pairs = [models(shape, seed + number) for number in range(count)]
@@ -109,7 +112,7 @@ def test_logits_and_every_gradient(
     modules = [ours for ours, _ in pairs]
     single = count == 1
     logits, gradients = lean_gradients(
-        modules, ids, sizes, labels, few_shapes and single, fused and single and are_available()
+        modules, ids, sizes, labels, few_shapes and single, kernels and single and are_available()
     )
     for number, (_, theirs) in enumerate(pairs):
         wanted, expected = their_gradients(theirs, ids[number], sizes[number], labels[number])
@@ -119,11 +122,11 @@ def test_logits_and_every_gradient(
             assert torch.allclose(part, expected[name], atol=1e-5), name
 
 
-@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("kernels", [False, True])
 @pytest.mark.parametrize("sizes", [[128, 128, 90, 12], [200, 150], [50, 50, 44, 31, 3], [9] * 20])
-def test_bert_tiny_at_its_real_size(fused: bool, sizes: list[int]) -> None:
+def test_bert_tiny_at_its_real_size(kernels: bool, sizes: list[int]) -> None:
     """The kernels' blocks of 128 rows hold a text, part of one, two, or many."""
-    if fused and not are_available():
+    if kernels and not are_available():
         pytest.skip("the kernels are not compiled")
     shape = Architecture("bert-tiny", 2, 128, 2, 512)
     ours, theirs = models(shape, 1)
@@ -133,7 +136,7 @@ def test_bert_tiny_at_its_real_size(fused: bool, sizes: list[int]) -> None:
     ids *= torch.arange(sizes[0]) < lengths[:, None]
     labels = torch.arange(len(sizes)) % 2
     logits, (gradients,) = lean_gradients(
-        [ours], ids[None], lengths[None], labels[None], fused=fused
+        [ours], ids[None], lengths[None], labels[None], kernels=kernels
     )
     wanted, expected = their_gradients(theirs, ids, lengths, labels)
     assert torch.allclose(logits[0], wanted, atol=1e-5)
@@ -144,9 +147,9 @@ def test_bert_tiny_at_its_real_size(fused: bool, sizes: list[int]) -> None:
 def test_few_shapes_are_few() -> None:
     sizes = [(texts, width) for texts in range(1, 33) for width in (8, 40, 128)]
     layouts = [Layout.of(torch.full((n,), width), width, True, ANY) for n, width in sizes]
-    assert {own.rows for own in layouts} == set(range(256, 4097, 256))
-    assert {own.first_rows for own in layouts} == {16, 32}
-    for (texts, width), own in zip(sizes, layouts, strict=True):
-        assert 0 <= own.rows - texts * width < 256
-        exact = Layout.of(own.lengths, width, False, ANY)
+    assert {layout.rows for layout in layouts} == set(range(256, 4097, 256))
+    assert {layout.first_rows for layout in layouts} == {16, 32}
+    for (texts, width), layout in zip(sizes, layouts, strict=True):
+        assert 0 <= layout.rows - texts * width < 256
+        exact = Layout.of(layout.lengths, width, False, ANY)
         assert (exact.rows, exact.first_rows) == (texts * width, texts)

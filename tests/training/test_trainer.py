@@ -12,7 +12,7 @@ from fedseed.randomness import generator
 from fedseed.recipe import Recipe
 from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import encode
-from fedseed.seeds.random import random_seed
+from fedseed.seeds.kinds.random import random_seed
 from fedseed.training import Compute, FitJob, StackingTrainer
 
 RECIPE = Recipe(steps=2, batch_size=4, max_length=16)

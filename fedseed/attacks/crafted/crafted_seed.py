@@ -35,9 +35,10 @@ from fedseed.models.architecture import Architecture, State
 from fedseed.protocols.recipe_messages import SCORE_BYTES, RecipeScore, encode_request
 from fedseed.recipe import Recipe
 from fedseed.seeds.assemble import grow
-from fedseed.seeds.base import digest
+from fedseed.seeds.base import Material, digest
 from fedseed.seeds.codec import encode
-from fedseed.seeds.pca import PcaOptions, pca_seed
+from fedseed.seeds.kinds.pca import PcaOptions
+from fedseed.seeds.kinds.pca.format import PcaFormat
 from fedseed.training import Compute, predict
 from fedseed.training.compute import PRECISIONS, Precision
 
@@ -90,7 +91,8 @@ def craft(words: Sequence[int], shape: Architecture) -> bytes:
         raise ValueError("a crafted model has two classes and at least six features")
     state = _asking(words, shape)
     options = PcaOptions(k=1, step=1e-3)
-    return encode(pca_seed(shape.name, shape.labels, shape.shapes(), state, 0, options))
+    material = Material(shape.name, shape.labels, shape.shapes(), 0, options, state)
+    return encode(PcaFormat().make(material))
 
 
 def _asking(words: Sequence[int], shape: Architecture) -> State:

@@ -79,7 +79,7 @@ PROTOCOL = Protocol(
         "use --privacy client, or --protocol weights, adapters or labels"
     },
     reveals=frozenset({"scores"}),
-    numbers="fedseed.protocols.recipe.numbers:NUMBERS",
+    numbers="fedseed.protocols.recipe.numbers:RecipeNumbers",
     rows={
         "recipe": Row(
             "seeds and recipes down, metrics up; every client trains its own model",

@@ -6,7 +6,6 @@ from typing import Any
 from torch import nn
 
 from fedseed.errors import WireError
-from fedseed.evaluation.metrics import mean_loss
 from fedseed.privacy.mechanisms import Defence, noisy_loss
 from fedseed.protocols.base import ClientTask, ProtocolClient
 from fedseed.protocols.description import ProtocolOptions
@@ -17,6 +16,7 @@ from fedseed.recipe import Recipe
 from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import decode
 from fedseed.training import FitJob, Trainer
+from fedseed.training.losses import mean_loss
 
 
 class RecipeClient(ProtocolClient):

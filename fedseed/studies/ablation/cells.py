@@ -1,13 +1,11 @@
-"""The cells of the ablation: a start, fine-tuned by a recipe, tested by a protocol."""
+"""The cells of the ablation: a start, fine-tuned by a recipe, tested on all classes or on one."""
 
 import functools
 import time
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
-from pydantic import Field
 
 from fedseed.data.splits import Rows
 from fedseed.data.tokens import Dataset
@@ -17,13 +15,15 @@ from fedseed.randomness import generator, random_key
 from fedseed.recipe import Recipe
 from fedseed.runs.original import start_seed
 from fedseed.seeds.assemble import grow
+from fedseed.seeds.base import Seed
 from fedseed.seeds.codec import encode
-from fedseed.seeds.pca import PcaOptions
-from fedseed.seeds.rows import EXTRACTED, ROWS, make_seed
-from fedseed.studies.base import StudyOptions, dataset_of, tested_rows
+from fedseed.seeds.make import make_row
+from fedseed.seeds.registry import kind_of_row, seed_rows
+from fedseed.studies.ablation.options import AblationOptions
+from fedseed.studies.base import dataset_of, tested_rows
 from fedseed.studies.measuring import (
     cached_weights,
-    floor_cell,
+    measure_baseline_cell,
     one_class,
     original_of,
     rows_by_test,
@@ -32,70 +32,36 @@ from fedseed.studies.measuring import (
 from fedseed.training import fit
 from fedseed.training.compute import choose
 
-DOCUMENTS = Recipe()
-"""The seed documents' recipe: Adam, 2e-5, 30 steps of 32."""
-GOOD = Recipe(
-    optimiser="adamw", learning_rate=1e-3, embedding_multiplier=10.0, schedule="linear",
-    warmup=0.1, steps=120,
-)  # fmt: skip
-"""A plain choice, not tuned for any seed (docs/decisions/studies.md)."""
+TEST_SETS = ("one_class", "balanced")
+"""What models are trained and tested on: the seed documents' one class, or all classes."""
 _ONE_CLASS_BALANCED = 1000
 """Test examples of all classes for models that were trained on one."""
-PROTOCOLS = ("one_class", "balanced")
-SOURCES = {
-    "original": "the fine-tuned original",
-    "untrained": "a model that was never trained on the task",
-}
-"""What a seed is extracted from."""
 
 
-class AblationOptions(StudyOptions):
-    """Options of the ablation."""
-
-    small: ClassVar[Mapping[str, Any]] = {
-        "repeats": 2, "test_examples": 40, "most_steps": 2, "original_steps": 5,
-    }  # fmt: skip
-
-    recipe: str | None = Field(
-        None, description="The good recipe, a TOML file; without it AdamW at 1e-3, word "
-        "embeddings x10, linear decay, 120 steps of 32."
-    )  # fmt: skip
-    k: int = Field(10, ge=1, description="Components of the pca seed.")
-    step: float = Field(
-        PcaOptions.step, gt=0, description="Step of the pca seed's quantiser, as a share of a "
-        "tensor's norm."
-    )  # fmt: skip
-    most_steps: int | None = Field(None, ge=1, description="Cut every recipe to so many steps.")
-
-    def recipes(self) -> dict[str, Recipe]:
-        """The documents' recipe and a good one."""
-        good = GOOD if self.recipe is None else Recipe.from_toml(Path(self.recipe))
-        found = {"documents": DOCUMENTS, "good": good}
-        most = self.most_steps or good.steps
-        return {
-            name: recipe.replace(steps=min(recipe.steps, most), max_length=self.length)
-            for name, recipe in found.items()
-        }
-
-
-def tests_of(config: AblationOptions, dataset: Dataset, protocol: str) -> dict[str, Rows]:
-    """What models are tested on, by name; those of one class on fewer examples."""
-    if protocol == "balanced":
+def tests_of(config: AblationOptions, dataset: Dataset, test_set: str) -> dict[str, Rows]:
+    """What models are tested on, by name; those of one class also on some of all classes."""
+    if test_set == "balanced":
         return {"balanced": tested_rows(config, dataset)}
     return rows_by_test(config, dataset, _ONE_CLASS_BALANCED)
 
 
-def starts_of(protocol: str) -> list[tuple[str, str]]:
-    """Rows and what their seeds are extracted from."""
-    if protocol == "balanced":
-        return [(row, "original") for row in ROWS]
-    theirs = [(row, "untrained" if row in EXTRACTED else "original") for row in ROWS]
+def starts_of(test_set: str) -> list[tuple[str, str]]:
+    """Rows, and what their seeds are extracted from.
+
+    That is ``original``, the fine-tuned original, or ``untrained``, a model that was never trained
+    on the task.
+    """
+    if test_set == "balanced":
+        return [(row, "original") for row in seed_rows()]
+    theirs = [
+        (row, "untrained" if kind_of_row(row).is_extracted else "original") for row in seed_rows()
+    ]
     return [*theirs, ("pca", "original")]
 
 
-def label_of(row: str, source: str, protocol: str) -> str:
+def label_of(row: str, extracted_from: str, test_set: str) -> str:
     """What names the cells of a start."""
-    return f"{row}, {protocol}" + (f", {source}" if source != "original" else "")
+    return f"{row}, {test_set}" + (f", {extracted_from}" if extracted_from != "original" else "")
 
 
 @functools.lru_cache(maxsize=1)
@@ -108,36 +74,35 @@ def _untrained(config: AblationOptions, labels: int) -> State:
 def measure(config_json: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Measure one cell: a start, tested before or after fine-tuning."""
     config = AblationOptions.model_validate_json(config_json)
-    dataset = dataset_of(config)
-    if arguments["what"] == "floors":
-        return floor_cell(config)
-    repeat, protocol = arguments["repeat"], arguments["protocol"]
-    by_name = tests_of(config, dataset, protocol)
-    key = random_key(config.run_seed, f"study/{repeat}")
+    if arguments["what"] == "baselines":
+        return measure_baseline_cell(config)
+    dataset, repeat, test_set = dataset_of(config), arguments["repeat"], arguments["test_set"]
+    tests = tests_of(config, dataset, test_set)
     clock = time.monotonic()
-    if arguments["what"] == "central":
-        seed = start_seed(config.model, dataset.labels, "scaled", key)
-    else:
-        row, weights = arguments["row"], None
-        if row in EXTRACTED and arguments["source"] == "original":
-            weights = cached_weights(original_of(config)[1])
-        elif row in EXTRACTED:
-            weights = _untrained(config, dataset.labels)
-        pca = PcaOptions(config.k, config.step)
-        seed = make_seed(row, config.model, dataset.labels, key, weights, pca)
-    encoded = encode(seed)
+    encoded = encode(_seed(config, dataset, arguments))
     module, compute = grow(encoded), choose(config.precision)
     result: dict[str, Any] = {"bytes": len(encoded)}
     if "recipe" in arguments:
         recipe = Recipe(**arguments["recipe"])
-        rows = one_class(dataset)[0] if protocol == "one_class" else dataset.train
+        rows = one_class(dataset)[0] if test_set == "one_class" else dataset.train
         rng = generator(config.run_seed, "study", repeat)
-        result["train_loss"] = _finite(
-            fit(module, dataset.table, rows, recipe, rng, compute).train_loss
-        )
+        loss = fit(module, dataset.table, rows, recipe, rng, compute).train_loss
+        result["train_loss"] = loss if np.isfinite(loss) else None
     result["seconds_to_model"] = round(time.monotonic() - clock, 3)
-    return result | run_test(module, config, dataset, by_name)
+    return result | run_test(module, config, dataset, tests)
 
 
-def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None
+def _seed(config: AblationOptions, dataset: Dataset, arguments: Mapping[str, Any]) -> Seed:
+    """The seed that a cell starts from."""
+    key = random_key(config.run_seed, f"study/{arguments['repeat']}")
+    if arguments["what"] == "central":
+        return start_seed(config.model, dataset.labels, "scaled", key)
+    row, weights = arguments["row"], None
+    if kind_of_row(row).is_extracted:
+        weights = (
+            cached_weights(original_of(config)[1])
+            if arguments["extracted_from"] == "original"
+            else _untrained(config, dataset.labels)
+        )
+    options = config.seed_options().get(row)
+    return make_row(row, config.model, dataset.labels, key, weights, options)

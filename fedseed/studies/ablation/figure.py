@@ -20,22 +20,22 @@ def ablation_figure(record: Mapping[str, Any], path: Path) -> None:
     figure = Figure(figsize=(11.5, 5.2), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     results = record["results"]
-    _panel(left, results, "one_class", "The documents' protocol: trained and tested on one class")
+    _panel(left, results, "one_class", "As in the documents: trained and tested on one class")
     _panel(right, results, "balanced", "All classes in training and test")
     left.set_ylabel("test accuracy (%)")
     right.axhline(
-        100 * results["original"]["balanced"]["value"], color="black", linewidth=1.1,
+        100 * results["originals"]["balanced"]["value"], color="black", linewidth=1.1,
         label="original",
     )  # fmt: skip
-    floor = results["floors"].get("tfidf_full")
-    if floor is not None:
+    baseline = results["baselines"].get("tfidf_full")
+    if baseline is not None:
         right.axhline(
-            100 * floor["value"], color="#2e7d32", linewidth=1.1, linestyle="--",
+            100 * baseline["value"], color="#2e7d32", linewidth=1.1, linestyle="--",
             label="TF-IDF + logistic regression, whole texts",
         )  # fmt: skip
     handles, labels = right.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8)
-    n = results["original"]["balanced"]["n"]
+    n = results["originals"]["balanced"]["n"]
     repeats = len(results["cells"][0]["after"]["repeats"])
     quick = ", QUICK RUN" if record["config"]["quick"] else ""
     figure.suptitle(
@@ -46,28 +46,19 @@ def ablation_figure(record: Mapping[str, Any], path: Path) -> None:
     save_figure(figure, path)
 
 
-def _panel(axes: "Axes", results: Mapping[str, Any], protocol: str, title: str) -> None:
-    cells = [cell for cell in results["cells"] if cell["protocol"] == protocol]
+def _panel(axes: "Axes", results: Mapping[str, Any], test_set: str, title: str) -> None:
+    cells = [cell for cell in results["cells"] if cell["test_set"] == test_set]
     names = list(dict.fromkeys(seed_name(cell) for cell in cells))
     series = (
         ("untrained", "documents", "before", _BEFORE, "o", -0.25),
         ("the documents' recipe", "documents", "after", _DOCUMENTS, "s", 0.0),
         ("a good recipe", "good", "after", _GOOD, "D", 0.25),
     )
-    for label, recipe, when, colour, marker, shift in series:
+    for label, recipe_name, when, colour, marker, shift in series:
+        by_name = {seed_name(c): c[when] for c in cells if c["recipe_name"] == recipe_name}
         for place, name in enumerate(names):
-            cell = next(c for c in cells if seed_name(c) == name and c["recipe"] == recipe)
-            found = cell[when]
-            value, (low, high) = 100 * found["value"], (100 * end for end in found["ci95"])
-            axes.errorbar(
-                place + shift, value, [[value - low], [high - value]], color=colour,
-                marker=marker, markersize=6, capsize=3, linestyle="none",
-                label=f"{label} (mean, 95 % interval)" if place == 0 else None,
-            )  # fmt: skip
-            axes.scatter(
-                [place + shift + 0.07] * len(found["repeats"]),
-                [100 * value for value in found["repeats"]], s=9, color=colour, alpha=0.5,
-            )  # fmt: skip
+            words = f"{label} (mean, 95 % interval)" if place == 0 else None
+            _draw_point(axes, place + shift, by_name[name], colour, marker, words)
     majority = 100 * cells[0]["after"]["majority_baseline"]
     axes.axhline(majority, color="grey", linestyle=":", linewidth=1.2, label="majority baseline")
     sizes = {seed_name(cell): cell["bytes"] for cell in cells}
@@ -75,3 +66,19 @@ def _panel(axes: "Axes", results: Mapping[str, Any], protocol: str, title: str) 
     axes.set_ylim(-3, 103)
     axes.set_title(title, fontsize=10)
     axes.grid(axis="y", alpha=0.3)
+
+
+def _draw_point(
+    axes: "Axes", x: float, accuracy: Mapping[str, Any], colour: str, marker: str,
+    label: str | None,
+) -> None:  # fmt: skip
+    """A mean with its interval, and a dot for each repeat."""
+    value, (low, high) = 100 * accuracy["value"], (100 * end for end in accuracy["ci95"])
+    axes.errorbar(
+        x, value, [[value - low], [high - value]], color=colour, marker=marker, markersize=6,
+        capsize=3, linestyle="none", label=label,
+    )  # fmt: skip
+    repeats = accuracy["repeats"]
+    axes.scatter(
+        [x + 0.07] * len(repeats), [100 * value for value in repeats], s=9, color=colour, alpha=0.5
+    )

@@ -6,7 +6,7 @@ from typing import Any
 from fedseed.results.markdown import (
     DETAILS,
     QUICK,
-    floor_rows,
+    baseline_rows,
     grid,
     interval_in_points,
     p_value,
@@ -29,11 +29,11 @@ _OURS = "pca*"
 
 
 def ablation_table(record: Mapping[str, Any]) -> str:
-    """Their figures, ours by their protocol, and the honest ones; then all cells."""
+    """The documents' figures, ours tested as theirs, and the honest ones; then all cells."""
     results = record["results"]
     classes = record["provenance"]["dataset"]["classes"]
     repeats = len(results["cells"][0]["after"]["repeats"])
-    one, balanced = (results["original"][name] for name in ("one_class", "balanced"))
+    one, balanced = (results["originals"][name] for name in ("one_class", "balanced"))
     blocks = [
         f"# Ablation: {record['config']['model']}, {repeats} repeats",
         QUICK if record["config"]["quick"] else "",
@@ -55,7 +55,7 @@ def ablation_table(record: Mapping[str, Any]) -> str:
                  percent(results["central"]["majority_baseline"])],
                 [f"original: {balanced['name']}", with_interval(balanced),
                  percent(balanced["majority_baseline"])],
-                *floor_rows(results["floors"]),
+                *baseline_rows(results["baselines"]),
             ],
         ),
         DETAILS,
@@ -71,19 +71,19 @@ def ablation_table(record: Mapping[str, Any]) -> str:
 
 
 def artefact_grid(cells: list[dict[str, Any]]) -> str:
-    """The documents' figures, ours by their protocol, and the honest ones."""
+    """The documents' figures, ours tested as theirs, and the honest ones."""
     rows = []
     for cell in cells:
-        if cell["recipe"] != "documents" or cell["protocol"] != "one_class":
+        if cell["recipe_name"] != "documents" or cell["test_set"] != "one_class":
             continue
         honest = next(
             c for c in cells
-            if c["protocol"] == "balanced" and c["recipe"] == "documents" and _same(c, cell)
+            if c["test_set"] == "balanced" and c["recipe_name"] == "documents" and _same(c, cell)
         )  # fmt: skip
-        theirs = DOCUMENTS[cell["seed_kind"]]
+        theirs = DOCUMENTS.get(cell["seed_kind"])
         rows.append([
             seed_name(cell),
-            "-" if seed_name(cell) == _OURS else f"{theirs[0]} -> {theirs[1]}",
+            "-" if theirs is None or seed_name(cell) == _OURS else f"{theirs[0]} -> {theirs[1]}",
             f"{span(cell['before']['repeats'])} -> {span(cell['after']['repeats'])}",
             with_interval(cell["after_balanced"]),
             f"{percent(honest['before']['value'])} -> {with_interval(honest['after'])}",
@@ -103,7 +103,7 @@ def good_grid(cells: list[dict[str, Any]]) -> str:
             with_interval(cell["after"]), percent(cell["retention_chance_corrected"]),
         ]
         for cell in cells
-        if cell["recipe"] == "good" and cell["protocol"] == "balanced"
+        if cell["recipe_name"] == "good" and cell["test_set"] == "balanced"
     ]  # fmt: skip
     return grid(("seed", "bytes", "before", "after", "retention above chance"), rows)
 
@@ -115,7 +115,7 @@ def _same(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
 def seed_name(cell: Mapping[str, Any]) -> str:
     """A seed kind, with the scheme of a random one."""
     scheme, kind = cell.get("scheme"), str(cell["seed_kind"])
-    if cell["protocol"] == "one_class" and kind == "pca" and cell["source"] == "original":
+    if cell["test_set"] == "one_class" and kind == "pca" and cell["extracted_from"] == "original":
         return _OURS
     return f"{kind} ({scheme})" if scheme else kind
 
@@ -123,8 +123,8 @@ def seed_name(cell: Mapping[str, Any]) -> str:
 def _cells(cells: list[dict[str, Any]]) -> str:
     rows = [
         [
-            seed_name(cell), f"{cell['bytes']:,}", cell["recipe"],
-            cell["protocol"].replace("_", " "), percent(cell["before"]["value"]),
+            seed_name(cell), f"{cell['bytes']:,}", cell["recipe_name"],
+            cell["test_set"].replace("_", " "), percent(cell["before"]["value"]),
             with_interval(cell["after"]), percent(cell["retention_plain"]),
             percent(cell["retention_chance_corrected"]), f"{cell['seconds']:.1f}",
         ]
@@ -141,11 +141,10 @@ def _cells(cells: list[dict[str, Any]]) -> str:
 def _comparisons(comparisons: list[dict[str, Any]]) -> str:
     rows = [
         [
-            found["seed"], found["against"], found["recipe"], points(found["difference"]),
-            interval_in_points(found["ci95"]),
-            p_value(found["p_value_holm"]),
+            one["row"], one["against"], one["recipe_name"], points(one["difference"]),
+            interval_in_points(one["ci95"]), p_value(one["p_value_holm"]),
         ]
-        for found in comparisons
+        for one in comparisons
     ]  # fmt: skip
     return grid(("seed", "against", "recipe", "points", "95 % interval", "p (Holm)"), rows)
 
@@ -154,17 +153,20 @@ def conclusion(results: Mapping[str, Any]) -> str:
     """What the paired tests of the good recipe say, in one sentence each."""
     lines = []
     for scheme in ("random-bert", "random-scaled"):
-        own = [
-            c for c in results["comparisons"] if c["recipe"] == "good" and c["against"] == scheme
+        tests = [
+            test
+            for test in results["comparisons"]
+            if test["recipe_name"] == "good" and test["against"] == scheme
         ]
-        words = {
-            "better": [c for c in own if _differs(c) and c["difference"] > 0],
-            "worse": [c for c in own if _differs(c) and c["difference"] < 0],
-            "not shown to differ": [c for c in own if not _differs(c)],
+        verdicts = {
+            "better": [test for test in tests if _differs(test) and test["difference"] > 0],
+            "worse": [test for test in tests if _differs(test) and test["difference"] < 0],
+            "not shown to differ": [test for test in tests if not _differs(test)],
         }
         parts = [
-            f"{word}: " + ", ".join(f"{c['seed']} ({points(c['difference'])} points)" for c in some)
-            for word, some in words.items()
+            f"{verdict}: "
+            + ", ".join(f"{test['row']} ({points(test['difference'])} points)" for test in some)
+            for verdict, some in verdicts.items()
             if some
         ]
         lines.append(f"With the good recipe, against {scheme}, " + "; ".join(parts) + ".")

@@ -74,9 +74,9 @@ def _costs(axes: "Axes", costs: list[dict[str, Any]]) -> None:
     reached = [one for one in costs if one["budget"] is not None]
     starts = list(dict.fromkeys(one["start"] for one in reached))
     for one in reached:
-        own = one["budget"]
+        size, training = one["budget"]["bytes"], one["budget"]["seconds"]
         axes.plot(
-            speeds, [transfer_seconds(own["bytes"], s) + own["seconds"] for s in speeds],
+            speeds, [transfer_seconds(size, s) + training for s in speeds],
             color=_COLOURS[starts.index(one["start"]) % len(_COLOURS)],
             linewidth=1.0 + 1.4 * (one["target"] == reached[-1]["target"]),
             label=f"{one['start']}, fine-tuned to {100 * one['target']:.0f} %",

@@ -56,10 +56,10 @@ def features(name: str, table: TokenTable, rows: Rows, max_length: int) -> Featu
             states = _body(name)(input_ids=torch.from_numpy(ids), attention_mask=mask.long())
             summed = (states.last_hidden_state * mask[..., None]).sum(1)
             parts.append(torch.nn.functional.normalize(summed, dim=-1).numpy())
-    found = np.concatenate(parts)
-    out = np.empty_like(found)
-    out[order] = found
-    return out
+    longest_first_features = np.concatenate(parts)
+    pooled = np.empty_like(longest_first_features)
+    pooled[order] = longest_first_features
+    return pooled
 
 
 def train_head(
@@ -70,7 +70,7 @@ def train_head(
     rng: np.random.Generator,
     test: Callable[[int, Callable[[Features], Features]], None],
 ) -> None:
-    """Train a linear head with AdamW at 1e-2 in batches of 32, and test it on the way.
+    """Train a linear head with AdamW at 1e-2 in batches of 32, and test it in between.
 
     Args:
         known: features of the training texts.
@@ -90,8 +90,8 @@ def train_head(
 
     def scores(unknown: Features) -> Features:
         with torch.inference_mode():
-            found: Features = head(torch.from_numpy(unknown * np.float32(scale))).numpy()
-        return found
+            logits: Features = head(torch.from_numpy(unknown * np.float32(scale))).numpy()
+        return logits
 
     order = batches(np.arange(len(known)), min(_BATCH, len(known)), rng)
     for step in range(1, max(steps) + 1):

@@ -5,7 +5,6 @@ that the model after n steps is the one that a budget of n would have given.
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,20 +15,15 @@ from fedseed.evaluation.costs import cost_analysis
 from fedseed.evaluation.repeats import over_repeats
 from fedseed.recipe import Recipe
 from fedseed.results.display import Display
-from fedseed.results.record import Kind
-from fedseed.seeds.rows import EXTRACTED
-from fedseed.studies.ablation.cells import GOOD
-from fedseed.studies.base import Study, StudyOptions, tested_rows
-from fedseed.studies.budget.cells import FROZEN, WARMUP, BudgetOptions, measure
-from fedseed.studies.budget.figure import budget_figure
-from fedseed.studies.budget.table import budget_table
+from fedseed.seeds.registry import kind_of_row
+from fedseed.studies.base import Study, tested_rows
+from fedseed.studies.budget import STUDY
+from fedseed.studies.budget.cells import WARMUP, measure
+from fedseed.studies.budget.options import FROZEN, BudgetOptions
 from fedseed.studies.cells import Cell, Work
-from fedseed.studies.measuring import (
-    FLOOR_COST,
-    TEST_COST,
-    counts_of,
-    original_of,
-)
+from fedseed.studies.description import StudyDescription
+from fedseed.studies.measuring import TEST_COST, baseline_cell, counts_of, original_of
+from fedseed.studies.recipes import GOOD
 
 TARGETS = (0.75, 0.80, 0.85, 0.95)
 _FEATURE_COST = 0.4
@@ -37,15 +31,10 @@ _FEATURE_COST = 0.4
 
 
 class Budget(Study):
-    """How few examples and steps are enough, and when a download would have been quicker.
+    """The smallest budgets."""
 
-    Accuracy for every number of training examples and optimiser steps, from a random seed, an
-    extracted one and a published model with a frozen body; the smallest budgets for 75, 80 and
-    85 %; and the link speed below which fine-tuning beats downloading the weights.
-    """
-
-    kind: ClassVar[Kind] = "budget"
-    options: ClassVar[type[StudyOptions]] = BudgetOptions
+    about: ClassVar[StudyDescription] = STUDY
+    config: BudgetOptions
 
     @property
     def work(self) -> Work:
@@ -58,7 +47,7 @@ class Budget(Study):
         self.dataset = open_dataset(config, display.tokenising)
         self.starts = config.starts.split(",")
         self.weights: str | None = None
-        if any(start in EXTRACTED for start in self.starts):
+        if any(start != FROZEN and kind_of_row(start).is_extracted for start in self.starts):
             _, path = original_of(config, display)
             self.weights = file_digest(path)
 
@@ -75,39 +64,44 @@ class Budget(Study):
         )  # fmt: skip
 
     def _sizes(self, start: str) -> list[int]:
-        sizes: list[int] = self.config.sample_sizes(len(self.dataset.train))
+        sizes = self.config.sample_sizes(len(self.dataset.train))
         if start == FROZEN:
             sizes = [size for size in sizes if size <= self.config.frozen_samples]
         return sizes
 
     def cells(self) -> list[Cell]:
         """See :class:`Study`."""
-        config = self.config
-        tests = TEST_COST * len(tested_rows(config, self.dataset)) * len(config.step_counts)
-        cells = [Cell("floors", FLOOR_COST, {"what": "floors"})]
+        cells = [baseline_cell()]
         for start in self.starts:
-            sizes = self._sizes(start)
-            for repeat in range(config.repeats):
-                own = {"what": "budget", "start": start, "repeat": repeat}
-                if start == FROZEN and sizes:
-                    cost = _FEATURE_COST * (sizes[-1] + len(tested_rows(config, self.dataset)))
-                    cells.append(Cell(f"{start}, {repeat}", cost, own | {"sizes": sizes}))
-                    continue
-                for size in sizes:
-                    recipe = self._recipe(size)
-                    # Small samples are learnt by heart long before the last step.
-                    cost = min(recipe.steps, 100 + size) * recipe.batch_size / 32 + tests
-                    more = {"samples": size, "recipe": recipe.model_dump()}
-                    cells.append(Cell(f"{start}, {size} examples, {repeat}", cost, own | more))
+            for repeat in range(self.config.repeats):
+                cells += self._start_cells(start, repeat)
         return cells
 
-    def results(self, found: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    def _start_cells(self, start: str, repeat: int) -> list[Cell]:
+        """All sample sizes of one start and repeat; a frozen body's in one cell."""
+        config, sizes = self.config, self._sizes(start)
+        tests = len(tested_rows(config, self.dataset))
+        arguments = {"what": "budget", "start": start, "repeat": repeat}
+        if start == FROZEN and sizes:
+            cost = _FEATURE_COST * (sizes[-1] + tests)
+            return [Cell(f"{start}, {repeat}", cost, arguments | {"sizes": sizes})]
+        cells = []
+        for size in sizes:
+            recipe = self._recipe(size)
+            # Small samples are learnt by heart long before the last step.
+            cost = min(recipe.steps, 100 + size) * recipe.batch_size / 32
+            cost += TEST_COST * tests * len(config.step_counts)
+            trained = arguments | {"samples": size, "recipe": recipe.model_dump()}
+            cells.append(Cell(f"{start}, {size} examples, {repeat}", cost, trained))
+        return cells
+
+    def results(self, measured: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
         """See :class:`Study`."""
         cells = [
             cell
             for start in self.starts
             for size in self._sizes(start)
-            for cell in self._row(start, size, found)
+            for cell in self._result_cells(start, size, measured)
         ]
         return {
             "cells": cells,
@@ -115,40 +109,35 @@ class Budget(Study):
                 smallest(cells, start, target) for start in self.starts for target in TARGETS
             ],
             "costs": cost_analysis(cells, TARGETS),
-            "floors": found["floors"]["floors"],
+            "baselines": measured["baselines"]["baselines"],
         }
 
-    def _row(
-        self, start: str, size: int, found: Mapping[str, dict[str, Any]]
+    def _result_cells(
+        self, start: str, size: int, measured: Mapping[str, dict[str, Any]]
     ) -> list[dict[str, Any]]:
-        runs = []
-        for repeat in range(self.config.repeats):
-            if start == FROZEN:
-                runs.append(found[f"{start}, {repeat}"]["by_size"][str(size)])
-            else:
-                runs.append(found[f"{start}, {size} examples, {repeat}"]["by_steps"])
-        first = found[f"{start}, 0" if start == FROZEN else f"{start}, {size} examples, 0"]
+        """One start and sample size after every number of steps, over the repeats."""
+        is_frozen = start == FROZEN
+        places = [
+            f"{start}, {repeat}" if is_frozen else f"{start}, {size} examples, {repeat}"
+            for repeat in range(self.config.repeats)
+        ]
+        runs = [
+            measured[place]["by_size"][str(size)] if is_frozen else measured[place]["by_steps"]
+            for place in places
+        ]
         cells = []
         for steps in self.config.step_counts:
-            own = [_at(run, steps) for run in runs]
-            stopped = [run_steps for _, run_steps in own]
+            tests = [_at(run, steps) for run in runs]
+            results = [result for result, _ in tests]
+            stopped = [last_step for _, last_step in tests]
             cells.append({
-                "start": start, "seed_kind": start, "samples": size, "steps": steps,
-                "protocol": "balanced", "recipe": "good, constant rate", "bytes": first["bytes"],
-                "before": None, "after": over_repeats(counts_of([r for r, _ in own], "balanced")),
-                "retention_plain": None, "retention_chance_corrected": None,
+                "start": start, "samples": size, "steps": steps, "test_set": "balanced",
+                "bytes": measured[places[0]]["bytes"],
+                "after": over_repeats(counts_of(results, "balanced")),
                 "stopped_after": stopped if min(stopped) < steps else None,
-                "seconds": float(np.median([result["train_seconds"] for result, _ in own])),
+                "seconds": float(np.median([result["train_seconds"] for result in results])),
             })  # fmt: skip
         return cells
-
-    def table(self, record: Mapping[str, Any]) -> str:
-        """See :class:`Study`."""
-        return budget_table(record)
-
-    def figure(self, record: Mapping[str, Any], path: Path) -> None:
-        """See :class:`Study`."""
-        budget_figure(record, path)
 
 
 def _at(run: Mapping[str, Any], steps: int) -> tuple[dict[str, Any], int]:
@@ -159,9 +148,9 @@ def _at(run: Mapping[str, Any], steps: int) -> tuple[dict[str, Any], int]:
 
 def smallest(cells: Sequence[Mapping[str, Any]], start: str, target: float) -> dict[str, Any]:
     """The fewest examples, and the fewest steps, whose mean accuracy reaches a target."""
-    own = [cell for cell in cells if cell["start"] == start and cell["after"]["value"] >= target]
-    by_samples = min(own, key=lambda cell: (cell["samples"], cell["steps"]), default=None)
-    by_steps = min(own, key=lambda cell: (cell["steps"], cell["samples"]), default=None)
+    reached = [c for c in cells if c["start"] == start and c["after"]["value"] >= target]
+    by_samples = min(reached, key=lambda cell: (cell["samples"], cell["steps"]), default=None)
+    by_steps = min(reached, key=lambda cell: (cell["steps"], cell["samples"]), default=None)
 
     def brief(cell: Mapping[str, Any] | None) -> dict[str, Any] | None:
         return (

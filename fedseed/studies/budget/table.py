@@ -4,7 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from fedseed.evaluation.costs import cost_analysis
-from fedseed.results.markdown import DETAILS, QUICK, floor_rows, grid, test_line, with_interval
+from fedseed.results.markdown import (
+    DETAILS,
+    QUICK,
+    baseline_grid,
+    grid,
+    speed,
+    test_line,
+    with_interval,
+)
 from fedseed.results.table import percent
 
 _NOTES = {
@@ -33,7 +41,7 @@ def budget_table(record: Mapping[str, Any]) -> str:
             _grid([cell for cell in cells if cell["start"] == start]),
         ]
     blocks += [
-        grid(("floor", "accuracy", "majority"), floor_rows(results["floors"])),
+        baseline_grid(results["baselines"]),
         "Smallest budgets whose mean reaches a target:",
         smallest_grid(results["smallest"]),
         "Fine-tuning from a seed (the quickest budget that reaches the target, one thread here) "
@@ -70,7 +78,7 @@ def _grid(cells: list[dict[str, Any]]) -> str:
     return grid(("examples", *(f"{count:,} steps" for count in steps)), rows)
 
 
-def smallest_grid(found: list[dict[str, Any]]) -> str:
+def smallest_grid(smallest: list[dict[str, Any]]) -> str:
     """The smallest budgets that reach a target."""
 
     def words(brief: Mapping[str, Any] | None) -> str:
@@ -85,17 +93,9 @@ def smallest_grid(found: list[dict[str, Any]]) -> str:
             one["start"], f"{100 * one['target']:.0f} %", words(one["fewest_samples"]),
             words(one["fewest_steps"]),
         ]
-        for one in found
+        for one in smallest
     ]  # fmt: skip
     return grid(("start", "target", "fewest examples", "fewest steps"), rows)
-
-
-def speed(bits: float) -> str:
-    """A link speed with its unit."""
-    for size, unit in ((1e9, "Gbit/s"), (1e6, "Mbit/s"), (1e3, "kbit/s")):
-        if bits >= size:
-            return f"{bits / size:,.1f} {unit}"
-    return f"{bits:,.0f} bit/s"
 
 
 def _costs(costs: list[dict[str, Any]]) -> str:
@@ -106,25 +106,12 @@ def _costs(costs: list[dict[str, Any]]) -> str:
         if one["budget"] is None:
             rows.append([one["start"], target, "not reached"])
             continue
-        own, even = one["budget"], one["break_even_bits_per_second"]
+        budget, even = one["budget"], one["break_even_bits_per_second"]
         names = list(even)
-        budget = f"{own['samples']:,} examples, {own['steps']:,} steps"
-        rows.append(
-            [
-                one["start"],
-                target,
-                budget,
-                f"{own['seconds']:.1f}",
-                *(speed(value) for value in even.values()),
-            ]
-        )
-    head = [
-        "start",
-        "target",
-        "quickest budget",
-        "seconds",
-        *(f"{n}, below" for n in names),
-    ]
+        words = f"{budget['samples']:,} examples, {budget['steps']:,} steps"
+        speeds = [speed(value) for value in even.values()]
+        rows.append([one["start"], target, words, f"{budget['seconds']:.1f}", *speeds])
+    head = ["start", "target", "quickest budget", "seconds", *(f"{name}, below" for name in names)]
     return grid(head, [row + ["-"] * (len(head) - len(row)) for row in rows])
 
 
@@ -140,9 +127,9 @@ def _verdict(cells: list[dict[str, Any]]) -> str:
             f"{with_interval(top['after'])} ({_where(top)})."
         )
     for start in dict.fromkeys(cell["start"] for cell in cells):
-        own = [cell for cell in cells if cell["start"] == start]
-        best = max(own, key=lambda cell: cell["after"]["value"])
-        few = [cell for cell in own if cell["steps"] <= 100]
+        of_start = [cell for cell in cells if cell["start"] == start]
+        best = max(of_start, key=lambda cell: cell["after"]["value"])
+        few = [cell for cell in of_start if cell["steps"] <= 100]
         if not few:
             continue
         quick = max(few, key=lambda cell: cell["after"]["value"])

@@ -2,14 +2,12 @@
 
 import copy
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
-from pydantic import Field, field_validator, model_validator
 from torch import nn
 
-from fedseed.config import RunConfig
 from fedseed.data.federated_dataset import FederatedDataset, open_federated_dataset
 from fedseed.data.splits import Rows
 from fedseed.evaluation.metrics import ClassCounts
@@ -23,144 +21,27 @@ from fedseed.recipe import Recipe
 from fedseed.runs.plan import Plan, make_plan
 from fedseed.runs.scores import test_run
 from fedseed.seeds.assemble import grow
-from fedseed.studies.base import StudyOptions
-from fedseed.studies.comparison.rows import BOUNDS, CONDITIONS, ROWS, Row
-from fedseed.studies.measuring import floor_cell
+from fedseed.studies.comparison.options import ComparisonOptions
+from fedseed.studies.measuring import measure_baseline_cell
+from fedseed.studies.recipes import CENTRAL_EPOCHS
+from fedseed.studies.rows import ROWS, run_config
 from fedseed.training import FitJob, Trainer
 from fedseed.transcript import TRAIN, Transcript, byte_sums, ledger
-
-CENTRAL_EPOCHS = 2
-
-
-class RowOptions(StudyOptions):
-    """What studies of the comparison's rows take."""
-
-    clients: int = Field(10, ge=1, le=10_000, description="Clients; one newcomer stands beside.")
-    rounds: int = Field(2, ge=1, le=1000, description="Rounds of the protocols that have several.")
-    steps: int = Field(
-        62, ge=1, le=1_000_000, description="Steps of a client in a round of federated averaging."
-    )
-    most_steps: int | None = Field(None, ge=1, description="Cut all trainings to so many steps.")
-
-    def cut(self, steps: int) -> int:
-        """So many steps, or fewer under ``--most-steps``."""
-        return min(steps, self.most_steps or steps)
-
-
-class ComparisonOptions(RowOptions):
-    """Options of the comparison."""
-
-    small: ClassVar[Mapping[str, Any]] = {
-        "repeats": 1, "clients": 3, "test_examples": 200, "most_steps": 3, "rounds": 2,
-        "partitions": "iid,dirichlet-0.1",
-    }  # fmt: skip
-
-    repeats: int = Field(
-        3, ge=1, le=1000, description="Repeats of every cell, each with its own shards, key and "
-        "order of examples; the shards are the same for all protocols."
-    )  # fmt: skip
-    protocols: str = Field(
-        "main", description=f"Rows to compare, with commas: {', '.join(ROWS)}; all; or main: a "
-        "choice of them, of which fewer run on the partitions after the first."
-    )  # fmt: skip
-    partitions: str = Field(
-        "iid,dirichlet-0.5,dirichlet-0.1", description="Partitions, with commas: iid, "
-        "dirichlet-ALPHA, shards or quantity-ALPHA."
-    )  # fmt: skip
-    conditions: str = Field(
-        "dropout,poison", description="Robustness is measured under: dropout (30 % of the replies "
-        "lost), poison (one client with turned labels), both, or none."
-    )  # fmt: skip
-    personalize: int | None = Field(
-        None, ge=1, le=1_000_000, description="Also let every client adapt the final model to its "
-        "own texts for so many steps, under labels and weights."
-    )  # fmt: skip
-
-    @field_validator("protocols")
-    @classmethod
-    def _known_rows(cls, value: str) -> str:
-        _known([] if value in ("all", "main") else value.split(","), ROWS)
-        return value
-
-    @model_validator(mode="after")
-    def _somebody_adapts(self) -> Self:
-        names = [] if self.protocols in ("all", "main") else self.protocols.split(",")
-        if self.personalize and names and not any(ROWS[name].personal for name in names):
-            able = " and ".join(name for name, row in ROWS.items() if row.personal)
-            raise ValueError(f"--personalize works with {able}: add one of them to --protocols")
-        return self
-
-    @field_validator("conditions")
-    @classmethod
-    def _known_conditions(cls, value: str) -> str:
-        _known([] if value == "none" else value.split(","), CONDITIONS)
-        return value
-
-    @field_validator("partitions")
-    @classmethod
-    def _known_partitions(cls, value: str) -> str:
-        for name in value.split(","):
-            partition_options(name)
-        return value
-
-
-def _known(names: Sequence[str], known: Mapping[str, Any]) -> None:
-    for name in names:
-        if name not in known:
-            raise ValueError(f"unknown '{name}': choose from {', '.join(known)}")
-
-
-def partition_options(name: str) -> dict[str, Any]:
-    """Options of a federated run for a partition such as ``iid`` or ``dirichlet-0.1``."""
-    scheme, _, alpha = name.partition("-")
-    try:
-        if scheme in ("iid", "shards") and not alpha:
-            return {"partition": scheme}
-        if scheme in ("dirichlet", "quantity") and 0 < float(alpha) <= 1e6:
-            return {"partition": scheme, "alpha": float(alpha)}
-    except ValueError:
-        pass
-    raise ValueError(f"unknown '{name}': write iid, shards, dirichlet-ALPHA or quantity-ALPHA")
-
-
-def run_config(
-    config: RowOptions, row: Row, partition: str, condition: str, repeat: int
-) -> tuple[RunConfig, Recipe]:
-    """The federated run of a cell, and its recipe."""
-    federated = row.protocol not in BOUNDS
-    steps = config.cut(row.steps or config.steps)
-    options: dict[str, Any] = {
-        "clients": config.clients, "newcomers": 1, "rounds": row.rounds or config.rounds,
-        "steps": steps, "workers": "1", "model": config.model, "data": config.data,
-        "text_column": config.text_column, "label_column": config.label_column,
-        "max_length": config.length, "test_examples": config.test_examples,
-        "run_seed": config.run_seed + repeat, "precision": config.precision,
-        "device": "cpu", "protocol": row.protocol if federated else "recipe",
-    }  # fmt: skip
-    options |= {**partition_options(partition), **row.options, "steps": steps}
-    if condition:
-        options.update(CONDITIONS[condition][1])
-    if "distil_steps" in options:
-        options["distil_steps"] = config.cut(options["distil_steps"])
-    recipe = row.recipe.replace(
-        steps=config.cut(row.recipe.steps), max_length=min(config.length, row.recipe.max_length)
-    )
-    return RunConfig.parse(options), recipe
 
 
 def measure(config_json: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Measure one cell."""
     config = ComparisonOptions.model_validate_json(config_json)
-    if arguments["what"] == "floors":
-        return floor_cell(config)
+    if arguments["what"] == "baselines":
+        return measure_baseline_cell(config)
     row = ROWS[arguments["row"]]
     run, recipe = run_config(
         config, row, arguments["partition"], arguments["condition"], arguments["repeat"]
     )
     plan = make_plan(run, given=recipe)
-    if row.protocol == "local":
+    if arguments["row"] == "local":
         return _local(plan, recipe.replace(steps=config.cut(row.steps or config.steps)))
-    if row.protocol == "central":
+    if arguments["row"] == "central":
         return _central(plan, recipe, config)
     personal = config.personalize if row.personal and not arguments["condition"] else None
     return FederatedRun(plan, personal and config.cut(personal)).run()

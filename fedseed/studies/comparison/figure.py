@@ -6,19 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from fedseed.evaluation.frontier import TARGETS, Point, points, quickest
 from fedseed.results.figure import save_figure
+from fedseed.results.style import RowStyle, row_styles
 from fedseed.studies.comparison.table import client_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Cells = Sequence[Mapping[str, Any]]
-Styles = Mapping[str, tuple[str, str, str]]
-KINDS = {
-    "recipe": ("#6a3d9a", "s"), "labels": ("#2e7d32", "o"), "scalars": ("#8c564b", "v"),
-    "mask": ("#b8860b", "D"), "adapters": ("#c2185b", "^"), "weights": ("#1f5fa8", "P"),
-}  # fmt: skip
-"""Colour and marker by protocol."""
-_SHADES = ("-", "--", ":", "-.")
+Styles = Mapping[str, RowStyle]
+"""By row."""
 _SPEEDS = (56e3, 1e9)
 
 
@@ -26,44 +22,47 @@ def comparison_figure(record: Mapping[str, Any], path: Path) -> None:
     """Accuracy against bytes for every partition; below, time to two targets by link speed."""
     from matplotlib.figure import Figure
 
-    results, config = record["results"], record["config"]
-    plain = [cell for cell in results["cells"] if cell["condition"] is None]
-    partitions = list(dict.fromkeys(cell["partition"] for cell in plain))
-    first = [cell for cell in plain if cell["partition"] == partitions[0]]
+    results = record["results"]
+    undisturbed = [cell for cell in results["cells"] if cell["condition"] is None]
+    partitions = list(dict.fromkeys(cell["partition"] for cell in undisturbed))
+    first = [cell for cell in undisturbed if cell["partition"] == partitions[0]]
     columns = max(3, len(partitions))
     figure = Figure(figsize=(5.0 * columns, 9.6), layout="constrained")
     upper, lower = figure.subplots(2, columns)
-    styles = _styles(plain)
-    for own, partition in zip(upper, partitions, strict=False):
-        here = [cell for cell in plain if cell["partition"] == partition]
-        bounds = {c["protocol"]: c for c in [*first, *here] if not c["rounds"]}
-        _front(own, here, bounds, results["floors"], styles)
-        own.set_title(partition, fontsize=11)
-    _share_bytes_axis(upper[: len(partitions)], plain)
+    styles = row_styles(record)
+    for axes, partition in zip(upper, partitions, strict=False):
+        here = [cell for cell in undisturbed if cell["partition"] == partition]
+        bounds = {c["row"]: c for c in [*first, *here] if not c["rounds"]}
+        _front(axes, here, bounds, results["baselines"], styles)
+        axes.set_title(partition, fontsize=11)
+    _share_bytes_axis(upper[: len(partitions)], undisturbed)
     upper[0].set_ylabel("test accuracy (%)")
-    for own, target in zip(lower, TARGETS[:2], strict=False):
-        _times(own, points(first), target, styles)
-        own.set_title(f"Time to {100 * target:.0f} %, {partitions[0]}", fontsize=11)
+    for axes, target in zip(lower, TARGETS[:2], strict=False):
+        _times(axes, points(first), target, styles)
+        axes.set_title(f"Time to {100 * target:.0f} %, {partitions[0]}", fontsize=11)
     lower[0].set_ylabel("seconds: transfer and one client's computing (log)")
     drawn = [*upper[: len(partitions)], *lower[:2]]
     _legend(lower[-1], drawn)
-    for own in (*upper[len(partitions) :], *lower[2:]):
-        own.axis("off")
-    widest = max((cell["accuracy"] for cell in first), key=lambda found: found["n"])
-    quick = ", QUICK RUN" if config["quick"] else ""
-    figure.suptitle(
-        f"What to send: {config['model']}, {config['clients']} clients, {config['repeats']} "
-        f"repeat(s), n = {widest['n']:,}, bars: 95 % intervals over test texts and repeats{quick}",
-        fontsize=12,
-    )
+    for axes in (*upper[len(partitions) :], *lower[2:]):
+        axes.axis("off")
+    figure.suptitle(_title(record["config"], first), fontsize=12)
     save_figure(figure, path)
+
+
+def _title(config: Mapping[str, Any], cells: Cells) -> str:
+    n = max(cell["accuracy"]["n"] for cell in cells)
+    quick = ", QUICK RUN" if config["quick"] else ""
+    return (
+        f"What to send: {config['model']}, {config['clients']} clients, {config['repeats']} "
+        f"repeat(s), n = {n:,}, bars: 95 % intervals over test texts and repeats{quick}"
+    )
 
 
 def _legend(place: "Axes", drawn: Sequence["Axes"]) -> None:
     """One legend for all panels, in a place of its own."""
     handles: dict[str, Any] = {}
-    for own in drawn:
-        for handle, label in zip(*own.get_legend_handles_labels(), strict=True):
+    for axes in drawn:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
     place.legend(list(handles.values()), list(handles), loc="center", ncols=2, fontsize=10)
 
@@ -76,37 +75,16 @@ def _share_bytes_axis(panels: Sequence["Axes"], cells: Cells) -> None:
             axes.set_xlim(min(sizes) / 2, max(sizes) * 2)
 
 
-def _styles(cells: Cells) -> dict[str, tuple[str, str, str]]:
-    """Colour, marker and line of every row; rows of one protocol differ by their line."""
-    kinds = {cell["protocol"]: cell["kind"] for cell in cells if cell["rounds"]}
-    found = {}
-    for row, kind in kinds.items():
-        alike = [other for other, own in kinds.items() if own == kind]
-        found[row] = (*KINDS[kind], _SHADES[alike.index(row) % len(_SHADES)])
-    return found
-
-
 def _front(
     axes: "Axes",
     cells: Cells,
     bounds: Mapping[str, Any],
-    floors: Mapping[str, Any],
+    baselines: Mapping[str, Any],
     styles: Styles,
 ) -> None:
     sent = [cell for cell in cells if cell["rounds"]]
     for cell in sent:
-        colour, marker, line = styles[cell["protocol"]]
-        own = points([cell])
-        axes.plot(
-            [p.payload_bytes for p in own], [100 * p.accuracy for p in own], color=colour,
-            linestyle=line, marker=marker, markersize=4, linewidth=1.1, label=cell["protocol"],
-        )  # fmt: skip
-        found = cell["accuracy"]
-        value, (low, high) = 100 * found["value"], (100 * end for end in found["ci95"])
-        axes.errorbar(
-            sum(client_bytes(cell)), value, [[value - low], [high - value]], color=colour,
-            capsize=3, linewidth=1,
-        )  # fmt: skip
+        _draw_rounds(axes, cell, styles[cell["row"]])
     best = sorted((sum(client_bytes(c)), 100 * c["accuracy"]["value"]) for c in sent if c["pareto"])
     if best:
         sizes, values = zip(*best, strict=True)
@@ -114,40 +92,59 @@ def _front(
             sizes, values, s=130, facecolors="none", edgecolors="black", zorder=4,
             label="Pareto front",
         )  # fmt: skip
-    for name, colour, style in (("central", "black", "-"), ("local", "grey", "-")):
+    for name, colour in (("central", "black"), ("local", "grey")):
         if name in bounds:
             value = 100 * bounds[name]["accuracy"]["value"]
-            axes.axhline(value, color=colour, linestyle=style, linewidth=1, label=f"bound: {name}")
-    if "tfidf_full" in floors:
-        axes.axhline(
-            100 * floors["tfidf_full"]["value"], color="#777700", linestyle="--", linewidth=1,
-            label="floor: TF-IDF + LR, whole texts",
-        )  # fmt: skip
-    axes.axhline(
-        100 * floors["majority"]["majority_baseline"],
-        color="grey",
-        linestyle=":",
-        linewidth=1,
-        label="floor: majority",
-    )
+            axes.axhline(value, color=colour, linestyle="-", linewidth=1, label=f"bound: {name}")
+    _draw_baselines(axes, baselines)
     axes.set_xscale("log")
     axes.set_xlabel("payload bytes of one client, down and up (log scale)")
     axes.set_ylim(45, 92)
     axes.grid(alpha=0.3)
 
 
-def _times(axes: "Axes", found: Sequence[Point], target: float, styles: Styles) -> None:
+def _draw_rounds(axes: "Axes", cell: Mapping[str, Any], style: RowStyle) -> None:
+    """A row's accuracy after every round, with an interval at the end."""
+    after_rounds = points([cell])
+    axes.plot(
+        [p.payload_bytes for p in after_rounds], [100 * p.accuracy for p in after_rounds],
+        color=style.colour, linestyle=style.line, marker=style.marker, markersize=4, linewidth=1.1,
+        label=cell["row"],
+    )  # fmt: skip
+    accuracy = cell["accuracy"]
+    value, (low, high) = 100 * accuracy["value"], (100 * end for end in accuracy["ci95"])
+    axes.errorbar(
+        sum(client_bytes(cell)), value, [[value - low], [high - value]], color=style.colour,
+        capsize=3, linewidth=1,
+    )  # fmt: skip
+
+
+def _draw_baselines(axes: "Axes", baselines: Mapping[str, Any]) -> None:
+    if "tfidf_full" in baselines:
+        axes.axhline(
+            100 * baselines["tfidf_full"]["value"], color="#777700", linestyle="--", linewidth=1,
+            label="baseline: TF-IDF + LR, whole texts",
+        )  # fmt: skip
+    axes.axhline(
+        100 * baselines["majority"]["majority_baseline"],
+        color="grey",
+        linestyle=":",
+        linewidth=1,
+        label="baseline: majority",
+    )
+
+
+def _times(axes: "Axes", reached: Sequence[Point], target: float, styles: Styles) -> None:
     """Seconds until a client has a model of a target accuracy, by link speed."""
     import numpy as np
 
     speeds = np.geomspace(*_SPEEDS, 60)
     drawn = False
-    for row in dict.fromkeys(p.row for p in found):
-        best = [quickest(found, row, target, float(bits)) for bits in speeds]
+    for row in dict.fromkeys(p.row for p in reached):
+        best = [quickest(reached, row, target, float(bits)) for bits in speeds]
         times = [p.time(float(bits)) for p, bits in zip(best, speeds, strict=True) if p]
         if times:
-            colour, _, line = styles[row]
-            axes.plot(speeds, times, color=colour, linestyle=line)
+            axes.plot(speeds, times, color=styles[row].colour, linestyle=styles[row].line)
             drawn = True
     if not drawn:
         axes.text(0.5, 0.5, "no row reaches it", transform=axes.transAxes, ha="center")

@@ -15,28 +15,19 @@ from fedseed.evaluation.frontier import (
     within_budget,
 )
 from fedseed.evaluation.repeats import paired
-from fedseed.results.markdown import grid, interval_in_points, with_interval
+from fedseed.results.markdown import grid, interval_in_points, size, speed, with_interval
 from fedseed.results.markdown import points as in_points
 from fedseed.results.table import percent
-from fedseed.studies.budget.table import speed
 
 Cells = Sequence[Mapping[str, Any]]
 
 
-def size(count: float) -> str:
-    """Bytes with a unit that suits them."""
-    for limit, unit in ((1e6, "MB"), (1e3, "KB")):
-        if count >= limit:
-            return f"{count / limit:,.1f} {unit}"
-    return f"{count:,.0f} B"
-
-
 def budget_grid(cells: Cells) -> str:
     """The most accurate row within each budget."""
-    found = points(cells)
+    all_points = points(cells)
     rows = []
     for name, most in BUDGETS.items():
-        best = within_budget(found, most)
+        best = within_budget(all_points, most)
         rows.append([name, *(["nothing", "", ""] if best is None else _best(best))])
     return grid(("at most", "row", "accuracy", "bytes used"), rows)
 
@@ -48,12 +39,12 @@ def _best(best: Point) -> list[str]:
 
 def target_grid(cells: Cells) -> str:
     """Bytes and steps of one client to each target, by row."""
-    found = points(cells)
+    all_points = points(cells)
     rows = []
-    for row in dict.fromkeys(point.row for point in found):
-        own = [cheapest(found, row, target) for target in TARGETS]
-        if any(own):
-            rows.append([row, *(_cost(point) for point in own)])
+    for row in dict.fromkeys(point.row for point in all_points):
+        to_target = [cheapest(all_points, row, target) for target in TARGETS]
+        if any(to_target):
+            rows.append([row, *(_cost(point) for point in to_target)])
     head = ("row", *(f"{100 * target:.0f} %" for target in TARGETS))
     return grid(head, rows) if rows else "No row reaches the lowest target."
 
@@ -66,28 +57,28 @@ def _cost(point: Point | None) -> str:
 
 def link_grid(cells: Cells, target: float) -> str:
     """Seconds to a target, by row and link speed."""
-    found = points(cells)
+    all_points = points(cells)
     rows = []
-    for row in dict.fromkeys(point.row for point in found):
-        times = [quickest(found, row, target, bits) for bits in LINKS.values()]
-        if times[0] is not None:
-            seconds = [p.time(bits) for p, bits in zip(times, LINKS.values(), strict=True) if p]
+    for row in dict.fromkeys(point.row for point in all_points):
+        soonest = [quickest(all_points, row, target, bits) for bits in LINKS.values()]
+        if soonest[0] is not None:
+            seconds = [p.time(bits) for p, bits in zip(soonest, LINKS.values(), strict=True) if p]
             rows.append([row, *(f"{value:,.0f}" for value in seconds)])
     return grid(("row", *LINKS), rows) if rows else f"No row reaches {100 * target:.0f} %."
 
 
 def verdicts(cells: Cells) -> str:
     """Below which link speed each row beats sending weights, at each target that both reach."""
-    found, lines = points(cells), []
+    all_points, lines = points(cells), []
     for target in TARGETS:
-        heavy = cheapest(found, "weights", target)
+        heavy = cheapest(all_points, "weights", target)
         if heavy is None:
             continue
-        for row in dict.fromkeys(point.row for point in found):
-            own = cheapest(found, row, target)
-            if own is None or row == "weights" or own.payload_bytes >= heavy.payload_bytes:
+        for row in dict.fromkeys(point.row for point in all_points):
+            light = cheapest(all_points, row, target)
+            if light is None or row == "weights" or light.payload_bytes >= heavy.payload_bytes:
                 continue
-            below = break_even_speed(own, heavy)
+            below = break_even_speed(light, heavy)
             where = "on every link" if below is None else f"on links below {speed(below)}"
             lines.append(f"To {100 * target:.0f} %, {row} is quicker than fp32 weights {where}.")
     return " ".join(lines) or "No row of fewer bytes reaches a target that fp32 weights reach."
@@ -98,41 +89,42 @@ def robustness_grid(cells: Cells, partition: str) -> str:
     here = [cell for cell in cells if cell["partition"] == partition]
     conditions = list(dict.fromkeys(c["condition"] for c in here if c["condition"]))
     rows = []
-    for name in dict.fromkeys(c["protocol"] for c in here if c["condition"]):
-        own = {cell["condition"]: cell for cell in here if cell["protocol"] == name}
-        plain = own[None]["accuracy"]
-        line = [name, with_interval(plain)]
-        for condition in conditions:
-            if condition not in own:
-                line.append("-")
-                continue
-            found = own[condition]["accuracy"]
-            change = paired(found["repeats"], plain["repeats"])
-            line.append(
-                f"{with_interval(found)}, {in_points(change['difference'])} points "
-                f"({interval_in_points(change['ci95'])})"
-            )
-        rows.append(line)
+    for row in dict.fromkeys(c["row"] for c in here if c["condition"]):
+        by_condition = {c["condition"]: c["accuracy"] for c in here if c["row"] == row}
+        undisturbed = by_condition[None]
+        changes = [_change(by_condition.get(name), undisturbed) for name in conditions]
+        rows.append([row, with_interval(undisturbed), *changes])
     return grid(("row", "undisturbed", *conditions), rows)
+
+
+def _change(accuracy: Mapping[str, Any] | None, undisturbed: Mapping[str, Any]) -> str:
+    """Accuracy under a condition, and the paired difference to that without it."""
+    if accuracy is None:
+        return "-"
+    change = paired(accuracy["repeats"], undisturbed["repeats"])
+    return (
+        f"{with_interval(accuracy)}, {in_points(change['difference'])} points "
+        f"({interval_in_points(change['ci95'])})"
+    )
 
 
 def personal_grid(cells: Cells) -> str:
     """What adapting the final model gained."""
     rows = []
     for cell in cells:
-        own = cell["personalization"]
-        count = len(own["clients"])
+        personal = cell["personalization"]
+        clients = personal["clients"]
         before, after = (
-            sum(client[name]["value"] for client in own["clients"]) / count
+            sum(client[name]["value"] for client in clients) / len(clients)
             for name in ("before", "after")
         )
-        largest = sum(client["after"]["majority_baseline"] for client in own["clients"]) / count
-        gains = sorted(client["gain"] for client in own["clients"])
+        largest = sum(client["after"]["majority_baseline"] for client in clients) / len(clients)
+        gains, mean_gain = sorted(client["gain"] for client in clients), personal["mean_gain"]
         rows.append([
-            cell["protocol"], cell["partition"], percent(before), percent(after), percent(largest),
-            f"{in_points(own['mean_gain']['value'])} "
-            f"({interval_in_points(own['mean_gain']['ci95'])})",
-            f"{in_points(gains[0])} to {in_points(gains[-1])}", percent(own["clients_that_gain"]),
+            cell["row"], cell["partition"], percent(before), percent(after), percent(largest),
+            f"{in_points(mean_gain['value'])} ({interval_in_points(mean_gain['ci95'])})",
+            f"{in_points(gains[0])} to {in_points(gains[-1])}",
+            percent(personal["clients_that_gain"]),
         ])  # fmt: skip
     head = ("row", "partition", "before", "after", "own largest class", "gain, points",
             "by client", "clients that gain")  # fmt: skip

@@ -1,7 +1,6 @@
 """The comparison: every protocol on the same shards, with the bytes that really travelled."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,37 +11,25 @@ from fedseed.evaluation.frontier import pareto, points
 from fedseed.evaluation.metrics import ClassCounts, reweighted
 from fedseed.evaluation.repeats import mean_interval, over_repeats
 from fedseed.models.registry import find_model
+from fedseed.protocols import find_protocol
 from fedseed.results.display import Display
-from fedseed.results.record import Kind
 from fedseed.runs.plan import make_plan
-from fedseed.studies.base import Study, StudyOptions, dataset_of, tested_rows
+from fedseed.studies.base import Study, dataset_of, tested_rows
 from fedseed.studies.cells import Cell, Work
-from fedseed.studies.comparison.cells import (
-    CENTRAL_EPOCHS,
-    ComparisonOptions,
-    federated_of,
-    measure,
-    run_config,
-)
-from fedseed.studies.comparison.figure import comparison_figure
-from fedseed.studies.comparison.rows import BOUNDS, ROWS, Row
-from fedseed.studies.comparison.table import comparison_table
-from fedseed.studies.measuring import FLOOR_COST, TEST_COST
-
-_SLOW = {"adapters": 1.3, "mask": 1.3, "scalars": 0.8}
-"""Training steps that a step of these protocols costs."""
+from fedseed.studies.comparison import STUDY
+from fedseed.studies.comparison.cells import federated_of, measure
+from fedseed.studies.comparison.options import ComparisonOptions
+from fedseed.studies.description import StudyDescription
+from fedseed.studies.measuring import TEST_COST, baseline_cell
+from fedseed.studies.recipes import CENTRAL_EPOCHS
+from fedseed.studies.rows import ROWS, StudyRow, described_protocols, run_config
 
 
 class Comparison(Study):
-    """What to send: every protocol on the same shards, with the bytes that really travelled.
+    """What to send."""
 
-    Federated averaging, low-rank factors, labels, recipes, scalars and masks, between the bounds of
-    clients alone and all texts together; on iid and on skewed shards, with lost and with poisoned
-    clients.
-    """
-
-    kind: ClassVar[Kind] = "comparison"
-    options: ClassVar[type[StudyOptions]] = ComparisonOptions
+    about: ClassVar[StudyDescription] = STUDY
+    config: ComparisonOptions
 
     @property
     def work(self) -> Work:
@@ -61,6 +48,10 @@ class Comparison(Study):
         recipes = {name: ROWS[name].recipe.model_dump() for name, _, _ in self._places()}
         return super().provenance() | {"recipes": recipes}
 
+    def protocols(self) -> dict[str, dict[str, Any]]:
+        """See :class:`Study`."""
+        return described_protocols(name for name, _, _ in self._places())
+
     def _places(self) -> list[tuple[str, str, str]]:
         """Row, partition and condition of every cell, repeats apart."""
         config = self.config
@@ -70,14 +61,14 @@ class Comparison(Study):
             names = [name for name, row in ROWS.items() if row.main or not main]
         partitions = config.partitions.split(",")
         conditions = [] if config.conditions == "none" else config.conditions.split(",")
-        found = [
+        undisturbed = [
             (name, partition, "")
             for place, partition in enumerate(partitions)
             for name in names
             if (place == 0 or not main or ROWS[name].skewed)
             and (name != "central" or place == 0)  # it knows no partition
         ]
-        return found + [
+        return undisturbed + [
             (name, partitions[0], condition)
             for condition in conditions
             for name in names
@@ -86,105 +77,107 @@ class Comparison(Study):
 
     def cells(self) -> list[Cell]:
         """See :class:`Study`."""
-        cells = [Cell("floors", FLOOR_COST, {"what": "floors"})]
+        cells = [baseline_cell()]
         for repeat in range(self.config.repeats):
             for name, partition, condition in self._places():
-                own = {
+                arguments = {
                     "what": "row", "row": name, "partition": partition, "condition": condition,
                     "repeat": repeat,
                 }  # fmt: skip
                 label = _label(name, partition, condition, repeat)
-                cells.append(Cell(label, self._cost(ROWS[name], partition, condition), own))
+                cells.append(Cell(label, self._cost(name, partition, condition), arguments))
         return cells
 
-    def _cost(self, row: Row, partition: str, condition: str) -> float:
-        config: ComparisonOptions = self.config
+    def _cost(self, name: str, partition: str, condition: str) -> float:
+        """About how long a cell takes, in training steps of federated averaging."""
+        config, row = self.config, ROWS[name]
         run, _ = run_config(config, row, partition, condition, 0)
         test = TEST_COST * len(tested_rows(config, dataset_of(config)))
         few = TEST_COST * run.participants_test_examples * config.clients
-        if row.protocol == "central":
+        if name == "central":
             return config.cut(CENTRAL_EPOCHS * len(dataset_of(config).train) // 32) + test
-        if row.protocol == "local":
-            return (config.clients + 1) * run.steps + few + test
-        steps = _SLOW.get(row.protocol, 1.0) * config.clients * run.rounds * run.steps
-        if row.protocol == "recipe":
-            return steps + (config.clients + 1) * run.steps + few + test
-        if row.protocol != "labels":
-            return steps + run.rounds * test
-        distil_steps = int(run.values()["distil_steps"])
-        short = 0.2 if run.public_texts == "sentences" else 1.0  # they cost less than reviews
-        clients = config.clients * (TEST_COST * 6000 + (run.rounds - 1) * distil_steps)
-        return steps + short * (clients + run.rounds * distil_steps) + run.rounds * test
+        everybody_trains = (config.clients + 1) * run.steps + few + test
+        if row.protocol is None:
+            return everybody_trains
+        steps = row.slowdown * config.clients * run.rounds * run.steps
+        if find_protocol(row.protocol).ends_with != "model":
+            return steps + everybody_trains
+        return steps + self._public_cost(run) + run.rounds * test
 
-    def results(self, found: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    def _public_cost(self, run: RunConfig) -> float:
+        """What predictions and training on public texts add, if there are any."""
+        if run.public_texts is None:
+            return 0.0
+        options = run.options.model_dump()
+        making = sum(int(options[name]) for name in options if name.endswith("_steps"))
+        short = 0.2 if run.public_texts == "sentences" else 1.0  # they cost less than reviews
+        clients = self.config.clients * (TEST_COST * 6000 + (run.rounds - 1) * making)
+        return short * (clients + run.rounds * making)
+
+    def results(self, measured: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
         """See :class:`Study`."""
         config, cells = self.config, []
         for name, partition, condition in self._places():
-            own = [
-                found[_label(name, partition, condition, repeat)]
+            repeats = [
+                measured[_label(name, partition, condition, repeat)]
                 for repeat in range(config.repeats)
             ]
-            cells.append(self._cell(name, partition, condition, own))
+            cells.append(self._cell(name, partition, condition, repeats))
         for partition in config.partitions.split(","):
             here = [c for c in cells if (c["partition"], c["condition"]) == (partition, None)]
             best = pareto(points(here))
             for cell in here:
-                cell["pareto"] = cell["protocol"] in best
+                cell["pareto"] = cell["row"] in best
         shards = {
             partition: federated_of(config, 0, partition).label_counts()
             for partition in config.partitions.split(",")
         }
         model = find_model(config.model, dataset_of(config).labels)
         return {
-            "cells": cells, "floors": found["floors"]["floors"], "shards_of_first_repeat": shards,
-            "fp32_model_bytes": model.fp32_bytes(),
+            "cells": cells, "baselines": measured["baselines"]["baselines"],
+            "shards_of_first_repeat": shards, "fp32_model_bytes": model.fp32_bytes(),
         }  # fmt: skip
 
     def _cell(
-        self, name: str, partition: str, condition: str, own: Sequence[Mapping[str, Any]]
+        self, name: str, partition: str, condition: str, repeats: Sequence[Mapping[str, Any]]
     ) -> dict[str, Any]:
         row = ROWS[name]
         run, _ = run_config(self.config, row, partition, condition, 0)
-        numbers = range(len(own[0]["rounds"]))
-        rounds = [_round([one["rounds"][number] for one in own]) for number in numbers]
-        final = [_final(one) for one in own]
+        numbers = range(len(repeats[0]["rounds"]))
+        rounds = [_round([one["rounds"][number] for one in repeats]) for number in numbers]
+        final = [_final(one) for one in repeats]
         if rounds and rounds[-1]["accuracy"] is None:  # everybody made a model at the end
             rounds[-1]["accuracy"] = over_repeats(final)
-        newcomers = [_mean(one["newcomers"] or [one["final"]]) for one in own]
-        worst = [_worst(one) for one in own]
+        newcomers = [_mean(one["newcomers"] or [one["final"]]) for one in repeats]
+        worst = [_worst(one) for one in repeats]
         return {
-            "protocol": name, "words": row.words, "kind": row.protocol,
+            "row": name, "description": row.words,
+            "protocol": row.protocol,
             "options": _options(run, row), "partition": partition, "condition": condition or None,
-            "repeats": len(own), "accuracy": over_repeats(final),
+            "number_of_repeats": len(repeats), "accuracy": over_repeats(final),
             "newcomers": over_repeats(newcomers), "worst_client": over_repeats(worst),
             "rounds": rounds,
-            **{kind: _bytes(own, kind) for kind in ("payload_bytes", "message_bytes")},
-            "client_steps": _median(own, "client_steps"),
-            "client_seconds": _median(own, "client_seconds"),
-            "making_seconds": _median(own, "making_seconds"),
-            "wall_seconds": _median(own, "seconds"), "pareto": False,
-            "personalization": _personal([one.get("personal") for one in own]),
+            **{name: _bytes(repeats, name) for name in ("payload_bytes", "message_bytes")},
+            "client_steps": _median(repeats, "client_steps"),
+            "client_seconds": _median(repeats, "client_seconds"),
+            "making_seconds": _median(repeats, "making_seconds"),
+            "wall_seconds": _median(repeats, "seconds"), "pareto": False,
+            "personalization": _personal([one.get("personal") for one in repeats]),
         }  # fmt: skip
-
-    def table(self, record: Mapping[str, Any]) -> str:
-        """See :class:`Study`."""
-        return comparison_table(record)
-
-    def figure(self, record: Mapping[str, Any], path: Path) -> None:
-        """See :class:`Study`."""
-        comparison_figure(record, path)
 
 
 def _label(name: str, partition: str, condition: str, repeat: int) -> str:
     return ", ".join(filter(None, (name, partition, condition, str(repeat))))
 
 
-def _options(run: RunConfig, row: Row) -> dict[str, Any]:
+def _options(run: RunConfig, row: StudyRow) -> dict[str, Any]:
     """What distinguishes a row: its protocol's options, rounds, steps and start."""
-    own = {} if row.protocol in BOUNDS else run.options.model_dump()
-    own = {name: value for name, value in own.items() if name != "keep" or own["codec"] == "topk"}
-    rounds = {} if row.protocol in BOUNDS else {"rounds": run.rounds}
-    return own | rounds | {"steps": run.steps, "scheme": run.scheme}
+    if row.protocol is None:
+        return {"steps": run.steps, "scheme": run.scheme}
+    options = run.options.model_dump()
+    if options.get("codec") != "topk":
+        options.pop("keep", None)
+    return options | {"rounds": run.rounds, "steps": run.steps, "scheme": run.scheme}
 
 
 def _mean(models: Sequence[Mapping[str, Any]]) -> ClassCounts:
@@ -200,13 +193,13 @@ def _final(one: Mapping[str, Any]) -> ClassCounts:
 
 def _worst(one: Mapping[str, Any]) -> ClassCounts:
     """The participant whose model is right least often; of a shared model that model."""
-    models = [ClassCounts.from_record(found) for found in one["participants"]]
-    return min(models, key=lambda found: found.accuracy) if models else _final(one)
+    models = [ClassCounts.from_record(counts) for counts in one["participants"]]
+    return min(models, key=lambda counts: counts.accuracy) if models else _final(one)
 
 
 def _personal(repeats: Sequence[Any]) -> dict[str, Any] | None:
     """What adapting the final model to each client's texts gained, on the client's class mix."""
-    clients = [dict(client, repeat=r) for r, own in enumerate(repeats) for client in own or ()]
+    clients = [dict(client, repeat=r) for r, some in enumerate(repeats) for client in some or ()]
     if not clients:
         return None
     for client in clients:
@@ -225,38 +218,32 @@ def _personal(repeats: Sequence[Any]) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
-def _round(own: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _round(repeats: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """One round over all repeats."""
-    tests = [one["test"] for one in own]
+    tests = [one["test"] for one in repeats]
     counts = [ClassCounts.from_record(test) for test in tests if test]
+    sizes = ("client_payload_bytes", "payload_bytes", "message_bytes")
     return {
-        "round": own[0]["round"],
+        "round": repeats[0]["round"],
         "accuracy": over_repeats(counts) if all(tests) else None,
-        "client_payload_bytes": {
-            way: float(np.mean([one["client_payload_bytes"][way] for one in own]))
-            for way in ("down", "up")
-        },
-        **{
-            kind: {way: float(np.mean([one[kind][way] for one in own])) for way in ("down", "up")}
-            for kind in ("payload_bytes", "message_bytes")
-        },
-        "result_bytes": float(np.mean([one["result_bytes"] for one in own])),
-        **{name: _median(own, name) for name in ("steps", "client_seconds", "usable_replies")},
-    }  # fmt: skip
-
-
-def _bytes(own: Sequence[Mapping[str, Any]], kind: str) -> dict[str, Any]:
-    """Totals of all rounds and clients, and the most of one client and round; mean of repeats."""
-    if kind not in own[0]:
-        return {"down": 0, "up": 0, "per_client_round_max": {"down": 0, "up": 0}}
-    most = [one[kind]["per_client_round_max"] for one in own]
-    return {
-        **{way: float(np.mean([one[kind][way] for one in own])) for way in ("down", "up")},
-        "per_client_round_max": {
-            way: float(np.mean([one[way] for one in most])) for way in ("down", "up")
-        },
+        **{name: _both_ways([one[name] for one in repeats]) for name in sizes},
+        "result_bytes": float(np.mean([one["result_bytes"] for one in repeats])),
+        **{name: _median(repeats, name) for name in ("steps", "client_seconds", "usable_replies")},
     }
 
 
-def _median(own: Sequence[Mapping[str, Any]], name: str) -> float:
-    return float(np.median([one.get(name, 0.0) for one in own]))
+def _bytes(repeats: Sequence[Mapping[str, Any]], name: str) -> dict[str, Any]:
+    """Totals of all rounds and clients, and the most of one client and round; mean of repeats."""
+    if name not in repeats[0]:
+        return {"down": 0, "up": 0, "per_client_round_max": {"down": 0, "up": 0}}
+    most = _both_ways([one[name]["per_client_round_max"] for one in repeats])
+    return {**_both_ways([one[name] for one in repeats]), "per_client_round_max": most}
+
+
+def _both_ways(sizes: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Mean bytes down and up."""
+    return {way: float(np.mean([size[way] for size in sizes])) for way in ("down", "up")}
+
+
+def _median(repeats: Sequence[Mapping[str, Any]], name: str) -> float:
+    return float(np.median([one.get(name, 0.0) for one in repeats]))

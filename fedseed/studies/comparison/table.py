@@ -3,13 +3,20 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fedseed.results.markdown import DETAILS, QUICK, floor_rows, grid, test_line, with_interval
+from fedseed.results.markdown import (
+    DETAILS,
+    QUICK,
+    baseline_grid,
+    grid,
+    size,
+    test_line,
+    with_interval,
+)
 from fedseed.studies.comparison.readings import (
     budget_grid,
     link_grid,
     personal_grid,
     robustness_grid,
-    size,
     target_grid,
     verdicts,
 )
@@ -19,55 +26,17 @@ Cells = Sequence[Mapping[str, Any]]
 
 def comparison_table(record: Mapping[str, Any]) -> str:
     """Accuracy, bytes and work of every row, read in three ways, and every round in detail."""
-    results, config = record["results"], record["config"]
-    cells = results["cells"]
-    plain = [cell for cell in cells if cell["condition"] is None]
-    partitions = list(dict.fromkeys(cell["partition"] for cell in plain))
-    first = [cell for cell in plain if cell["partition"] == partitions[0]]
-    widest = max((cell["accuracy"] for cell in first), key=lambda found: found["n"])
-    classes = record["provenance"]["dataset"]["classes"]
-    blocks = [
-        f"# What to send: {config['model']}, {config['clients']} clients, "
-        f"{config['repeats']} repeats",
-        QUICK if config["quick"] else "",
-        f"Mean accuracy (95 % interval over test texts and repeats). {test_line(widest, classes)}. "
-        "Bytes are payloads of one client as they were serialised: down in all rounds and once "
-        "more the result at the end, and up; the weights in fp32 are "
-        f"{results['fp32_model_bytes']:,} bytes. Steps and seconds are one client's, on one "
-        "thread; steps are those of the rounds, seconds include making the model at the end. "
-        "\\* by its mean, nothing that sends fewer bytes is as accurate (the bounds, which send "
-        "nothing, are left out).",
-    ]
+    cells = record["results"]["cells"]
+    undisturbed = [cell for cell in cells if cell["condition"] is None]
+    partitions = list(dict.fromkeys(cell["partition"] for cell in undisturbed))
+    first = [cell for cell in undisturbed if cell["partition"] == partitions[0]]
+    blocks = _head(record, first)
     for partition in partitions:
-        here = [cell for cell in plain if cell["partition"] == partition]
+        here = [cell for cell in undisturbed if cell["partition"] == partition]
         blocks += [f"**{partition}**", main_grid(here)]
-    blocks += [
-        _what_is_what(first),
-        grid(("floor", "accuracy", "majority"), floor_rows(results["floors"])),
-        f"**The best within a byte budget** (one client, down and up; {partitions[0]}):",
-        budget_grid(first),
-        f"**The fewest bytes to a target accuracy** ({partitions[0]}):",
-        target_grid(first),
-        f"**Seconds until a client has a model of 80 %, by link speed** ({partitions[0]}; bytes "
-        "and one client's computing, no latency; clients work at the same time):",
-        link_grid(first, 0.80),
-        verdicts(first),
-    ]
-    shaken = [cell for cell in cells if cell["condition"] is not None]
-    if shaken:
-        blocks += [
-            "**Robustness** (30 % of the replies lost; or one client whose labels are turned):",
-            robustness_grid(cells, partitions[0]),
-        ]
-    personal = [cell for cell in cells if cell["personalization"]]
-    if personal:
-        blocks += [
-            "**Personalisation** (every client adapts the final model to its own texts for "
-            f"{config['personalize']} steps; accuracy by the client's own class mix on "
-            f"{personal[0]['personalization']['clients'][0]['before']['n']:,} test texts, mean "
-            "over clients and repeats, beside always answering the client's largest class):",
-            personal_grid(personal),
-        ]
+    blocks += [_what_is_what(first), baseline_grid(record["results"]["baselines"])]
+    blocks += _readings(first, partitions[0])
+    blocks += _robustness(cells, partitions[0]) + _personalisation(record)
     blocks += [
         DETAILS,
         "A newcomer took part in no round. The worst client is the one whose model is right "
@@ -81,6 +50,62 @@ def comparison_table(record: Mapping[str, Any]) -> str:
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
+def _head(record: Mapping[str, Any], cells: Cells) -> list[str]:
+    """What was compared, on which texts, and how bytes, steps and seconds are counted."""
+    config = record["config"]
+    widest = max((cell["accuracy"] for cell in cells), key=lambda accuracy: accuracy["n"])
+    classes = record["provenance"]["dataset"]["classes"]
+    return [
+        f"# What to send: {config['model']}, {config['clients']} clients, "
+        f"{config['repeats']} repeats",
+        QUICK if config["quick"] else "",
+        f"Mean accuracy (95 % interval over test texts and repeats). {test_line(widest, classes)}. "
+        "Bytes are payloads of one client as they were serialised: down in all rounds and once "
+        "more the result at the end, and up; the weights in fp32 are "
+        f"{record['results']['fp32_model_bytes']:,} bytes. Steps and seconds are one client's, on "
+        "one thread; steps are those of the rounds, seconds include making the model at the end. "
+        "\\* by its mean, nothing that sends fewer bytes is as accurate (the bounds, which send "
+        "nothing, are left out).",
+    ]
+
+
+def _readings(cells: Cells, partition: str) -> list[str]:
+    """Budgets, targets and links, of one partition's cells."""
+    return [
+        f"**The best within a byte budget** (one client, down and up; {partition}):",
+        budget_grid(cells),
+        f"**The fewest bytes to a target accuracy** ({partition}):",
+        target_grid(cells),
+        f"**Seconds until a client has a model of 80 %, by link speed** ({partition}; bytes "
+        "and one client's computing, no latency; clients work at the same time):",
+        link_grid(cells, 0.80),
+        verdicts(cells),
+    ]
+
+
+def _robustness(cells: Cells, partition: str) -> list[str]:
+    if all(cell["condition"] is None for cell in cells):
+        return []
+    return [
+        "**Robustness** (30 % of the replies lost; or one client whose labels are flipped):",
+        robustness_grid(cells, partition),
+    ]
+
+
+def _personalisation(record: Mapping[str, Any]) -> list[str]:
+    adapted = [cell for cell in record["results"]["cells"] if cell["personalization"]]
+    if not adapted:
+        return []
+    tests = adapted[0]["personalization"]["clients"][0]["before"]["n"]
+    return [
+        "**Personalisation** (every client adapts the final model to its own texts for "
+        f"{record['config']['personalize']} steps; accuracy by the client's own class mix on "
+        f"{tests:,} test texts, mean "
+        "over clients and repeats, beside always answering the client's largest class):",
+        personal_grid(adapted),
+    ]
+
+
 def main_grid(cells: Cells) -> str:
     """One line a row."""
     head = ("row", "accuracy", "down", "up", "steps", "seconds")
@@ -91,7 +116,7 @@ def _line(cell: Mapping[str, Any]) -> list[str]:
     mark = " \\*" if cell["pareto"] else ""
     seconds = cell["client_seconds"] + cell["making_seconds"]
     return [
-        cell["protocol"] + mark, with_interval(cell["accuracy"]), *map(size, client_bytes(cell)),
+        cell["row"] + mark, with_interval(cell["accuracy"]), *map(size, client_bytes(cell)),
         f"{cell['client_steps']:,.0f}", f"{seconds:,.0f}",
     ]  # fmt: skip
 
@@ -102,7 +127,7 @@ def people_grid(cells: Cells) -> str:
     for cell in cells:
         most = cell["payload_bytes"]["per_client_round_max"]
         rows.append([
-            cell["protocol"], cell["partition"], cell["condition"] or "-",
+            cell["row"], cell["partition"], cell["condition"] or "-",
             with_interval(cell["newcomers"]), with_interval(cell["worst_client"]),
             *(f"{cell['payload_bytes'][way]:,.0f}" for way in ("down", "up")),
             *(f"{cell['message_bytes'][way]:,.0f}" for way in ("down", "up")),
@@ -122,11 +147,11 @@ def client_bytes(cell: Mapping[str, Any]) -> tuple[float, float]:
 
 def _what_is_what(cells: Cells) -> str:
     """Names and what they stand for; and on how many texts the means of many models are."""
-    lines = [f"{cell['protocol']}: {cell['words']}" for cell in cells]
+    lines = [f"{cell['row']}: {cell['description']}" for cell in cells]
     few = [cell for cell in cells if cell["accuracy"]["n"] < cell["newcomers"]["n"]]
     note = ""
     if few:
-        names = " and ".join(cell["protocol"] for cell in few)
+        names = " and ".join(cell["row"] for cell in few)
         note = (
             f" The accuracy of {names} is the mean of the clients' own models on "
             f"{few[0]['accuracy']['n']:,} of the test texts."
@@ -138,16 +163,15 @@ def _rounds(cells: Cells) -> str:
     rows = []
     for cell in cells:
         for one in cell["rounds"]:
-            found = one["accuracy"]
+            accuracy = one["accuracy"]
             rows.append([
-                cell["protocol"], cell["partition"], cell["condition"] or "-", str(one["round"]),
-                with_interval(found) if found else "-",
+                cell["row"], cell["partition"], cell["condition"] or "-", str(one["round"]),
+                with_interval(accuracy) if accuracy else "-",
                 *(f"{one['client_payload_bytes'][way]:,.0f}" for way in ("down", "up")),
                 f"{one['result_bytes']:,.0f}",
                 *(f"{one['message_bytes'][way]:,.0f}" for way in ("down", "up")),
                 f"{one['usable_replies']:.0f}", f"{one['client_seconds']:.1f}",
             ])  # fmt: skip
     head = ("row", "partition", "condition", "round", "accuracy", "down", "up", "result",
-            "messages down",
-            "messages up", "replies", "seconds")  # fmt: skip
+            "messages down", "messages up", "replies", "seconds")  # fmt: skip
     return grid(head, rows)

@@ -7,7 +7,7 @@ from fedseed.attacks import attacks
 from fedseed.privacy.protection import DpSgd, Protection, Unit
 from fedseed.protocols import find_protocol
 from fedseed.protocols.description import Protocol
-from fedseed.studies.comparison.rows import BOUNDS, ROWS, Row
+from fedseed.studies.rows import BOUNDS, ROWS, StudyRow
 
 
 def attackable_rows() -> list[str]:
@@ -22,15 +22,17 @@ def main_rows() -> list[str]:
 
 def protocol_of(row: str) -> Protocol:
     """The description of a row's protocol."""
-    return find_protocol(ROWS[row].protocol)
+    name = ROWS[row].protocol
+    assert name is not None  # nothing travels under a bound, which nobody attacks
+    return find_protocol(name)
 
 
-def attacked_row(row: str, **changes: Any) -> Row:
+def attacked_row(row: str, **changes: Any) -> StudyRow:
     """A row as it is attacked.
 
     Args:
         row: its name.
-        changes: fields of :class:`Row` that are to be others.
+        changes: fields of :class:`StudyRow` that are to be others.
     """
     compared = ROWS[row]
     attacked = replace(

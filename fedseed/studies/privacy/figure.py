@@ -50,7 +50,7 @@ def _draw_rocs(axes: "Axes", cells: Cells, styles: Styles) -> None:
     for cell in strongest(cells):
         style = styles[cell["row"]]
         attack = cell["attack"].rpartition(" ")[2]
-        label = f"{cell['protocol']}, AUC {cell['auc']['value']:.2f} ({attack})"
+        label = f"{cell['row']}, AUC {cell['auc']['value']:.2f} ({attack})"
         roc = cell["roc"]
         axes.plot(roc["fpr"], roc["tpr"], style.line, color=style.colour, label=label)
     axes.plot([1e-4, 1], [1e-4, 1], ":", color="grey", label="guessing")

@@ -7,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from fedseed.attacks import attacks
 from fedseed.attacks.observer import OBSERVERS
-from fedseed.studies.comparison.cells import RowOptions
+from fedseed.studies.options import RowOptions
 from fedseed.studies.privacy.attacked_rows import attackable_rows, main_rows, protocol_of
 
 

@@ -7,11 +7,10 @@ from typing import Any
 from fedseed.config import RunConfig
 from fedseed.runs.plan import Plan, make_plan
 from fedseed.studies.base import dataset_of
-from fedseed.studies.comparison.cells import run_config
-from fedseed.studies.comparison.rows import Row
 from fedseed.studies.privacy.attacked_rows import attacked_row
 from fedseed.studies.privacy.options import PrivacyOptions
 from fedseed.studies.privacy.world import World, make_world
+from fedseed.studies.rows import StudyRow, run_config
 
 
 @functools.lru_cache(maxsize=4)
@@ -20,7 +19,7 @@ def plan_of(config: PrivacyOptions, row: str) -> Plan:
     return plan_row(config, attacked_row(row))
 
 
-def plan_row(config: PrivacyOptions, row: Row, **options: Any) -> Plan:
+def plan_row(config: PrivacyOptions, row: StudyRow, **options: Any) -> Plan:
     """The plan of a row on the study's data.
 
     Args:

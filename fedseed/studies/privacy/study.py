@@ -1,7 +1,6 @@
 """The privacy study: what each protocol gives away, measured by attacks that read only the wire."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar
 
 from fedseed.attacks import attacks
@@ -9,12 +8,11 @@ from fedseed.attacks.observer import OBSERVERS
 from fedseed.data.federated_dataset import open_dataset
 from fedseed.errors import ConfigError
 from fedseed.results.display import Display
-from fedseed.results.record import Kind
-from fedseed.studies.base import Study, StudyOptions
+from fedseed.studies.base import Study
 from fedseed.studies.cells import Cell, Work
-from fedseed.studies.comparison.rows import ROWS
+from fedseed.studies.description import StudyDescription
+from fedseed.studies.privacy import STUDY
 from fedseed.studies.privacy.cells import measure
-from fedseed.studies.privacy.figure import privacy_figure
 from fedseed.studies.privacy.jobs import all_cells
 from fedseed.studies.privacy.options import PrivacyOptions
 from fedseed.studies.privacy.outcomes import (
@@ -24,18 +22,13 @@ from fedseed.studies.privacy.outcomes import (
     special_cells,
     update_cells,
 )
-from fedseed.studies.privacy.table import privacy_table
+from fedseed.studies.rows import ROWS, described_protocols
 
 
 class Privacy(Study):
-    """What each protocol gives away, to whom, and what a defence costs.
+    """What each protocol gives away."""
 
-    Membership inference, words, class mix, planted canaries and an audit of differential privacy:
-    attacks that read only what crossed the wire, by observer and by protocol.
-    """
-
-    kind: ClassVar[Kind] = "privacy"
-    options: ClassVar[type[StudyOptions]] = PrivacyOptions
+    about: ClassVar[StudyDescription] = STUDY
     config: PrivacyOptions
 
     @property
@@ -56,6 +49,10 @@ class Privacy(Study):
         if dataset.labels != 2:
             raise ConfigError("the planted canaries have one of two classes: give --data with two")
 
+    def protocols(self) -> dict[str, dict[str, Any]]:
+        """See :class:`Study`."""
+        return described_protocols(self.config.rows())
+
     def cells(self) -> list[Cell]:
         """See :class:`Study`."""
         return list(all_cells(self.config))
@@ -70,11 +67,3 @@ class Privacy(Study):
             "rows": {row: ROWS[row].words for row in self.config.rows()},
             "attacks": {attack.name: attack.to_record() for attack in made},
         }  # fmt: skip
-
-    def table(self, record: Mapping[str, Any]) -> str:
-        """See :class:`Study`."""
-        return privacy_table(record)
-
-    def figure(self, record: Mapping[str, Any], path: Path) -> None:
-        """See :class:`Study`."""
-        privacy_figure(record, path)

@@ -8,10 +8,10 @@ from fedseed.results.markdown import (
     QUICK,
     grid,
     interval,
+    size,
     test_line,
     with_interval,
 )
-from fedseed.studies.comparison.readings import size
 
 Cells = Sequence[Mapping[str, Any]]
 _MEMBERSHIP = "membership, "
@@ -65,7 +65,7 @@ def main_grid(cells: Cells) -> str:
     """One line a row: the strongest attack of each kind.
 
     Args:
-        cells: one observer's, without conditions.
+        cells: one observer's, of the watched runs.
     """
     head = (
         "row", "bytes read", "membership AUC", "by", "TPR at 1 % FPR", "by", "words: recall",

@@ -27,7 +27,7 @@ def zero_shot_figure(record: Mapping[str, Any], path: Path) -> None:
     for axes, part in zip(figure.subplots(1, len(parts), squeeze=False)[0], parts, strict=True):
         cells = [cell for cell in results["cells"] if cell["part"] == part]
         if part == "classifier":
-            _classifier(axes, [c for c in cells if c["protocol"] == "balanced"], results)
+            _classifier(axes, [c for c in cells if c["test_set"] == "balanced"], results)
         else:
             _language(axes, cells)
         axes.set_xscale("log")
@@ -42,22 +42,22 @@ def zero_shot_figure(record: Mapping[str, Any], path: Path) -> None:
 def _classifier(axes: "Axes", cells: list[dict[str, Any]], results: Mapping[str, Any]) -> None:
     for cell in cells:
         if cell["bytes"] is not None:
-            found = cell["before"]
-            value, (low, high) = 100 * found["value"], (100 * end for end in found["ci95"])
+            accuracy = cell["before"]
+            value, (low, high) = 100 * accuracy["value"], (100 * end for end in accuracy["ci95"])
             axes.errorbar(
                 cell["bytes"], value, [[value - low], [high - value]], color=_colour(cell),
                 marker=_marker(cell), capsize=3, linestyle="none", label=_label(cell),
             )  # fmt: skip
             _name(axes, cell, value)
     _curve(axes, [(c["bytes"], 100 * c["before"]["value"]) for c in cells if _plain_pca(c)])
-    original = results["original"]["balanced"]
+    original = results["originals"]["balanced"]
     axes.axhline(
         100 * original["value"], color="black", linewidth=1.1, label="original (all weights)"
     )
-    floor = results["floors"].get("tfidf_full")
-    if floor is not None:
+    baseline = results["baselines"].get("tfidf_full")
+    if baseline is not None:
         axes.axhline(
-            100 * floor["value"], color="#2e7d32", linestyle="--", linewidth=1.1,
+            100 * baseline["value"], color="#2e7d32", linestyle="--", linewidth=1.1,
             label="TF-IDF + logistic regression",
         )  # fmt: skip
     axes.axhline(
@@ -81,7 +81,7 @@ def _language(axes: "Axes", cells: list[dict[str, Any]]) -> None:
     _curve(axes, shown)
     styles = {"original": ("black", "-"), "unigram": ("#2e7d32", "--"), "uniform": ("grey", ":")}
     for name, (colour, style) in styles.items():
-        cell = next(c for c in cells if c["seed_kind"] == name)
+        cell = next(c for c in cells if c["row"] == name)
         if cell["perplexity"] is not None:
             axes.axhline(
                 cell["perplexity"], color=colour, linestyle=style, linewidth=1.1, label=name
@@ -94,21 +94,21 @@ def _language(axes: "Axes", cells: list[dict[str, Any]]) -> None:
 
 
 def _plain_pca(cell: Mapping[str, Any]) -> bool:
-    return str(cell["seed_kind"]).startswith("pca(")
+    return str(cell["row"]).startswith("pca(")
 
 
 def _colour(cell: Mapping[str, Any]) -> str:
     if _plain_pca(cell):
         return _PCA
-    return _OTHER if cell["seed_kind"].startswith(("pca", "file")) else _DRAWN
+    return _OTHER if cell["row"].startswith(("pca", "file")) else _DRAWN
 
 
 def _marker(cell: Mapping[str, Any]) -> str:
-    return _MARKERS.get(cell["seed_kind"], "o")
+    return _MARKERS.get(cell["row"], "o")
 
 
 def _label(cell: Mapping[str, Any]) -> str | None:
-    return None if _plain_pca(cell) else str(cell["seed_kind"])
+    return None if _plain_pca(cell) else str(cell["row"])
 
 
 def _curve(axes: "Axes", points: list[tuple[float, float]]) -> None:
@@ -121,6 +121,6 @@ def _name(axes: "Axes", cell: Mapping[str, Any], value: float) -> None:
     """Write k at a pca seed's point; other kinds stand in the legend."""
     if _plain_pca(cell):
         axes.annotate(
-            cell["seed_kind"][4:-1], (cell["bytes"], value), fontsize=8, xytext=(0, 7),
+            cell["row"][4:-1], (cell["bytes"], value), fontsize=8, xytext=(0, 7),
             textcoords="offset points", ha="center", color=_PCA,
         )  # fmt: skip

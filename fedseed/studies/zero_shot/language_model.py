@@ -19,19 +19,15 @@ from fedseed.data.plain_text import PlainText
 from fedseed.data.tokens import cache_folder
 from fedseed.errors import ConfigError
 from fedseed.files import new_folder
-from fedseed.models.architecture import State
-from fedseed.models.causal import CAUSAL, SMALL_GPT2, CausalModel
+from fedseed.models.architecture import CAUSAL, State
+from fedseed.models.causal import SMALL_GPT2, CausalModel
 from fedseed.models.published import published_weights, tokenizer_file
 from fedseed.models.registry import to_state
 from fedseed.randomness import generator, random_key
 from fedseed.recipe import Recipe
 from fedseed.seeds.codec import assemble
-from fedseed.seeds.random import random_seed
+from fedseed.seeds.kinds.random import random_seed
 
-TRAINING = Recipe(
-    optimiser="adamw", learning_rate=2e-3, schedule="linear", warmup=0.1, steps=600,
-    batch_size=16, max_length=128, weight_decay=0.01,
-)  # fmt: skip
 _END = "<|endoftext|>"
 _CHUNK = 500
 """Documents tokenised at once: their tokens take far more memory than the texts."""
@@ -99,9 +95,9 @@ def encode_text(tokenizer: Tokenizer, texts: tuple[str, ...]) -> NDArray[np.int6
     end = tokenizer.token_to_id(_END)
     between = [] if end is None or len(texts) < 2 else [end]
     pieces = [
-        np.array(found.ids + between, dtype=np.int64)
+        np.array(encoding.ids + between, dtype=np.int64)
         for start in range(0, len(texts), _CHUNK)
-        for found in tokenizer.encode_batch_fast(
+        for encoding in tokenizer.encode_batch_fast(
             list(texts[start : start + _CHUNK]), add_special_tokens=False
         )
     ]
@@ -138,8 +134,8 @@ def logits_of(module: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
     """A Hugging Face language model as a function from token ids to logits."""
 
     def logits(ids: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = module(input_ids=ids, use_cache=False).logits
-        return found
+        scores: torch.Tensor = module(input_ids=ids, use_cache=False).logits
+        return scores
 
     return logits
 

@@ -1,7 +1,7 @@
 """The zero-shot study (the seed documents' phase 2.1): what a seed knows before any training."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -12,49 +12,36 @@ from fedseed.data.files import file_digest
 from fedseed.errors import SeedError
 from fedseed.evaluation.repeats import mean_interval, over_repeats
 from fedseed.evaluation.retention import chance_corrected, plain
-from fedseed.models.architecture import REGISTRY, State
-from fedseed.models.causal import CAUSAL, SMALL_GPT2, is_causal
+from fedseed.models.architecture import CAUSAL, REGISTRY, State
+from fedseed.models.causal import SMALL_GPT2, is_causal
 from fedseed.models.registry import find_model
 from fedseed.results.display import Display
-from fedseed.results.record import Kind
-from fedseed.seeds.codec import assemble, describe, read_seed
-from fedseed.studies.base import Study, StudyOptions
+from fedseed.results.provenance import describe_seed
+from fedseed.runs.original import Original
+from fedseed.seeds.codec import assemble, read_seed
+from fedseed.seeds.registry import seed_rows
+from fedseed.studies.base import Study
 from fedseed.studies.cells import Cell, Work
+from fedseed.studies.description import StudyDescription
 from fedseed.studies.measuring import (
-    FLOOR_COST,
     TEST_COST,
+    baseline_cell,
     cached_weights,
     counts_of,
     original_of,
     rows_by_test,
 )
-from fedseed.studies.zero_shot.cells import (
-    ZeroShotOptions,
-    language_name,
-    language_of,
-    measure,
-    seed_of,
-    text_of,
-)
-from fedseed.studies.zero_shot.figure import zero_shot_figure
-from fedseed.studies.zero_shot.language_model import (
-    TRAINING,
-)
-from fedseed.studies.zero_shot.table import zero_shot_table
-
-_DRAWN = ("random-bert", "random-scaled", "minimal", "stats")
-"""Rows that depend on a key, and so are repeated."""
+from fedseed.studies.zero_shot import STUDY
+from fedseed.studies.zero_shot.cells import measure, seed_of
+from fedseed.studies.zero_shot.language import language_name, language_of, text_of
+from fedseed.studies.zero_shot.options import TRAINING, ZeroShotOptions
 
 
 class ZeroShot(Study):
-    """What a seed knows before any training: accuracy and perplexity with no step taken.
+    """What a seed knows before any training."""
 
-    Every seed kind, and pca seeds of growing size, extracted from a fine-tuned classifier and from
-    a causal language model, against the originals, baselines and floors.
-    """
-
-    kind: ClassVar[Kind] = "zero_shot"
-    options: ClassVar[type[StudyOptions]] = ZeroShotOptions
+    about: ClassVar[StudyDescription] = STUDY
+    config: ZeroShotOptions
 
     @property
     def work(self) -> Work:
@@ -69,8 +56,9 @@ class ZeroShot(Study):
         if model is not None and "part" not in values:
             if model not in REGISTRY and is_causal(model):
                 values.pop("model")
-                own = {} if model == SMALL_GPT2 else {"language_model": model}
-                values |= {"part": "language", **own}
+                if model != SMALL_GPT2:
+                    values["language_model"] = model
+                values["part"] = "language"
             else:
                 values["part"] = "classifier"
         elif "part" not in values and {"text", "language_model"} & values.keys():
@@ -98,61 +86,74 @@ class ZeroShot(Study):
         if "classifier" in self.parts:
             self.dataset = open_dataset(config, display.tokenising)
             original, path = original_of(config, display)
-            self.original = original
+            self.original: Original = original
             self._try_seeds(config.model, self.dataset.labels, cached_weights(path))
         if "language" in self.parts:
             language_name(config, display)
-            own = language_of(config)
-            self._try_seeds(own.name, CAUSAL, own.weights)
+            language = language_of(config)
+            self._try_seeds(language.name, CAUSAL, language.weights)
 
     def _try_seeds(self, model: str, labels: int, weights: State) -> None:
         """Say now what cannot be made, not after minutes of measuring."""
         for row in self._rows(labels == CAUSAL):
-            if row.startswith("pca") or row == "file":
+            if row in self.config.pca_rows(labels == CAUSAL) or row == "file":
                 seed = seed_of(self.config, {"row": row, "repeat": 0}, model, labels, weights)
                 if row == "file":
                     assemble(seed, find_model(model, labels).shapes())
 
     def _rows(self, language: bool) -> list[str]:
-        drawn = [row for row in _DRAWN if not (language and row == "random-scaled")]
-        rows = ["original", *drawn, *self.config.pca_rows(language)]
+        usual = [
+            name
+            for name, row in seed_rows().items()
+            if name != "pca" and (row.for_language_models or not language)
+        ]
+        rows = ["original", *usual, *self.config.pca_rows(language)]
         if self.config.seed_file:
             seed = read_seed(Path(self.config.seed_file))
             rows += ["file"] if (seed.labels == CAUSAL) == language else []
         return rows
 
     def _repeats(self, row: str) -> range:
-        return range(self.config.repeats if row in _DRAWN else 1)
+        known = seed_rows().get(row)
+        return range(self.config.repeats if known is not None and known.drawn else 1)
 
     def provenance(self) -> dict[str, Any]:
         """See :class:`Study`."""
         about: dict[str, Any] = {}
         if "classifier" in self.parts:
             weights = file_digest(original_of(self.config)[1])
-            own_name = {"original": self.original.name, "original_weights_sha256": weights}
-            about |= super().provenance() | own_name
+            original = {
+                "original_name": self.original.name, "original_weights_sha256": weights,
+            }  # fmt: skip
+            about |= super().provenance() | original
         if "language" in self.parts:
-            text, own = text_of(self.config), language_of(self.config)
-            about["text"] = {
-                "source": text.name, "sha256": text.sha256, "has_training_part": bool(text.train),
-            }  # fmt: skip
-            about["language_model"] = {
-                "name": own.name, "vocabulary": own.vocabulary, "weights_sha256": own.sha256,
-                "training": TRAINING.replace(steps=self.config.language_steps).model_dump()
-                if self.config.language_model is None else None,
-            }  # fmt: skip
+            about |= self._language_provenance()
         if self.config.seed_file:
             path = Path(self.config.seed_file)
-            about["seed"] = describe(read_seed(path)) | {"sha256": file_digest(path)}
+            about["seed"] = describe_seed(read_seed(path)) | {"sha256": file_digest(path)}
         return about
+
+    def _language_provenance(self) -> dict[str, Any]:
+        text, language = text_of(self.config), language_of(self.config)
+        training = TRAINING.replace(steps=self.config.language_steps).model_dump()
+        return {
+            "text": {
+                "source": text.name, "sha256": text.sha256, "has_training_part": bool(text.train),
+            },
+            "language_model": {
+                "name": language.name, "vocabulary": language.vocabulary,
+                "weights_sha256": language.sha256,
+                "training": training if self.config.language_model is None else None,
+            },
+        }  # fmt: skip
 
     def cells(self) -> list[Cell]:
         """See :class:`Study`."""
-        cells = []
+        cells: list[Cell] = []
         if "classifier" in self.parts:
             tests = rows_by_test(self.config, self.dataset)
             cost = TEST_COST * sum(map(len, tests.values()))
-            cells.append(Cell("floors", FLOOR_COST, {"what": "floors"}))
+            cells.append(baseline_cell())
             cells += self._cells("classifier", self._rows(language=False), cost)
         if "language" in self.parts:
             rows = [*self._rows(language=True), "unigram", "uniform"]
@@ -166,76 +167,74 @@ class ZeroShot(Study):
             for n in self._repeats(row)
         ]
 
-    def results(self, found: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    def results(self, measured: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
         """See :class:`Study`."""
         results: dict[str, Any] = {"cells": []}
         if "classifier" in self.parts:
-            results["cells"] += self._classifier_cells(found)
             tests = rows_by_test(self.config, self.dataset)
-            results["original"] = {
+            results["originals"] = {
                 name: {
                     "name": self.original.name,
                     **self.original.accuracy(self.dataset, rows, name == "one_class").to_record(),
                 }
                 for name, rows in tests.items()
             }
-            results["floors"] = found["floors"]["floors"]
+            results["cells"] += self._classifier_cells(measured, results["originals"])
+            results["baselines"] = measured["baselines"]["baselines"]
         if "language" in self.parts:
-            results["cells"] += self._language_cells(found)
+            results["cells"] += self._language_cells(measured)
         return results
 
-    def _classifier_cells(self, found: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
-        tests = rows_by_test(self.config, self.dataset)
+    def _classifier_cells(
+        self, measured: Mapping[str, dict[str, Any]], originals: Mapping[str, dict[str, Any]]
+    ) -> list[dict[str, Any]]:
         cells = []
         for row in self._rows(language=False):
-            own = [found[f"classifier, {row}, {n}"] for n in self._repeats(row)]
-            for protocol, rows in tests.items():
-                artefact = protocol == "one_class"
-                original = self.original.accuracy(self.dataset, rows, artefact)
-                before = over_repeats(counts_of(own, protocol), artefact)
+            repeats = [measured[f"classifier, {row}, {n}"] for n in self._repeats(row)]
+            for test_set, original in originals.items():
+                counts = counts_of(repeats, test_set)
+                before = over_repeats(counts, one_class=test_set == "one_class")
                 value, chance = before["value"], before["majority_baseline"]
                 cells.append({
-                    "part": "classifier", "seed_kind": row, "recipe": None, "protocol": protocol,
-                    "bytes": own[0]["bytes"], "error": _mean(own, "error"),
-                    "before": before, "after": None,
-                    "retention_plain": plain(value, original.value),
-                    "retention_chance_corrected": chance_corrected(value, original.value, chance),
+                    "part": "classifier", "row": row, "test_set": test_set,
+                    "bytes": repeats[0]["bytes"],
+                    "reconstruction_error": _mean(repeats, "reconstruction_error"),
+                    "before": before, "retention_plain": plain(value, original["value"]),
+                    "retention_chance_corrected": chance_corrected(
+                        value, original["value"], chance
+                    ),
                 })  # fmt: skip
         return cells
 
-    def _language_cells(self, found: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
-        def of(row: str) -> list[dict[str, Any]]:
-            return [found[f"language, {row}, {n}"] for n in self._repeats(row)]
+    def _language_cells(self, measured: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
+        rows = (*self._rows(language=True), "unigram", "uniform")
+        by_row = {
+            row: [measured[f"language, {row}, {n}"] for n in self._repeats(row)] for row in rows
+        }
+        chance, original = (by_row[row][0]["loss_nats"] for row in ("uniform", "original"))
+        return [_language_cell(row, by_row[row], chance, original) for row in rows]
 
-        chance, original = (of(row)[0]["loss_nats"] for row in ("uniform", "original"))
-        cells = []
-        for row in (*self._rows(language=True), "unigram", "uniform"):
-            own = of(row)
-            losses = [one["loss_nats"] for one in own]
-            known = None not in losses
-            loss = float(np.mean(losses)) if known else None
-            first = own[0]
-            cells.append({
-                "part": "language", "seed_kind": row, "recipe": None, "protocol": "sliding window",
-                "bytes": first.get("bytes"), "error": _mean(own, "error"),
-                "loss_nats": loss, "loss_repeats": losses,
-                "loss_ci95": mean_interval(losses) if known else None,
-                "perplexity": _exp(loss), "infinite": _exp(loss) is None,
-                "perplexity_per_word": _exp(loss, first["tokens"] / first["words"]),
-                "context": first["context"], "stride": first["stride"],
-                "tokens": first["tokens"], "words": first["words"],
-                "retention_chance_corrected": (chance - loss) / (chance - original)
-                if loss is not None and chance > original else None,
-            })  # fmt: skip
-        return cells
 
-    def table(self, record: Mapping[str, Any]) -> str:
-        """See :class:`Study`."""
-        return zero_shot_table(record)
-
-    def figure(self, record: Mapping[str, Any], path: Path) -> None:
-        """See :class:`Study`."""
-        zero_shot_figure(record, path)
+def _language_cell(
+    row: str, repeats: Sequence[Mapping[str, Any]], chance: float, original: float
+) -> dict[str, Any]:
+    """One row over its repeats, against a uniform guess's loss and the original's, in nats."""
+    losses = [result["loss_nats"] for result in repeats]
+    known = None not in losses
+    loss = float(np.mean(losses)) if known else None
+    first = repeats[0]
+    return {
+        "part": "language", "row": row, "bytes": first.get("bytes"),
+        "reconstruction_error": _mean(repeats, "reconstruction_error"),
+        "loss_nats": loss, "loss_repeats": losses,
+        "loss_ci95": mean_interval(losses) if known else None,
+        "perplexity": _exp(loss), "infinite": _exp(loss) is None,
+        "perplexity_per_word": _exp(loss, first["tokens"] / first["words"]),
+        "context": first["context"], "stride": first["stride"],
+        "tokens": first["tokens"], "words": first["words"],
+        "retention_chance_corrected": (chance - loss) / (chance - original)
+        if loss is not None and chance > original else None,
+    }  # fmt: skip
 
 
 def _exp(loss: float | None, times: float = 1.0) -> float | None:
@@ -245,6 +244,6 @@ def _exp(loss: float | None, times: float = 1.0) -> float | None:
         return None
 
 
-def _mean(results: list[dict[str, Any]], name: str) -> float | None:
+def _mean(results: Sequence[Mapping[str, Any]], name: str) -> float | None:
     values = [result[name] for result in results if result.get(name) is not None]
     return float(np.mean(values)) if values and np.isfinite(values).all() else None

@@ -6,7 +6,7 @@ from typing import Any
 from fedseed.results.markdown import (
     DETAILS,
     QUICK,
-    floor_rows,
+    baseline_grid,
     grid,
     span,
     test_line,
@@ -16,8 +16,8 @@ from fedseed.results.table import percent
 
 _DOCUMENTS = (
     "The seed documents: original 84.5 %, assembled 0.0 % on a test set of one class; GPT-2 at a "
-    "perplexity of 3,298 (published: 25 to 37 on WikiText-2, by protocol), assembled 10 trillion "
-    "times worse."
+    "perplexity of 3,298 (published: 25 to 37 on WikiText-2, by how it is measured), assembled 10 "
+    "trillion times worse."
 )
 
 
@@ -32,20 +32,20 @@ def zero_shot_table(record: Mapping[str, Any]) -> str:
     cells = [cell for cell in results["cells"] if cell["part"] == "classifier"]
     if cells:
         classes = data["dataset"]["classes"]
-        balanced = results["original"]["balanced"]
+        balanced = results["originals"]["balanced"]
         blocks += [
             f"**Classifier** ({record['config']['model']}). Original: {balanced['name']}.",
-            classifier_grid([cell for cell in cells if cell["protocol"] == "balanced"]),
+            classifier_grid([cell for cell in cells if cell["test_set"] == "balanced"]),
             f"{test_line(balanced, classes)}.",
-            grid(("floor", "accuracy", "majority"), floor_rows(results["floors"])),
+            baseline_grid(results["baselines"]),
         ]
     language = [cell for cell in results["cells"] if cell["part"] == "language"]
     if language:
-        blocks += [*_language(language, data), _finding(cells, language)]
+        blocks += [*_language(language, data), _conclusion(cells, language)]
     elif cells:
-        blocks.append(_finding(cells, language))
+        blocks.append(_conclusion(cells, language))
     if cells:
-        one = results["original"]["one_class"]
+        one = results["originals"]["one_class"]
         blocks += [
             DETAILS,
             "The same models on a test set of one class, as in the documents: a number near 0 or "
@@ -53,7 +53,7 @@ def zero_shot_table(record: Mapping[str, Any]) -> str:
             grid(
                 ("seed", "one class: range over repeats", "balanced"),
                 [
-                    [first["seed_kind"], span(second["before"]["repeats"]),
+                    [first["row"], span(second["before"]["repeats"]),
                      with_interval(first["before"])]
                     for first, second in zip(cells[::2], cells[1::2], strict=True)
                 ],
@@ -67,7 +67,7 @@ def classifier_grid(cells: list[dict[str, Any]]) -> str:
     """Accuracy of every seed without training."""
     rows = [
         [
-            cell["seed_kind"], _bytes(cell["bytes"]), _error(cell["error"]),
+            cell["row"], _bytes(cell["bytes"]), _error(cell["reconstruction_error"]),
             with_interval(cell["before"]), percent(cell["retention_plain"]),
             percent(cell["retention_chance_corrected"]),
         ]
@@ -96,15 +96,15 @@ def number(value: float | None) -> str:
 def _language(cells: list[dict[str, Any]], data: Mapping[str, Any]) -> list[str]:
     rows = [
         [
-            cell["seed_kind"],
-            _bytes(cell["bytes"]) if cell["seed_kind"] not in ("unigram", "uniform") else "-",
+            cell["row"],
+            _bytes(cell["bytes"]) if cell["row"] not in ("unigram", "uniform") else "-",
             number(cell["perplexity"]), number(cell["perplexity_per_word"]),
             "infinite" if cell["loss_nats"] is None else f"{cell['loss_nats']:.3f}",
             percent(cell["retention_chance_corrected"]),
         ]
         for cell in cells
     ]  # fmt: skip
-    own, name = cells[0], data["language_model"]["name"]
+    first, name = cells[0], data["language_model"]["name"]
     training = data["language_model"]["training"]
     trained = f", trained on the same source for {training['steps']} steps" if training else ""
     head = ("seed", "bytes", "perplexity, token", "perplexity, word", "nats/token", "retained*")
@@ -112,9 +112,10 @@ def _language(cells: list[dict[str, Any]], data: Mapping[str, Any]) -> list[str]
         f"**Causal language model** ({name}{trained}; vocabulary "
         f"{data['language_model']['vocabulary']:,}).",
         grid(head, rows),
-        f"Protocol: {data['text']['source']}; {own['tokens']:,} tokens scored, {own['words']:,} "
-        f"words; windows of {own['context']} tokens every {own['stride']}, each token once, all "
-        "tokens of equal weight. \\* of the nats by which the original beats a uniform guess."
+        f"Measured on {data['text']['source']}; {first['tokens']:,} tokens scored, "
+        f"{first['words']:,} words; windows of {first['context']} tokens every {first['stride']}, "
+        "each token once, all tokens of equal weight. \\* of the nats by which the original beats "
+        "a uniform guess."
         + (
             ""
             if data["text"].get("has_training_part", True)
@@ -123,29 +124,27 @@ def _language(cells: list[dict[str, Any]], data: Mapping[str, Any]) -> list[str]
     ]
 
 
-def _finding(cells: list[dict[str, Any]], language: list[dict[str, Any]]) -> str:
+def _conclusion(cells: list[dict[str, Any]], language: list[dict[str, Any]]) -> str:
     """Which seeds know something, by their intervals."""
     lines = []
-    balanced = [c for c in cells if c["protocol"] == "balanced" and c["seed_kind"] != "original"]
+    balanced = [c for c in cells if c["test_set"] == "balanced" and c["row"] != "original"]
     if balanced:
         knows = [
-            f"{c['seed_kind']} ({percent(c['retention_chance_corrected'])} in {c['bytes']:,} bytes)"
+            f"{c['row']} ({percent(c['retention_chance_corrected'])} in {c['bytes']:,} bytes)"
             for c in balanced
             if c["before"]["ci95"][0] > c["before"]["majority_baseline"]
         ]
         chance = [
-            c["seed_kind"]
-            for c in balanced
-            if c["before"]["ci95"][0] <= c["before"]["majority_baseline"]
+            c["row"] for c in balanced if c["before"]["ci95"][0] <= c["before"]["majority_baseline"]
         ]
         if knows:
             lines.append("Above chance before any training: " + ", ".join(knows) + ".")
         if chance:
             lines.append("Not shown to be above chance: " + ", ".join(chance) + ".")
     if language:
-        unigram = next(c for c in language if c["seed_kind"] == "unigram")
+        unigram = next(c for c in language if c["row"] == "unigram")
         better = [
-            f"{c['seed_kind']} ({number(c['perplexity'])} in {c['bytes']:,} bytes)"
+            f"{c['row']} ({number(c['perplexity'])} in {c['bytes']:,} bytes)"
             for c in language
             if c["bytes"] and c["loss_nats"] is not None and c["loss_nats"] < unigram["loss_nats"]
         ]

@@ -1,0 +1,74 @@
+"""Options of the budget study."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from fedseed.options import is_whole
+from fedseed.seeds.registry import seed_rows
+from fedseed.studies.options import StudyOptions
+
+FROZEN = "minilm-frozen"
+"""Published weights with a frozen body: a linear head is trained on its features."""
+
+
+class BudgetOptions(StudyOptions):
+    """Options of the budget study."""
+
+    small: ClassVar[Mapping[str, Any]] = {
+        "repeats": 2, "test_examples": 60, "original_steps": 20, "samples": "10,50,100",
+        "steps": "1,5,10", "frozen_samples": 50,
+    }  # fmt: skip
+
+    repeats: int = Field(
+        3, ge=1, le=1000, description="Repeats of every cell, each with its own key, examples and "
+        "order."
+    )  # fmt: skip
+    test_examples: int | None = Field(
+        1000, ge=2, description="Test on a fixed, stratified subset of this size."
+    )
+    samples: str = Field(
+        "10,25,50,100,250,500,2000,all", description="Training examples, separated by commas."
+    )
+    steps: str = Field(
+        "1,5,10,30,100,300,1000", description="Optimiser steps, separated by commas."
+    )
+    starts: str = Field(
+        f"random-scaled,pca,{FROZEN}", description="Starts, separated by commas: "
+        f"{', '.join(seed_rows())}, {FROZEN}."
+    )  # fmt: skip
+    frozen_samples: int = Field(
+        2000, ge=1, description="Most training examples whose features are computed for a frozen "
+        "body."
+    )  # fmt: skip
+
+    @field_validator("samples", "steps")
+    @classmethod
+    def _is_a_list(cls, value: str, info: ValidationInfo) -> str:
+        words = [word.strip() for word in value.split(",")]
+        if info.field_name == "samples":
+            words = [word for word in words if word != "all"]
+        if not all(is_whole(word) and int(word) > 0 for word in words):
+            raise ValueError("write positive whole numbers separated by commas")
+        return value
+
+    @field_validator("starts")
+    @classmethod
+    def _are_starts(cls, value: str) -> str:
+        for word in value.split(","):
+            if word not in (*seed_rows(), FROZEN):
+                known = ", ".join(seed_rows())
+                raise ValueError(f"unknown start '{word}': choose from {known}, {FROZEN}")
+        return value
+
+    def sample_sizes(self, available: int) -> list[int]:
+        """Numbers of training examples, ascending; ``all`` is what there is."""
+        words = [word.strip() for word in self.samples.split(",")]
+        sizes = {available if word == "all" else min(int(word), available) for word in words}
+        return sorted(sizes)
+
+    @property
+    def step_counts(self) -> list[int]:
+        """Numbers of steps, ascending."""
+        return sorted({int(word) for word in self.steps.split(",")})

@@ -1,0 +1,72 @@
+"""Options of the comparison."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from fedseed.studies.options import RowOptions
+from fedseed.studies.rows import CONDITIONS, ROWS, partition_options
+
+
+class ComparisonOptions(RowOptions):
+    """Options of the comparison."""
+
+    small: ClassVar[Mapping[str, Any]] = {
+        "repeats": 1, "clients": 3, "test_examples": 200, "most_steps": 3, "rounds": 2,
+        "partitions": "iid,dirichlet-0.1",
+    }  # fmt: skip
+
+    repeats: int = Field(
+        3, ge=1, le=1000, description="Repeats of every cell, each with its own shards, key and "
+        "order of examples; the shards are the same for all protocols."
+    )  # fmt: skip
+    protocols: str = Field(
+        "main", description=f"Rows to compare, with commas: {', '.join(ROWS)}; all; or main: a "
+        "choice of them, of which fewer run on the partitions after the first."
+    )  # fmt: skip
+    partitions: str = Field(
+        "iid,dirichlet-0.5,dirichlet-0.1", description="Partitions, with commas: iid, "
+        "dirichlet-ALPHA, shards or quantity-ALPHA."
+    )  # fmt: skip
+    conditions: str = Field(
+        "dropout,poison", description="Robustness is measured under: dropout (30 % of the replies "
+        "lost), poison (one client with flipped labels), both, or none."
+    )  # fmt: skip
+    personalize: int | None = Field(
+        None, ge=1, le=1_000_000, description="Also let every client adapt the final model to its "
+        "own texts for so many steps, under labels and weights."
+    )  # fmt: skip
+
+    @field_validator("protocols")
+    @classmethod
+    def _known_rows(cls, value: str) -> str:
+        _known([] if value in ("all", "main") else value.split(","), ROWS)
+        return value
+
+    @model_validator(mode="after")
+    def _somebody_adapts(self) -> Self:
+        names = [] if self.protocols in ("all", "main") else self.protocols.split(",")
+        if self.personalize and names and not any(ROWS[name].personal for name in names):
+            able = " and ".join(name for name, row in ROWS.items() if row.personal)
+            raise ValueError(f"--personalize works with {able}: add one of them to --protocols")
+        return self
+
+    @field_validator("conditions")
+    @classmethod
+    def _known_conditions(cls, value: str) -> str:
+        _known([] if value == "none" else value.split(","), CONDITIONS)
+        return value
+
+    @field_validator("partitions")
+    @classmethod
+    def _known_partitions(cls, value: str) -> str:
+        for name in value.split(","):
+            partition_options(name)
+        return value
+
+
+def _known(names: Sequence[str], known: Mapping[str, Any]) -> None:
+    for name in names:
+        if name not in known:
+            raise ValueError(f"unknown '{name}': choose from {', '.join(known)}")

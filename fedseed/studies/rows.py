@@ -1,0 +1,100 @@
+"""The rows that studies run: a protocol with its options and recipe, each under a name.
+
+Protocols bring their rows in their descriptions; the bounds and the conditions stand here.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from fedseed.config import RunConfig
+from fedseed.protocols import all_protocols, find_protocol
+from fedseed.protocols.rows import ALONE, Row
+from fedseed.recipe import Recipe
+from fedseed.studies.options import RowOptions
+from fedseed.studies.recipes import CENTRAL
+
+
+@dataclasses.dataclass(frozen=True)
+class StudyRow(Row):
+    """One way to a model, and the protocol by which it is made."""
+
+    protocol: str | None = None
+    """What travels, by the protocol's name; None of the bounds, for which nothing does."""
+
+
+BOUNDS: Mapping[str, StudyRow] = {
+    "local": StudyRow("each client alone", ALONE, steps=120, skewed=True),
+    "central": StudyRow("all clients' texts together, two epochs", CENTRAL),
+}
+"""What everything lies between: each client with its own texts, and one model of all of them."""
+
+
+def _all_rows() -> dict[str, StudyRow]:
+    """The bounds, then every protocol's rows; one without any has a row named after itself."""
+    rows = dict(BOUNDS)
+    for protocol in all_protocols():
+        for name, row in (protocol.rows or {protocol.name: Row(protocol.summary)}).items():
+            values = {field.name: getattr(row, field.name) for field in dataclasses.fields(Row)}
+            rows.setdefault(name, StudyRow(**values, protocol=protocol.name))
+    return rows
+
+
+ROWS: Mapping[str, StudyRow] = _all_rows()
+"""All rows, from the fewest bytes to the most, after the bounds."""
+CONDITIONS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "dropout": ("30 % of the replies lost", {"drop_rate": 0.3}),
+    "poison": ("one client with flipped labels", {"poisoned_clients": 1}),
+}
+"""What robustness is measured under, on the first partition."""
+
+
+def partition_options(name: str) -> dict[str, Any]:
+    """Options of a federated run for a partition such as ``iid`` or ``dirichlet-0.1``."""
+    scheme, _, alpha = name.partition("-")
+    try:
+        if scheme in ("iid", "shards") and not alpha:
+            return {"partition": scheme}
+        if scheme in ("dirichlet", "quantity") and 0 < float(alpha) <= 1e6:
+            return {"partition": scheme, "alpha": float(alpha)}
+    except ValueError:
+        pass
+    raise ValueError(f"unknown '{name}': write iid, shards, dirichlet-ALPHA or quantity-ALPHA")
+
+
+def run_config(
+    config: RowOptions, row: StudyRow, partition: str, condition: str, repeat: int
+) -> tuple[RunConfig, Recipe]:
+    """The federated run of a cell, and its recipe; of a bound a run that has its shards.
+
+    Args:
+        config: the study's options.
+        row: what is run.
+        partition: such as ``iid`` or ``dirichlet-0.1``.
+        condition: one of :data:`CONDITIONS`, or empty.
+        repeat: shifts the run seed.
+    """
+    steps = config.cut(row.steps or config.steps)
+    options: dict[str, Any] = {
+        "clients": config.clients, "newcomers": 1, "rounds": row.rounds or config.rounds,
+        "workers": "1", "model": config.model, "data": config.data,
+        "text_column": config.text_column, "label_column": config.label_column,
+        "max_length": config.length, "test_examples": config.test_examples,
+        "run_seed": config.run_seed + repeat, "precision": config.precision, "device": "cpu",
+        **({} if row.protocol is None else {"protocol": row.protocol}),
+        **partition_options(partition), **row.options, "steps": steps,
+        **(CONDITIONS[condition][1] if condition else {}),
+    }  # fmt: skip
+    for name in options:
+        if name.endswith("_steps"):  # the protocol's own
+            options[name] = config.cut(options[name])
+    recipe = row.recipe.replace(
+        steps=config.cut(row.recipe.steps), max_length=min(config.length, row.recipe.max_length)
+    )
+    return RunConfig.parse(options), recipe
+
+
+def described_protocols(rows: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Descriptions of the protocols that some rows run, by name, for a record."""
+    names = dict.fromkeys(ROWS[row].protocol for row in rows)
+    return {name: find_protocol(name).to_record() for name in names if name is not None}
