@@ -70,7 +70,7 @@ class Session:
             partitions: number of clients, newcomers among them.
             history: gets every exchange and every finished round; what it has already is not
                 done again.
-            observer: is told what happens.
+            observer: gets every exchange and every round, for displays.
             timeout: seconds for one client, None for any; the local grid, which measures each
                 client itself, has its own.
             parallel: clients that work at the same time; all of them when None.

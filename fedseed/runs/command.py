@@ -11,10 +11,11 @@ from fedseed.config import RunConfig
 from fedseed.errors import OutputError
 from fedseed.federation.engines import count_workers
 from fedseed.results.display import Display, Workload, make_display
-from fedseed.results.folder import STATE, Begun, default_folder, find_run, is_begun, run_folder
+from fedseed.results.folder import STATE, default_folder, is_begun
 from fedseed.results.provenance import describe_seed, packages, refuse_other_kernels
 from fedseed.results.table import plan_table, summary
 from fedseed.runs.plan import Plan, make_plan
+from fedseed.runs.resume import Begun, find_run, goes_on, run_folder
 
 KIND = "federated"
 _EXAMPLES_PER_STEP = 96
@@ -48,26 +49,33 @@ def run_command(
     try:
         if dry_run:
             begun = Begun(dict(options))
-            if resume is not None and is_begun(folder):
+            if resume is not None and goes_on(folder, options, RunConfig):
                 begun = find_run(folder, KIND, options, RunConfig)
             _print_plan(_planned(begun, folder, display), console)
             return
-        with run_folder(folder, KIND, options, RunConfig, resume is not None) as begun:
-            plan = _planned(begun, folder, display)
-            compute, workers = plan.compute, count_workers(plan.config)
-            display.phase(
-                f"{compute.precision} on {compute.device}, {workers} worker(s), writing to {folder}"
-            )
-            record = run_plan(plan, folder, display)
-    except KeyboardInterrupt:
-        if not dry_run and is_begun(folder):
-            print(f"interrupted: go on with --resume {folder}", file=sys.stderr)
-        raise
+        record = _run_in_folder(folder, options, resume is not None, display)
     finally:
         display.stop()
     console.print(summary(record), highlight=False, soft_wrap=True)
     line = f"record, figure, recipe and seed: {folder}"
     console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _run_in_folder(
+    folder: Path, options: Mapping[str, Any], resume: bool, display: Display
+) -> dict[str, Any]:
+    try:
+        with run_folder(folder, KIND, options, RunConfig, resume) as begun:
+            plan = _planned(begun, folder, display)
+            compute, workers = plan.compute, count_workers(plan.config)
+            display.phase(
+                f"{compute.precision} on {compute.device}, {workers} worker(s), writing to {folder}"
+            )
+            return run_plan(plan, folder, display)
+    except KeyboardInterrupt:
+        if is_begun(folder):
+            print(f"interrupted: go on with --resume {folder}", file=sys.stderr)
+        raise
 
 
 def run_plan(plan: Plan, folder: Path, display: Display) -> dict[str, Any]:

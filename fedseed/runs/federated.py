@@ -43,7 +43,7 @@ class RecordedRun:
         Args:
             plan: what to run.
             out: an existing folder, locked for this run; a history in it is taken up.
-            display: is told what happens.
+            display: shows what happens.
             engine: ``local``, ``ray``, or ``deployment`` when Flower brings the grid.
 
         Raises:

@@ -18,7 +18,7 @@ from fedseed.errors import OutputError
 from fedseed.federation.workers import count_cores
 from fedseed.files import write_text
 from fedseed.results.display import Display, make_display
-from fedseed.results.folder import CELLS, RECORD, default_folder, is_begun, run_folder
+from fedseed.results.folder import CELLS, RECORD, default_folder, is_begun
 from fedseed.results.markdown import DETAILS
 from fedseed.results.provenance import (
     PeakMemory,
@@ -29,6 +29,7 @@ from fedseed.results.provenance import (
 )
 from fedseed.results.record import RunRecord
 from fedseed.runs.original import describe_dataset
+from fedseed.runs.resume import run_folder
 from fedseed.studies.cells import Cell, Work, read_cells, run_cells
 from fedseed.studies.description import StudyDescription
 from fedseed.studies.options import StudyOptions
