@@ -370,7 +370,7 @@ def test_what_readme_and_pages_say_of_privacy_is_in_its_record() -> None:
         "newcomer": "newcomer",
     }  # fmt: skip
     for observer, page in pages.items():
-        here = [c for c in cells if c["scenario"] == observer and c["condition"] is None]
+        here = [c for c in cells if c["observer"] == observer and c["setting"] is None]
         text = (ROOT / "docs" / "privacy" / f"{page}.md").read_text(encoding="utf-8")
         assert main_grid(here) in text
         if observer == "server":
@@ -378,17 +378,17 @@ def test_what_readme_and_pages_say_of_privacy_is_in_its_record() -> None:
     malicious = ROOT / "docs" / "privacy" / "malicious-server.md"
     assert crafted_line(cells) in malicious.read_text(encoding="utf-8")
     assert defence_grid(results["defences"]) in README
-    audits = {c["condition"]: c["epsilon_lower_bound"] for c in cells if "epsilon_claimed" in c}
+    audits = {c["setting"]: c["epsilon_lower_bound"] for c in cells if "epsilon_claimed" in c}
     low, high = audits["no differential privacy"]["ci95"]
     value = audits.pop("no differential privacy")["value"]
     assert f"{value:.2f}\non average of three runs" in README or f"{value:.2f} on average" in README
     assert f"({low:.2f} - {high:.2f})" in README
-    mixes = {c["protocol"]: c for c in cells
-             if c["scenario"] == "server" and c["attack"] == "label-distribution"}  # fmt: skip
+    mixes = {c["row"]: c for c in cells
+             if c["observer"] == "server" and c["attack"] == "label-distribution"}  # fmt: skip
     for row, cell in mixes.items():  # what is said to be read is read, and only that
         read = cell["label_error"]["ci95"][1] < cell["label_error_of_guessing"]["ci95"][0]
         assert read == (row != "recipe")
-    once = {(c["scenario"], c["protocol"]): c["exposure_bits"]["value"] for c in cells
+    once = {(c["observer"], c["row"]): c["exposure_bits"]["value"] for c in cells
             if c["attack"] == "canary trained on 1 time(s)"}  # fmt: skip
     bits = {observer: [f"{once[observer, row]:.1f}" for row in ("weights", "adapters", "mask")]
             for observer in ("server", "newcomer")}  # fmt: skip
@@ -398,5 +398,5 @@ def test_what_readme_and_pages_say_of_privacy_is_in_its_record() -> None:
     assert f"{words}the final model: {', '.join(final)})" in " ".join(README.split())
     assert {bound["largest"] for bound in audits.values()} == {0.0}
     for cell in cells:
-        if cell["condition"] == "texts never seen":
+        if cell["setting"] == "texts never seen":
             assert abs(cell["auc"]["value"] - 0.5) <= 0.03

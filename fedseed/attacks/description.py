@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from fedseed.attacks.evidence import Evidence
+from fedseed.discovery import load
 from fedseed.privacy.protection import DpSgd
-from fedseed.protocols.description import Protocol, Revealed, load
+from fedseed.protocols.description import Protocol, Revealed
 
 Need = Revealed | Literal["numbers"]
 """What a protocol reveals (:data:`Revealed`), or that it can read its payloads as numbers."""
+READABLE: tuple[Need, ...] = ("model", "numbers")
+"""Of attacks on whatever can be computed from a contribution."""
 RunKind = Literal["usual", "skewed", "special"]
 """Runs that give the evidence: usual ones with planted canaries, ones whose clients have unequal
 class mixes, or runs that are made for this attack alone."""

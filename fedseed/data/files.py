@@ -91,6 +91,12 @@ def read_table(
         table = table[table[keep[0]] == keep[1]]
     if table.empty:
         raise DataError(f"{name} holds no rows: give a file with labelled texts")
+    _refuse_missing(table, text, label, name)
+    return [str(value) for value in table[text]], list(table[label]), name
+
+
+def _refuse_missing(table: "pandas.DataFrame", text: str, label: str, name: str) -> None:
+    """Raise a DataError for rows without a text or a label."""
     missing = table[text].isna() | table[label].isna()
     if missing.any():
         row = int(missing.to_numpy().argmax())
@@ -99,7 +105,6 @@ def read_table(
             f"{name}: '{part}' is missing in data row {row + 1} "
             f"({int(missing.sum())} such rows): fill them in or drop them"
         )
-    return [str(value) for value in table[text]], list(table[label]), name
 
 
 def _read_frame(path: Path) -> "pandas.DataFrame":

@@ -36,10 +36,10 @@ def tensor_sizes(encoded: bytes) -> list[int]:
     Raises:
         SeedError, ConfigError: see :func:`grow`.
     """
-    return [int(np.prod(shape)) for shape in _named(encoded).shapes().values()]
+    return [int(np.prod(shape)) for shape in _model_of(encoded).shapes().values()]
 
 
-def _named(encoded: bytes) -> Model:
+def _model_of(encoded: bytes) -> Model:
     seed = decode(encoded)
     return find_model(seed.model, seed.labels)
 
@@ -55,7 +55,7 @@ def grow_with(encoded: bytes, weights: NDArray[np.float32]) -> nn.Module:
         SeedError, ConfigError: see :func:`grow`.
         WireError: the model has another number of weights.
     """
-    model, sizes = _named(encoded), tensor_sizes(encoded)
+    model, sizes = _model_of(encoded), tensor_sizes(encoded)
     if sum(sizes) != len(weights):
         raise WireError(f"{len(weights)} weights do not fit {model.name}, which has {sum(sizes)}")
     parts = np.split(weights, np.cumsum(sizes)[:-1])

@@ -9,6 +9,8 @@ from fedseed.data.federated_dataset import open_dataset
 from fedseed.data.shard import Shard, make_shard
 from fedseed.errors import WireError
 from fedseed.models.architecture import architecture
+from fedseed.protocols.base import ClientTask
+from fedseed.protocols.recipe import RecipeOptions
 from fedseed.protocols.recipe.client import RecipeClient
 from fedseed.protocols.recipe.messages import RecipeScore, why_absurd
 from fedseed.randomness import generator
@@ -24,7 +26,7 @@ TINY = architecture("bert-tiny")
 @pytest.fixture(scope="module")
 def shard() -> Shard:
     """300 real reviews of both classes."""
-    dataset = open_dataset(RunConfig())
+    dataset = open_dataset(RunConfig.parse({}))
     rng = generator(0, "crafted")
     return make_shard(dataset.table, rng.choice(dataset.train, 300, replace=False), 0.5, rng)
 
@@ -47,8 +49,8 @@ def some_words(shard: Shard, count: int) -> list[int]:
 
 
 def answer(shard: Shard, payload: bytes, precision: Precision = "fp32") -> bytes:
-    client = RecipeClient(Trainer(Compute(precision)))
-    return client.contribute(payload, shard, {}, generator(0, "train"))
+    client = RecipeClient(RecipeOptions(), trainer=Trainer(Compute(precision)))
+    return client.contribute(ClientTask(payload, shard, {}, generator(0, "train")))
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

@@ -7,8 +7,8 @@ import pytest
 
 from fedseed.attacks import attacks
 from fedseed.attacks.observer import OBSERVERS
+from fedseed.discovery import load
 from fedseed.protocols import find_protocol
-from fedseed.protocols.description import load
 
 MODELS = {"weights", "adapters", "mask", "scalars", "labels"}
 EVERYBODY = {"server", "eavesdropper", "client", "newcomer"}

@@ -19,6 +19,7 @@ from fedseed.config import RunConfig
 from fedseed.data.shard import Shard
 from fedseed.models.registry import to_state
 from fedseed.protocols import find_protocol
+from fedseed.protocols.base import ClientTask
 from fedseed.randomness import generator
 from fedseed.runs.plan import make_plan
 from fedseed.seeds.assemble import grow
@@ -126,8 +127,8 @@ def attacked(
     server = plan.server()
     payload = server.configure(1, [0])[0]
     before = to_state(server.model() or grow(plan.encoded_seed))
-    client = find_protocol(plan.config.protocol).client()
-    reply = client.contribute(payload, shard, {}, generator(0, "train", 1))
+    client = find_protocol(plan.config.protocol).make_client(plan.config.options)
+    reply = client.contribute(ClientTask(payload, shard, {}, generator(0, "train", 1)))
     assert server.aggregate(1, {0: reply})[0].status == "ok"
     model = server.model()
     assert model is not None

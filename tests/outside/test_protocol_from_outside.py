@@ -139,4 +139,4 @@ def test_its_seed_kind(script: Script, flags: list[str], tmp_path: Path) -> None
     assert "kind: deviations" in passed(script("-m", "fedseed", "inspect", str(seed)))
     out = tmp_path / "out"
     passed(script(RUN, *flags, "--workers=2", f"--seed-file={seed}", f"--out={out}"))
-    assert record_of(out)["provenance"]["seed"]["kind"] == "deviations"
+    assert record_of(out)["provenance"]["seed"]["seed_kind"] == "deviations"

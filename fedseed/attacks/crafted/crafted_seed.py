@@ -32,10 +32,11 @@ from fedseed.attacks.tokens.vocabulary import SPECIAL
 from fedseed.data.tokens import TokenTable
 from fedseed.errors import WireError
 from fedseed.models.architecture import Architecture, State
-from fedseed.protocols.recipe_messages import SCORE_BYTES, RecipeScore, encode_request
+from fedseed.protocols.recipe.messages import SCORE_BYTES, RecipeScore
+from fedseed.protocols.request import SeedBroadcast
 from fedseed.recipe import Recipe
 from fedseed.seeds.assemble import grow
-from fedseed.seeds.base import Material, digest
+from fedseed.seeds.base import Material
 from fedseed.seeds.codec import encode
 from fedseed.seeds.kinds.pca import PcaOptions
 from fedseed.seeds.kinds.pca.format import PcaFormat
@@ -134,7 +135,7 @@ def request(seed: bytes, max_length: int, train_examples: int | None = None) -> 
         recipe = recipe.replace(
             steps=1, batch_size=train_examples, learning_rate=_RATE, label_smoothing=_SMOOTHING
         )
-    return encode_request(seed, digest(seed), [recipe])
+    return SeedBroadcast(seed).request([recipe], held=False)
 
 
 def losses(seed: bytes, words: Sequence[int], precision: Precision = "fp32") -> Floats:

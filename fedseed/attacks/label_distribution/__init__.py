@@ -1,12 +1,11 @@
 """Property inference: the share of each class among a client's texts."""
 
-from fedseed.attacks.description import Attack
+from fedseed.attacks.description import READABLE, Attack
 
-_READABLE = ("model", "numbers")
 ATTACK = Attack(
     name="label-distribution",
     summary="the class mix of a client's texts",
-    needs={"server": _READABLE, "eavesdropper": _READABLE},
+    needs={"server": READABLE, "eavesdropper": READABLE},
     needs_in_words="a client's contributions, which make a model or can be read as numbers",
     runs="skewed",
     reports=("label_error", "label_error_of_guessing"),

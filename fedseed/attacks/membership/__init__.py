@@ -1,12 +1,11 @@
 """Membership inference: whether a text was among those that were trained on."""
 
-from fedseed.attacks.description import Attack
+from fedseed.attacks.description import READABLE, Attack
 
-_READABLE = ("model", "numbers")
 ATTACK = Attack(
     name="membership",
     summary="whether a text was trained on",
-    needs={"server": _READABLE, "eavesdropper": _READABLE, "client": _READABLE, "newcomer": ()},
+    needs={"server": READABLE, "eavesdropper": READABLE, "client": READABLE, "newcomer": ()},
     needs_in_words="contributions that make a model or can be read as numbers, or a final result",
     runs="usual",
     reports=("auc", "tpr_at_1pct_fpr", "tpr_at_0_1pct_fpr", "roc"),

@@ -10,6 +10,8 @@ from fedseed.protocols.rows import ALONE, Row
 
 BITS = (1, 2, 4, 8)
 """Bits that a soft label may have."""
+_QUICKER = ALONE.replace(learning_rate=1e-3, embedding_multiplier=3.0)
+"""What the comparison trained with before a lower rate was found better there."""
 _SENTENCES = {"public": "sentences", "distil_steps": 600}
 
 
@@ -65,6 +67,7 @@ PROTOCOL = Protocol(
         "labels": Row(
             "1-bit labels of public sentences, one shot", ALONE, _SENTENCES, steps=120,
             rounds=1, skewed=True, robustness=("dropout", "poison"), personal=True,
+            attacked_recipe=_QUICKER, attacked_options={"distil_steps": 200},
         ),
         "labels-rounds": Row(
             "1-bit labels of public sentences, several rounds", ALONE, _SENTENCES, main=False,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from fedseed.studies.comparison.cells import FederatedRun
+from fedseed.studies.federated_run import FederatedRun
 from fedseed.studies.privacy.attacked_rows import attacked_row, defended_unit, protection_of
 from fedseed.studies.privacy.crafted import ask_for_words
 from fedseed.studies.privacy.options import PrivacyOptions
@@ -75,7 +75,7 @@ def _accuracy(config: PrivacyOptions, arguments: Arguments) -> dict[str, Any]:
             options["clip"] = config.clip
     shifted = config.replace(run_seed=config.run_seed + repeat)
     plan = plan_row(shifted, attacked_row(row), **options)
-    outcome = FederatedRun(plan, None).run()
+    outcome = FederatedRun(plan).run()
     counts = outcome["final"] or outcome["newcomers"][0]
     spent = plan.budget.epsilon if plan.budget else None
     return {"counts": counts, "spent": spent, "payload_bytes": outcome["payload_bytes"]}

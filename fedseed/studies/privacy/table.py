@@ -69,7 +69,7 @@ def main_grid(cells: Cells) -> str:
     """
     head = (
         "row", "bytes read", "membership AUC", "by", "TPR at 1 % FPR", "by", "words: recall",
-        "precision", "class mix: error", "canary x16: exposure, bits",
+        "precision", "class mix: error", "canary x16, bits",
     )  # fmt: skip
     by_auc = {cell["row"]: cell for cell in strongest(cells)}
     by_tpr = {cell["row"]: cell for cell in strongest(cells, _TPR)}

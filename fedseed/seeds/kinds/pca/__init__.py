@@ -1,6 +1,7 @@
 """The pca seed: leading components of every matrix, moments, and which rows matter."""
 
 from collections.abc import Mapping
+from fnmatch import fnmatch
 
 from pydantic import Field, field_validator
 
@@ -37,8 +38,8 @@ class PcaOptions(SeedOptions):
     max_bytes: int | None = Field(
         None, ge=1, description="Raise the step until the payload fits, bytes."
     )
-    budget: Mapping[str, int] = Field(
-        default_factory=dict, description="Components by pattern of a tensor's name, the first "
+    budget: Mapping[str, int] | None = Field(
+        None, description="Components by pattern of a tensor's name, the first "
         "that fits, such as *word_embeddings*=2,*=16."
     )  # fmt: skip
     fill: bool = Field(
@@ -49,6 +50,11 @@ class PcaOptions(SeedOptions):
     @classmethod
     def _read(cls, value: object) -> object:
         return read_budget(value) if isinstance(value, str) else value
+
+    def components_of(self, name: str) -> int:
+        """Components of a matrix: those of the first pattern that fits its name, else ``k``."""
+        budget = self.budget or {}
+        return next((k for pattern, k in budget.items() if fnmatch(name, pattern)), self.k)
 
 
 SEED_KIND = SeedKind(

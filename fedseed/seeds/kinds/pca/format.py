@@ -60,7 +60,8 @@ def own_step(step: float, size: int) -> float:
 def _check(options: PcaOptions, state: State) -> None:
     ranks = [min(values.shape[0], values[0].size) for values in state.values() if values.ndim > 1]
     highest = max(ranks, default=0)
-    for k in (options.k, *options.budget.values()):
+    budget = options.budget or {}
+    for k in (options.k, *budget.values()):
         if not 1 <= k <= min(highest, _MOST_RANK):
             raise SeedError(
                 f"k = {k}: the matrices of this model have ranks up to {highest}: choose k in "
@@ -68,7 +69,7 @@ def _check(options: PcaOptions, state: State) -> None:
             )
     if not 1e-6 <= options.step <= 1:
         raise SeedError(f"step = {options.step:g} is not in 0.000001 to 1")
-    for pattern in options.budget:
+    for pattern in budget:
         if not any(fnmatch(name, pattern) for name in state):
             raise SeedError(f"no tensor's name fits the pattern '{pattern}'")
 
@@ -82,8 +83,8 @@ def _decompose(name: str, values: Floats, options: PcaOptions) -> Any:
     if values.ndim == 1:
         return mean, deviation, scaled
     matrix = scaled.reshape(len(scaled), -1)
-    k = next((k for p, k in options.budget.items() if fnmatch(name, p)), options.k)
-    return mean, deviation, decompose(matrix, min(k, *matrix.shape))
+    k = min(options.components_of(name), *matrix.shape)
+    return mean, deviation, decompose(matrix, k)
 
 
 def _encode(state: State, parts: Mapping[str, Any], step: float, key: int, fill: bool) -> bytes:
