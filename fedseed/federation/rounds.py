@@ -42,7 +42,7 @@ class RoundResult:
 
 
 class Observer(Protocol):
-    """Told what happens, for displays."""
+    """Gets every event of a session, for displays."""
 
     def exchanged(self, exchange: Exchange, contents: str = "") -> None:
         """A client has replied, or will not; ``contents`` is what its reply says."""

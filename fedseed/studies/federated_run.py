@@ -10,6 +10,7 @@ from torch import nn
 from fedseed.evaluation.metrics import ClassCounts
 from fedseed.federation.client_app import decode_counts
 from fedseed.federation.engines import Grid, run_local
+from fedseed.federation.history import History
 from fedseed.federation.rounds import RoundResult
 from fedseed.federation.session import Session
 from fedseed.randomness import generator
@@ -72,7 +73,7 @@ class FederatedRun:
 
     def _serve(self, grid: Grid, _run_config: object = None) -> None:
         config = self.plan.config
-        session = Session(grid, config.clients + config.newcomers, self.transcript)
+        session = Session(grid, config.clients + config.newcomers, History(self.transcript))
         server = self.plan.server()
 
         def after(result: RoundResult) -> None:
