@@ -211,7 +211,9 @@ def kill_runs(kills: int, folder: Path, console: Console) -> list[Series]:
         console: gets a line for every run.
     """
     inputs = write_inputs(folder)
-    combinations = [(name, workers) for workers in (1, 2) for name in PROTOCOLS][:kills]
+    combinations = [
+        (name, 1 + (place + turn) % 2) for turn in (0, 1) for place, name in enumerate(PROTOCOLS)
+    ][:kills]
     undisturbed: dict[str, tuple[float, Outcome]] = {}
     series = []
     for place, (name, workers) in enumerate(combinations):

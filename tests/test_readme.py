@@ -241,7 +241,7 @@ def test_the_studies_in_readme_are_those_of_their_records() -> None:
     balanced = [
         cell
         for cell in results["zero_shot"]["cells"]
-        if cell["part"] == "classifier" and cell["protocol"] == "balanced"
+        if cell["part"] == "classifier" and cell["test_set"] == "balanced"
     ]
     for block in (
         ablation_table.artefact_grid(results["ablation"]["cells"]),
@@ -254,23 +254,23 @@ def test_the_studies_in_readme_are_those_of_their_records() -> None:
 
 def test_labels_of_reviews_in_readme() -> None:
     from fedseed.evaluation.frontier import break_even_speed, cheapest, points
-    from fedseed.studies.comparison.readings import size
+    from fedseed.results.markdown import size
     from fedseed.studies.comparison.table import client_bytes, comparison_table
 
     folder = OFFICIAL / "comparison-labels-reviews"
     record = read_record(folder / "record.json")
     assert (folder / "table.md").read_text(encoding="utf-8") == comparison_table(record)
-    own = record["results"]["cells"]
-    assert [cell["protocol"] for cell in own] == ["labels-reviews"]
-    low, high = own[0]["accuracy"]["ci95"]
-    assert f"80.7 % ({100 * low:.1f} - {100 * high:.1f}, n = {own[0]['accuracy']['n']:,})" in README
-    assert [size(part) for part in client_bytes(own[0])] == ["2.4 KB", "653 B"]
+    cell = record["results"]["cells"][0]
+    assert [c["row"] for c in record["results"]["cells"]] == ["labels-reviews"]
+    low, high = cell["accuracy"]["ci95"]
+    assert f"80.7 % ({100 * low:.1f} - {100 * high:.1f}, n = {cell['accuracy']['n']:,})" in README
+    assert [size(part) for part in client_bytes(cell)] == ["2.4 KB", "653 B"]
     others = read_record(OFFICIAL / "comparison" / "record.json")["results"]["cells"]
     iid = [c for c in others if c["partition"] == "iid" and c["condition"] is None]
-    found = points([*iid, *own])
-    light = cheapest(found, "labels-reviews", 0.80)
+    all_points = points([*iid, cell])
+    light = cheapest(all_points, "labels-reviews", 0.80)
     for row, words in (("weights", "26.3 Mbit/s"), ("weights-int8", "3.1 Mbit/s")):
-        heavy = cheapest(found, row, 0.80)
+        heavy = cheapest(all_points, row, 0.80)
         assert light is not None
         assert heavy is not None
         speed = break_even_speed(light, heavy)
@@ -287,7 +287,7 @@ def test_personalisation_in_readme_is_that_of_its_record() -> None:
     record = read_record(folder / "record.json")
     assert (folder / "table.md").read_text(encoding="utf-8") == comparison_table(record)
     text = " ".join(README.split())
-    found = {(c["protocol"], c["partition"]): c["personalization"]
+    found = {(c["row"], c["partition"]): c["personalization"]
              for c in record["results"]["cells"] if c["personalization"]}  # fmt: skip
     for own in found.values():
         assert {client["before"]["n"] for client in own["clients"]} == {1000}
@@ -314,17 +314,18 @@ def test_the_comparison_in_readme_is_that_of_its_record() -> None:
     """The table, and every figure of the sentences below it."""
     from fedseed.evaluation.repeats import paired
     from fedseed.results.markdown import interval_in_points, points, with_interval
-    from fedseed.studies.comparison.readings import size, verdicts
+    from fedseed.results.markdown import size
+    from fedseed.studies.comparison.readings import verdicts
     from fedseed.studies.comparison.table import client_bytes, main_grid
 
     cells = read_record(OFFICIAL / "comparison" / "record.json")["results"]["cells"]
-    plain = {(c["protocol"], c["partition"]): c for c in cells if c["condition"] is None}
+    plain = {(c["row"], c["partition"]): c for c in cells if c["condition"] is None}
     iid = [cell for (_, partition), cell in plain.items() if partition == "iid"]
     assert main_grid(iid) in README
     for row in ("labels", "weights", "local"):
         for partition in ("dirichlet-0.5", "dirichlet-0.1"):
             assert with_interval(plain[row, partition]["accuracy"]) in README
-    whole = {cell["protocol"]: sum(client_bytes(cell)) for cell in iid}
+    whole = {cell["row"]: sum(client_bytes(cell)) for cell in iid}
     assert 8.5 < whole["weights"] / whole["weights-int8"] < 9.5
     assert round(whole["weights-int8"] / whole["labels"], -2) == 1600
     assert round(whole["adapters"] / whole["labels"], -2) == 400
@@ -351,11 +352,11 @@ def test_the_comparison_in_readme_is_that_of_its_record() -> None:
     assert "To 75 %, labels is quicker than fp32 weights on links below 50.8 Mbit/s" in words
     for cell in cells:
         if cell["condition"]:
-            undisturbed = plain[cell["protocol"], "iid"]["accuracy"]["repeats"]
+            undisturbed = plain[cell["row"], "iid"]["accuracy"]["repeats"]
             change = paired(cell["accuracy"]["repeats"], undisturbed)
             assert change["ci95"][0] < 0 < change["ci95"][1]
             assert -0.0085 < change["difference"] < 0.0005
-            low, high = (-0.034, 0.034) if cell["protocol"] == "labels" else (-0.0245, 0.007)
+            low, high = (-0.034, 0.034) if cell["row"] == "labels" else (-0.0245, 0.007)
             assert low < change["ci95"][0]
             assert change["ci95"][1] < high
 
