@@ -313,8 +313,7 @@ def test_personalisation_in_readme_is_that_of_its_record() -> None:
 def test_the_comparison_in_readme_is_that_of_its_record() -> None:
     """The table, and every figure of the sentences below it."""
     from fedseed.evaluation.repeats import paired
-    from fedseed.results.markdown import interval_in_points, points, with_interval
-    from fedseed.results.markdown import size
+    from fedseed.results.markdown import interval_in_points, points, size, with_interval
     from fedseed.studies.comparison.readings import verdicts
     from fedseed.studies.comparison.table import client_bytes, main_grid
 
