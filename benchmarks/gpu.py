@@ -33,7 +33,7 @@ from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import encode
 from fedseed.seeds.kinds.random import random_seed
 from fedseed.training import Compute, FitJob, FitResult, fit_together
-from fedseed.training.compute import PRECISIONS, choose
+from fedseed.training.precision_and_device import PRECISIONS, choose
 from fedseed.training.trainer import stack_bytes
 
 _ALONE = 4

@@ -31,7 +31,7 @@ from fedseed.results.folder import make_folder
 from fedseed.results.provenance import code, machine, packages
 from fedseed.results.record import RunRecord, read_record
 from fedseed.runs.original import describe_dataset
-from fedseed.training.compute import choose
+from fedseed.training.precision_and_device import choose
 
 
 @dataclass(frozen=True)

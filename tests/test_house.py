@@ -22,7 +22,7 @@ def modules() -> list[Path]:
 
 ORDER = (
     ("errors", "randomness", "validation", "files", "hub", "options", "discovery"),
-    ("recipe", "transcript"),
+    ("recipe", "transcript", "ledger"),
     ("models",),
     ("seeds",),
     ("data",),

@@ -35,8 +35,9 @@ from fedseed.federation.rounds import (
     refuse_too_few,
 )
 from fedseed.federation.wire import Wire
+from fedseed.ledger import byte_sums
 from fedseed.protocols.base import ProtocolServer
-from fedseed.transcript import EVALUATE, TRAIN, Exchange, byte_sums
+from fedseed.transcript import EVALUATE, TRAIN, Exchange
 
 AfterRound = Callable[[RoundResult], None]
 Describe = Callable[[bytes], str]

@@ -12,6 +12,7 @@ from fedseed.federation.history import History
 from fedseed.federation.rounds import RoundResult, draw_cohort
 from fedseed.federation.session import AfterRound, Session
 from fedseed.files import write_bytes
+from fedseed.ledger import ledger
 from fedseed.protocols import find_protocol
 from fedseed.protocols.base import ProtocolServer
 from fedseed.results.display import Display
@@ -20,11 +21,11 @@ from fedseed.results.folder import CHECKPOINT, RECORD, STATE, TRANSCRIPT
 from fedseed.results.provenance import PeakMemory, code, describe_seed, machine, packages
 from fedseed.results.record import RunRecord, read_record
 from fedseed.results.table import percent
+from fedseed.runs.evaluate import judge, tested_model
 from fedseed.runs.original import describe_dataset
 from fedseed.runs.plan import Plan
-from fedseed.runs.scores import judge, tested_model
 from fedseed.seeds.codec import write_seed
-from fedseed.transcript import Transcript, ledger
+from fedseed.transcript import Transcript
 
 MOST_COUNTED = 1000
 """Clients whose examples a record counts by class."""

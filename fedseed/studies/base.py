@@ -33,7 +33,7 @@ from fedseed.runs.resume import run_folder
 from fedseed.studies.cells import Cell, Work, read_cells, run_cells
 from fedseed.studies.description import StudyDescription
 from fedseed.studies.options import StudyOptions
-from fedseed.training.compute import choose
+from fedseed.training.precision_and_device import choose
 
 TABLE, FIGURE = "table.md", "figure.png"
 

@@ -13,11 +13,12 @@ from fedseed.federation.engines import Grid, run_local
 from fedseed.federation.history import History
 from fedseed.federation.rounds import RoundResult
 from fedseed.federation.session import Session
+from fedseed.ledger import byte_sums, ledger
 from fedseed.randomness import generator
+from fedseed.runs.evaluate import test_run
 from fedseed.runs.plan import Plan
-from fedseed.runs.scores import test_run
 from fedseed.training import FitJob, Trainer
-from fedseed.transcript import TRAIN, Transcript, byte_sums, ledger
+from fedseed.transcript import TRAIN, Transcript
 
 
 class FederatedRun:
