@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for benchmarks i
 
 from benchmarks.running import run, spread
 from benchmarks.workload import BATCH, LENGTH, RATE, Workload, open_shards
-from fedseed.cli.app import run_main
+from fedseed.cli.exit_status import run_main
 from fedseed.data.federated_dataset import FederatedDataset
 from fedseed.randomness import generator
 from fedseed.recipe import Recipe

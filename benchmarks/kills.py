@@ -29,7 +29,7 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from fedseed.cli.app import run_main
+from fedseed.cli.exit_status import run_main
 from fedseed.errors import RunError
 from fedseed.randomness import generator
 from fedseed.results.folder import OPTIONS, RECORD, TRANSCRIPT

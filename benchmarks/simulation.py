@@ -25,7 +25,7 @@ from benchmarks.startup import seconds_to_first_step
 from benchmarks.systems import reference_accuracy, run_fedseed
 from benchmarks.target import measure_target
 from benchmarks.workload import RATE, Workload, open_shards
-from fedseed.cli.app import run_main
+from fedseed.cli.exit_status import run_main
 from fedseed.recipe import Recipe
 from fedseed.results.folder import make_folder
 from fedseed.results.provenance import code, machine, packages

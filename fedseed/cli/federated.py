@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from fedseed.cli.app import run_main
+from fedseed.cli.exit_status import run_main
 from fedseed.cli.flags import (
     flags_of,
     flags_of_choices,
@@ -25,7 +25,7 @@ from fedseed.results.folder import is_begun
 
 
 def run_federated(arguments: list[str] | None = None) -> int:
-    """Run the command line of a federated run; see :func:`fedseed.cli.app.run_app`.
+    """Run the command line of a federated run; see :func:`fedseed.cli.exit_status.run_app`.
 
     Args:
         arguments: the words of the command line; the process's own when None.

@@ -7,7 +7,7 @@ from typing import Any
 from fedseed.config import RunConfig
 from fedseed.errors import OutputError, WireError
 from fedseed.federation.checkpoint import Checkpoint
-from fedseed.federation.rounds import draw_cohort
+from fedseed.federation.cohort import draw_cohort
 from fedseed.protocols.base import ProtocolServer
 from fedseed.transcript import EVALUATE, TRAIN, Exchange, Transcript
 

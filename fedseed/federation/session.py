@@ -22,16 +22,15 @@ from collections.abc import Callable, Iterable, Mapping
 from flwr.serverapp import Grid
 
 from fedseed.config import RunConfig
+from fedseed.federation.cohort import draw_cohort, draw_lost
 from fedseed.federation.history import History, contributions_of
 from fedseed.federation.local_grid import LocalGrid
 from fedseed.federation.nodes import find_nodes
-from fedseed.federation.rounds import (
+from fedseed.federation.round_record import (
     Observer,
     RoundResult,
     Unobserved,
     client_record,
-    draw_cohort,
-    draw_lost,
     refuse_too_few,
 )
 from fedseed.federation.wire import Wire

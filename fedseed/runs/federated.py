@@ -7,9 +7,10 @@ from typing import Any
 
 from fedseed.data.federated_dataset import FederatedDataset
 from fedseed.errors import OutputError, RunError
+from fedseed.federation.cohort import draw_cohort
 from fedseed.federation.engines import Grid, count_workers, run_local, run_ray
 from fedseed.federation.history import History
-from fedseed.federation.rounds import RoundResult, draw_cohort
+from fedseed.federation.round_record import RoundResult
 from fedseed.federation.session import AfterRound, Session
 from fedseed.files import write_bytes
 from fedseed.ledger import ledger

@@ -11,7 +11,7 @@ from fedseed.evaluation.metrics import ClassCounts
 from fedseed.federation.client_app import decode_counts
 from fedseed.federation.engines import Grid, run_local
 from fedseed.federation.history import History
-from fedseed.federation.rounds import RoundResult
+from fedseed.federation.round_record import RoundResult
 from fedseed.federation.session import Session
 from fedseed.ledger import byte_sums, ledger
 from fedseed.randomness import generator

@@ -10,7 +10,7 @@ import pytest
 
 from fedseed.config import RunConfig
 from fedseed.federation import engines
-from fedseed.federation.rounds import draw_cohort
+from fedseed.federation.cohort import draw_cohort
 from fedseed.training import Compute, StackingTrainer
 from tests.federation.running import Run, command_line, killed, lasting
 
