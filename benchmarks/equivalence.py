@@ -20,7 +20,7 @@ from scipy import stats
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for benchmarks itself
 
 from benchmarks.workload import BATCH, LENGTH, RATE, Workload, open_shards
-from fedseed.cli.app import run_main
+from fedseed.cli.exit_status import run_main
 from fedseed.evaluation.metrics import Accuracy, accuracy, count_correct
 from fedseed.randomness import generator, random_key
 from fedseed.recipe import Recipe

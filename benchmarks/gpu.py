@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for benchmarks i
 
 from benchmarks.running import run, spread
 from benchmarks.workload import BATCH, LENGTH, RATE, Workload, open_shards
-from fedseed.cli.app import run_main
+from fedseed.cli.exit_status import run_main
 from fedseed.data.federated_dataset import FederatedDataset
 from fedseed.randomness import generator
 from fedseed.recipe import Recipe
@@ -33,7 +33,7 @@ from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import encode
 from fedseed.seeds.kinds.random import random_seed
 from fedseed.training import Compute, FitJob, FitResult, fit_together
-from fedseed.training.compute import PRECISIONS, choose
+from fedseed.training.precision_and_device import PRECISIONS, choose
 from fedseed.training.trainer import stack_bytes
 
 _ALONE = 4

@@ -15,15 +15,15 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.workload import BATCH, LENGTH, RATE, Workload, emit, open_shards
-from fedseed.federation.memory import keep_memory
+from fedseed.federation.allocator import keep_memory
 from fedseed.recipe import Recipe
 from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import encode
 from fedseed.seeds.kinds.random import random_seed
 from fedseed.training import kernels
 from fedseed.training.batches import batches, longest_first
-from fedseed.training.compute import Compute
 from fedseed.training.lean_trainer import LeanTrainer, is_lean
+from fedseed.training.precision_and_device import Compute
 
 _SHAPES = [(128, 384), (128, 128), (128, 512), (512, 128)]
 """Inputs and outputs of a layer's four products."""

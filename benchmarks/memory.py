@@ -13,7 +13,7 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for benchmarks itself
 
 from benchmarks.running import run
-from fedseed.cli.app import run_main
+from fedseed.cli.exit_status import run_main
 from fedseed.results.record import read_record
 
 CLIENTS = (10, 1_000, 10_000)

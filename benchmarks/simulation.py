@@ -25,13 +25,13 @@ from benchmarks.startup import seconds_to_first_step
 from benchmarks.systems import reference_accuracy, run_fedseed
 from benchmarks.target import measure_target
 from benchmarks.workload import RATE, Workload, open_shards
-from fedseed.cli.app import run_main
+from fedseed.cli.exit_status import run_main
 from fedseed.recipe import Recipe
 from fedseed.results.folder import make_folder
 from fedseed.results.provenance import code, machine, packages
 from fedseed.results.record import RunRecord, read_record
 from fedseed.runs.original import describe_dataset
-from fedseed.training.compute import choose
+from fedseed.training.precision_and_device import choose
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for benchmarks itself
 
 from benchmarks.running import run, spread
-from fedseed.cli.app import run_main
+from fedseed.cli.exit_status import run_main
 
 
 def seconds_to_first_step(repeats: int) -> list[float]:

@@ -2,7 +2,7 @@
 
 import sys
 
-from fedseed.cli.app import run_app
+from fedseed.cli.exit_status import run_app
 from fedseed.cli.main import app
 
 if __name__ == "__main__":

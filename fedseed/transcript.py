@@ -1,4 +1,4 @@
-"""Transcript: everything that crossed the wire, in order. Ledger: what it cost.
+"""Transcript: everything that crossed the wire, in order.
 
 The byte ledger and every attack read a transcript and nothing else.
 """
@@ -7,10 +7,9 @@ import base64
 import functools
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from fedseed.errors import OutputError
 from fedseed.files import write_text
@@ -68,15 +67,15 @@ class Exchange:
 
     def to_line(self) -> str:
         """Return one line of JSON, without payloads that are too large to keep."""
-        own = self.shrunk
-        left_out = {name: {"bytes": size, "sha256": sha} for name, size, sha in own.left_out}
+        kept = self.shrunk
+        left_out = {name: {"bytes": size, "sha256": sha} for name, size, sha in kept.left_out}
         return json.dumps(
             {
-                "phase": own.phase, "group": own.group, "partition_id": own.partition_id,
-                "status": own.status, "down": base64.b64encode(own.down).decode(),
-                "down_message_bytes": own.down_message_bytes,
-                "up": base64.b64encode(own.up).decode(),
-                "up_message_bytes": own.up_message_bytes, "reason": own.reason,
+                "phase": kept.phase, "group": kept.group, "partition_id": kept.partition_id,
+                "status": kept.status, "down": base64.b64encode(kept.down).decode(),
+                "down_message_bytes": kept.down_message_bytes,
+                "up": base64.b64encode(kept.up).decode(),
+                "up_message_bytes": kept.up_message_bytes, "reason": kept.reason,
                 **({"left_out": left_out} if left_out else {}),
             }
         )  # fmt: skip
@@ -135,41 +134,15 @@ class Transcript:
         if self._path is not None:
             write_text(self._path, "".join(e.to_line() + "\n" for e in self._exchanges))
 
-    def forget_last_failures(self) -> None:
-        """Drop failed and timed-out exchanges that nothing has been built on yet.
-
-        Those of the test runs, or without test runs those of the last round: a run that is
-        taken up again asks these clients once more. Earlier ones have shaped what came later.
+    def drop(self, unwanted: Callable[[Exchange], bool]) -> None:
+        """Drop exchanges, from the file too.
 
         Raises:
             OutputError: the file cannot be written.
         """
-        phase = EVALUATE if self.groups(EVALUATE) else TRAIN
-        last = self.groups(phase) if phase == EVALUATE else self.groups(phase)[-1:]
-        kept = [
-            e
-            for e in self._exchanges
-            if (e.phase, e.status) not in ((phase, "failed"), (phase, "timeout"))
-            or e.group not in last
-        ]
+        kept = [exchange for exchange in self._exchanges if not unwanted(exchange)]
         if len(kept) < len(self._exchanges):
             self._exchanges = kept
-            self._rewrite()
-
-    def forget_after(self, round_number: int) -> None:
-        """Drop exchanges of later rounds whose payloads are needed but were not kept.
-
-        Raises:
-            OutputError: the file cannot be written.
-        """
-        kept = [
-            e
-            for e in self._exchanges
-            if e.phase != TRAIN or int(e.group) <= round_number or not e.left_out
-        ]
-        if len(kept) < len(self._exchanges):
-            # Test runs were those of a server that got further than its checkpoint.
-            self._exchanges = [e for e in kept if e.phase == TRAIN]
             self._rewrite()
 
     def shrink(self) -> None:
@@ -198,64 +171,9 @@ class Transcript:
 
     def of(self, phase: str, group: str) -> dict[int, Exchange]:
         """The exchanges of one round or product, by partition."""
-        found = [e for e in self._exchanges if (e.phase, e.group) == (phase, group)]
-        return {e.partition_id: e for e in sorted(found, key=lambda e: e.partition_id)}
+        exchanges = [e for e in self._exchanges if (e.phase, e.group) == (phase, group)]
+        return {e.partition_id: e for e in sorted(exchanges, key=lambda e: e.partition_id)}
 
     def groups(self, phase: str) -> list[str]:
         """Rounds or products of a phase, in order of their first exchange."""
         return list(dict.fromkeys(e.group for e in self._exchanges if e.phase == phase))
-
-
-def byte_sums(exchanges: list[Exchange]) -> dict[str, dict[str, int]]:
-    """Payload and message bytes of some exchanges, down and up."""
-    return {
-        "payload_bytes": {
-            "down": sum(e.payload_bytes["down"] for e in exchanges),
-            "up": sum(e.payload_bytes["up"] for e in exchanges),
-        },
-        "message_bytes": {
-            "down": sum(e.down_message_bytes for e in exchanges),
-            "up": sum(e.up_message_bytes for e in exchanges),
-        },
-    }
-
-
-def ledger(transcript: Transcript, fp32_model_bytes: int) -> dict[str, Any]:
-    """The byte ledger of a run, in record.json's form.
-
-    Totals are those of the training rounds; what evaluation cost stands apart. ``rounds`` has
-    the sums of every round, ``clients`` those of every client over all rounds.
-
-    Args:
-        transcript: what crossed the wire.
-        fp32_model_bytes: size of the model's weights, for comparison.
-    """
-    train = [e for e in transcript if e.phase == TRAIN]
-    sums: dict[str, Any] = byte_sums(train)
-    for kind, size in (("payload_bytes", _payload_sizes), ("message_bytes", _message_sizes)):
-        sizes = [size(e) for e in train] or [(0, 0)]
-        sums[kind]["per_client_round_max"] = {
-            "down": max(down for down, _ in sizes),
-            "up": max(up for _, up in sizes),
-        }
-    groups = transcript.groups(TRAIN)
-    clients: dict[int, list[Exchange]] = {}
-    for exchange in sorted(train, key=lambda e: e.partition_id):
-        clients.setdefault(exchange.partition_id, []).append(exchange)
-    return sums | {
-        "fp32_model_bytes": fp32_model_bytes,
-        "rounds": [
-            {"round": int(group), **byte_sums([e for e in train if e.group == group])}
-            for group in groups
-        ],
-        "clients": [{"partition_id": pid, **byte_sums(own)} for pid, own in clients.items()],
-        "evaluation": byte_sums([e for e in transcript if e.phase == EVALUATE]),
-    }
-
-
-def _payload_sizes(exchange: Exchange) -> tuple[int, int]:
-    return exchange.payload_bytes["down"], exchange.payload_bytes["up"]
-
-
-def _message_sizes(exchange: Exchange) -> tuple[int, int]:
-    return exchange.down_message_bytes, exchange.up_message_bytes

@@ -2,7 +2,7 @@
 
 import sys
 
-from fedseed.cli.app import run_main
+from fedseed.cli.exit_status import run_main
 from fedseed.cli.study import study
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from fedseed.cli.app import run_main
+from fedseed.cli.exit_status import run_main
 
 
 def main(

@@ -9,22 +9,23 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from fedseed.cli.app import run_main
+from fedseed.cli.exit_status import run_main
 from fedseed.cli.flags import (
     flags_of,
     flags_of_choices,
     given,
-    refuse_beside_resume,
+    refuse_two_folders,
     with_flags,
 )
 from fedseed.config import RunConfig
 from fedseed.errors import ConfigError
 from fedseed.federation.workers import heavy_imports, start_early
 from fedseed.protocols import all_protocols
+from fedseed.results.folder import is_begun
 
 
 def run_federated(arguments: list[str] | None = None) -> int:
-    """Run the command line of a federated run; see :func:`fedseed.cli.app.run_app`.
+    """Run the command line of a federated run; see :func:`fedseed.cli.exit_status.run_app`.
 
     Args:
         arguments: the words of the command line; the process's own when None.
@@ -66,7 +67,7 @@ def _command(
         str | None,
         typer.Option(
             help="Go on with the interrupted run in this folder, with its options; it ends with "
-            "the same bits as an undisturbed one."
+            "the same bits as an undisturbed one. Where none began yet, begin it there."
         ),
     ] = None,
     dry_run: Annotated[
@@ -81,14 +82,12 @@ def _command(
     comparison, --protocol weights is federated averaging.
     """
     values = given(options)
-    if resume is not None:
-        files = [name for name, value in (("config", config), ("out", out)) if value]
-        refuse_beside_resume([*sorted(set(values) - {"workers"}), *files])
-    else:
-        read, of_command = _read_toml(config) if config else ({}, {})
-        values = read | values
-        out = out or of_command.get("out")
-        quiet, dry_run = of_command.get("quiet") or quiet, of_command.get("dry_run") or dry_run
+    refuse_two_folders(resume, out)
+    read, of_command = _read_toml(config) if config else ({}, {})
+    values = read | values
+    out = out or of_command.get("out")
+    quiet, dry_run = of_command.get("quiet") or quiet, of_command.get("dry_run") or dry_run
+    if resume is None or not is_begun(Path(resume)):  # else the rest of them are in its folder
         RunConfig.parse(values).refuse_without_effect()
     if not dry_run and (resume is not None or _has_workers(values)):
         start_early()

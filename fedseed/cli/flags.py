@@ -1,7 +1,7 @@
 """Flags of a command, made of the fields of its options."""
 
 import inspect
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -100,12 +100,11 @@ def given(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def refuse_beside_resume(names: Iterable[str]) -> None:
-    """Refuse options that a resumed run takes from its record.
+def refuse_two_folders(resume: str | None, out: str | None) -> None:
+    """Refuse two folders for one run.
 
     Raises:
-        OutputError: there are any.
+        OutputError: both were given.
     """
-    flags = ", ".join(flag_of(name) for name in names)
-    if flags:
-        raise OutputError(f"--resume takes its options from the run: leave out {flags}")
+    if resume is not None and out is not None:
+        raise OutputError("--resume names the run's folder: leave out --out")

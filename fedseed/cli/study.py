@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from fedseed.cli.flags import flags_of, given, refuse_beside_resume, with_flags
+from fedseed.cli.flags import flags_of, given, refuse_two_folders, with_flags
 from fedseed.studies import find_studies
 
 
@@ -26,17 +26,18 @@ def study(kind: str) -> Callable[..., None]:
             typer.Option(help="Folder for everything written \\[default: results/scratch/...]."),
         ] = None,
         resume: Annotated[
-            str | None, typer.Option(help="Go on with the interrupted run in this folder.")
+            str | None,
+            typer.Option(
+                help="Go on with the interrupted run in this folder; where none began yet, begin "
+                "it there."
+            ),
         ] = None,
         quiet: Annotated[bool, typer.Option("--quiet", help="Print only the table.")] = False,
     ) -> None:
         from fedseed.studies.base import study_command
 
         values = given(options)
-        if resume is not None:
-            files = ["out"] if out else []
-            surplus = set(values) - about.options_class.execution
-            refuse_beside_resume([*sorted(surplus), *files])
+        refuse_two_folders(resume, out)
         study_command(about.study_class, values, out, resume, quiet, Console())
 
     command.__doc__ = f"{about.summary}\n\n{about.details}"

@@ -1,12 +1,13 @@
 """FederatedDataset: the data of a run with every client's shard. Each process opens its own."""
 
 import functools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from fedseed.data.options import DEFAULT_LENGTH, DataOptions, ShardOptions
 from fedseed.data.partition import label_counts, partition
+from fedseed.data.poisoning import flip_labels
 from fedseed.data.public_texts import PublicTexts, open_public
 from fedseed.data.shard import Shard, make_shard
 from fedseed.data.sources import open_source
@@ -48,9 +49,8 @@ class FederatedDataset:
 
     @functools.cached_property
     def _flipped(self) -> TokenTable:
-        """The same texts with flipped labels: every class is the next one."""
-        table = self.dataset.table
-        return replace(table, labels=(table.labels + 1) % self.dataset.labels)
+        """The same texts with flipped labels."""
+        return flip_labels(self.dataset.table, self.dataset.labels)
 
     def test_rows(self, partition_id: int | None = None) -> Rows:
         """Test rows for newcomers and studies (None), or for a participating client.

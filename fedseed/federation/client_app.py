@@ -11,6 +11,7 @@ from flwr.clientapp import ClientApp
 
 from fedseed.config import RunConfig
 from fedseed.data.federated_dataset import FederatedDataset, open_federated_dataset
+from fedseed.data.shard import Shard
 from fedseed.errors import WireError
 from fedseed.evaluation.metrics import ClassCounts, count_correct
 from fedseed.federation.messages import ContextMemory, content, payload_of
@@ -81,64 +82,90 @@ class _Parts:
         """The run's options, and the client's number."""
         # One thread, always: results must not depend on how many workers share the machine.
         torch.set_num_threads(1)
-        own = self.config or RunConfig.from_run_config(context.run_config).with_quick()
-        return own, int(context.node_config["partition-id"])
+        config = self.config or RunConfig.from_run_config(context.run_config).with_quick()
+        return config, int(context.node_config["partition-id"])
 
-    def federated_of(self, own: RunConfig) -> FederatedDataset:
+    def federated_of(self, config: RunConfig) -> FederatedDataset:
         """All shards."""
-        return self.federated or open_federated_dataset(own)
+        return self.federated or open_federated_dataset(config)
 
-    def defence_of(self, own: RunConfig) -> Defence | None:
+    def shard(self, config: RunConfig, partition_id: int) -> Shard:
+        """A client's private examples."""
+        return self.federated_of(config).shard(partition_id)
+
+    def defence_of(self, config: RunConfig) -> Defence | None:
         """What a client does to what it sends."""
         most_batch = None
-        if self.deployed and own.privacy is not None:  # the server may ask for more than they say
-            most_batch = own.given_recipe().batch_size
-        return defence_of(own, self.federated_of(own), most_batch=most_batch)
+        if self.deployed and config.privacy is not None:  # the server may ask for more
+            most_batch = config.given_recipe().batch_size
+        return defence_of(config, self.federated_of(config), most_batch=most_batch)
 
-    def client(self, own: RunConfig, defence: Defence | None = None) -> ProtocolClient:
+    def client(self, config: RunConfig, defence: Defence | None = None) -> ProtocolClient:
         """A client of the run's protocol."""
-        federated, trainer = self.federated_of(own), self.trainer or Trainer(compute_of(own))
+        federated, trainer = self.federated_of(config), self.trainer or Trainer(compute_of(config))
         if defence is not None and defence.unit == "example":
             trainer = Trainer(trainer.compute, dp=defence.dp_sgd)
-        client: ProtocolClient = find_protocol(own.protocol).make_client(
-            own.options, trainer=trainer, public=federated.public, defence=defence
+        client: ProtocolClient = find_protocol(config.protocol).make_client(
+            config.options, trainer=trainer, public=federated.public, defence=defence
         )
         if self.deployed:
-            client.architecture = own.model, federated.dataset.labels
+            client.architecture = config.model, federated.dataset.labels
         return client
 
-    def seed(self, own: RunConfig, round_number: int, memory: Memory) -> int:
+    def seed(self, config: RunConfig, round_number: int, memory: Memory) -> int:
         """What a round's random choices begin with.
 
         Raises:
             WireError: the privacy budget does not cover the round, or not once more.
         """
-        if own.privacy is None:
-            return own.run_seed
-        rounds = own.rounds
+        if config.privacy is None:
+            return config.run_seed
+        rounds = config.rounds
         if self.deployed:  # the rounds that epsilon allows, whatever the server asks for
-            rounds = within_budget(own, own.given_recipe(), self.federated_of(own))[0].rounds
+            recipe, federated = config.given_recipe(), self.federated_of(config)
+            rounds = within_budget(config, recipe, federated)[0].rounds
         if round_number > rounds:
             raise WireError(f"round {round_number} is not in the privacy budget")
         if not self.deployed:
-            return own.run_seed
+            return config.run_seed
         if round_number <= _number(memory, _ANSWERED):  # noise is gone from a mean of many answers
             raise WireError(f"round {round_number} is past: the privacy budget covers it once")
         memory[_ANSWERED] = round_number.to_bytes(8, "little")
         # Noise that whoever knows the options can draw again hides nothing.
         return secrets.randbits(63)
 
-    def note_test(self, own: RunConfig, memory: Memory) -> None:
+    def note_test(self, config: RunConfig, memory: Memory) -> None:
         """Count a test of a deployed client under a privacy budget.
 
         Raises:
             WireError: it was asked for more tests than a run has.
         """
-        if self.deployed and own.privacy is not None:
+        if self.deployed and config.privacy is not None:
             tests = _number(memory, _TESTED) + 1
             if tests > _MOST_TESTS:
                 raise WireError(f"more than {_MOST_TESTS} tests are not in the privacy budget")
             memory[_TESTED] = tests.to_bytes(8, "little")
+
+    def contribution(self, message: Message, context: Context) -> bytes:
+        """What a client sends in a round: it trains on its shard as the payload says."""
+        config, pid = self.options(context)
+        round_number, memory = int(message.metadata.group_id), ContextMemory(context)
+        rng = generator(self.seed(config, round_number, memory), "train", round_number, pid)
+        client, shard = self.client(config, self.defence_of(config)), self.shard(config, pid)
+        return client.contribute(ClientTask(payload_of(message), shard, memory, rng))
+
+    def test(self, message: Message, context: Context) -> ClassCounts:
+        """How a model does on the test split that a client makes of a product."""
+        config, pid = self.options(context)
+        federated, shard = self.federated_of(config), self.shard(config, pid)
+        rng = generator(config.run_seed, "evaluate", 0, pid)
+        # What is grown stays here, and its test is the study's: neither is noised.
+        client, memory = self.client(config), ContextMemory(context)
+        self.note_test(config, memory)
+        model, length = client.grow(ClientTask(payload_of(message), shard, memory, rng))
+        table, rows = federated.dataset.table, federated.test_rows(pid)
+        predictions = client.trainer.predict(model, table, rows, length)
+        return count_correct(predictions, table.labels[rows])
 
 
 def _number(memory: Memory, name: str) -> int:
@@ -155,7 +182,7 @@ def client_app(
     Args:
         config: the run's configuration; None to read it from Flower's ``run_config``.
         trainer: trains the clients' models; None to make one by the configuration.
-        federated: the clients' shards; None to deal them out by the configuration.
+        federated: the clients' shards; None to split the data by the configuration.
     """
     app, parts = ClientApp(), _Parts(config, trainer, federated)
 
@@ -166,27 +193,11 @@ def client_app(
 
     @app.train()
     def train(message: Message, context: Context) -> Message:
-        own, pid = parts.options(context)
-        number, memory = int(message.metadata.group_id), ContextMemory(context)
-        rng = generator(parts.seed(own, number, memory), "train", number, pid)
-        client, shard = parts.client(own, parts.defence_of(own)), parts.federated_of(own).shard(pid)
-        up = client.contribute(ClientTask(payload_of(message), shard, memory, rng))
-        return Message(content(up), reply_to=message)
+        return Message(content(parts.contribution(message, context)), reply_to=message)
 
     @app.evaluate()
     def evaluate(message: Message, context: Context) -> Message:
-        own, pid = parts.options(context)
-        here = parts.federated_of(own)
-        table, shard = here.dataset.table, here.shard(pid)
-        rng = generator(own.run_seed, "evaluate", 0, pid)
-        # What is grown stays here, and its test is the study's: neither is noised.
-        client, memory = parts.client(own), ContextMemory(context)
-        parts.note_test(own, memory)
-        model, length = client.grow(ClientTask(payload_of(message), shard, memory, rng))
-        rows = here.test_rows(pid)
-        counts = count_correct(
-            client.trainer.predict(model, table, rows, length), table.labels[rows]
-        )
+        counts = parts.test(message, context)
         return Message(content(encode_counts(counts)), reply_to=message)
 
     return app

@@ -54,7 +54,7 @@ def run_local(
         config: the run's configuration.
         main: the server's main function.
         state_folder: keeps the clients' contexts for a resumed run.
-        federated: the clients' shards, for runs in this process; None to deal them out by the
+        federated: the clients' shards, for runs in this process; None to split the data by the
             configuration.
     """
     logging.getLogger("flwr").setLevel(logging.ERROR)

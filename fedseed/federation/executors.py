@@ -124,14 +124,14 @@ class Stacked(Executor):
     def finished(self) -> Iterator[tuple[str, Result]]:
         """See :class:`Executor`: runs the next group of the queue."""
         taken = [self._queue.popleft() for _ in range(min(self._group, len(self._queue)))]
-        found: dict[str, Result] = {}
+        results: dict[str, Result] = {}
 
         def run(task_id: str, task: Task) -> Callable[[], None]:
-            return lambda: found.update({task_id: execute(self._app, task)})
+            return lambda: results.update({task_id: execute(self._app, task)})
 
         self._trainer.run_group([run(*one) for one in taken])
         for task_id, _ in taken:
-            yield task_id, found[task_id]
+            yield task_id, results[task_id]
 
     def close(self) -> None:
         """See :class:`Executor`."""

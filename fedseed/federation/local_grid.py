@@ -92,7 +92,7 @@ class LocalGrid(Grid):
         return Message(content, dst_node_id, message_type, ttl=ttl, group_id=group_id)
 
     def lengths(self, message_id: str) -> tuple[int, int] | None:
-        """Serialised length of a message and of its reply, told once; None when not noted."""
+        """Serialised length of a message and of its reply, given once; None when not noted."""
         return self._lengths.pop(message_id, None)
 
     @property

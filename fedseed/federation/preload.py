@@ -5,7 +5,7 @@ import gc
 import os
 import signal
 
-from fedseed.federation.memory import keep_memory
+from fedseed.federation.allocator import keep_memory
 
 _PARENT_DEATH_SIGNAL = 1
 """Number of Linux's option, see prctl(2)."""

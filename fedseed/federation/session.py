@@ -7,9 +7,10 @@ else makes a wire or looks for nodes. A round of any protocol, as pseudocode::
     payloads = server.configure(round, cohort)             # what travels down
     for client in cohort, at the same time:
         contribution = client.contribute(payload, shard)   # what travels up, or why nothing does
-        transcript.add(payload, contribution)              # at once: a kill loses nothing else
+        transcript.add(payload, contribution)              # at once, for a run that is killed
     reports  = server.aggregate(round, contributions)      # how each contribution was taken
-    after_round(clients, bytes, seconds)                   # tests, record, checkpoint
+    after_round(clients, bytes, seconds)                   # tests, record.json
+    history.add(record, server)                            # the checkpoint: the round is finished
 
 :meth:`Session.run_round` is this round. With ``server.aggregate`` a mean of weights it is
 federated averaging (McMahan et al. 2017, arXiv 1602.05629, algorithm 1).
@@ -21,20 +22,21 @@ from collections.abc import Callable, Iterable, Mapping
 from flwr.serverapp import Grid
 
 from fedseed.config import RunConfig
+from fedseed.federation.cohort import draw_cohort, draw_lost
+from fedseed.federation.history import History, contributions_of
 from fedseed.federation.local_grid import LocalGrid
 from fedseed.federation.nodes import find_nodes
-from fedseed.federation.rounds import (
+from fedseed.federation.round_record import (
     Observer,
     RoundResult,
     Unobserved,
     client_record,
-    draw_cohort,
-    draw_lost,
     refuse_too_few,
 )
 from fedseed.federation.wire import Wire
+from fedseed.ledger import byte_sums
 from fedseed.protocols.base import ProtocolServer
-from fedseed.transcript import EVALUATE, TRAIN, Exchange, Transcript, byte_sums
+from fedseed.transcript import EVALUATE, TRAIN, Exchange
 
 AfterRound = Callable[[RoundResult], None]
 Describe = Callable[[bytes], str]
@@ -56,7 +58,7 @@ class Session:
         self,
         grid: Grid,
         partitions: int,
-        transcript: Transcript,
+        history: History,
         observer: Observer | None = None,
         timeout: float | None = None,
         parallel: int | None = None,
@@ -66,8 +68,9 @@ class Session:
         Args:
             grid: the way to the clients, from any engine.
             partitions: number of clients, newcomers among them.
-            transcript: gets every exchange; those that it has already are not repeated.
-            observer: is told what happens.
+            history: gets every exchange and every finished round; what it has already is not
+                done again.
+            observer: gets every exchange and every round, for displays.
             timeout: seconds for one client, None for any; the local grid, which measures each
                 client itself, has its own.
             parallel: clients that work at the same time; all of them when None.
@@ -75,35 +78,37 @@ class Session:
         Raises:
             RunError: some client is on no node that answers.
         """
-        self.transcript = transcript
+        self.history = history
         self.observer = observer or Unobserved()
         nodes = find_nodes(grid, partitions)
         limit = None if isinstance(grid, LocalGrid) else timeout
-        self._wire = Wire(grid, nodes, transcript, limit, parallel or len(nodes))
+        self._wire = Wire(grid, nodes, history.transcript, limit, parallel or len(nodes))
 
     def train(
         self,
         server: ProtocolServer,
         config: RunConfig,
         after_round: AfterRound = _nothing,
-        done: int = 0,
     ) -> None:
-        """Run all rounds of training.
+        """Run the rounds of training that the history does not have, after restoring the server.
 
         Args:
-            server: the protocol's server side.
+            server: the protocol's server side, new.
             config: the run's options: rounds, clients, cohort, losses.
-            after_round: called with every round, to test and to save.
-            done: rounds that an interrupted run has behind it and the server knows.
+            after_round: called with every round before it is finished, to test and to save.
 
         Raises:
-            RunError: a round had fewer usable replies than ``--min-clients``.
+            RunError: a round had fewer usable replies than ``--min-clients``. It is not
+                finished: a resumed run asks those who did not answer once more.
+            OutputError: the history is damaged or cannot be written.
         """
-        for number in range(done + 1, config.rounds + 1):
+        self.history.restore(server, config)
+        for number in range(len(self.history.rounds) + 1, config.rounds + 1):
             result = self.run_round(number, server, config)
             self.observer.round_done(result)
             after_round(result)
             refuse_too_few(result, config.min_clients)
+            self.history.add(result.to_record(), server)
 
     def run_round(self, number: int, server: ProtocolServer, config: RunConfig) -> RoundResult:
         """One round: configure, ask, aggregate, report. Rounds count from 1."""
@@ -113,10 +118,9 @@ class Session:
         lost = draw_lost(config, number, cohort)
         exchanges = self.ask(number, payloads, lost, server.describe_contribution)
         waited = time.monotonic() - started
-        contributions = {e.partition_id: e.up for e in exchanges if e.status == "ok"}
-        reports = server.aggregate(number, contributions)
+        reports = server.aggregate(number, contributions_of(exchanges))
         clients = [client_record(e, reports.get(e.partition_id)) for e in exchanges]
-        self.transcript.shrink()
+        self.history.transcript.shrink()
         seconds = time.monotonic() - started
         return RoundResult(number, clients, byte_sums(exchanges), seconds, waited)
 

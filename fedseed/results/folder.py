@@ -1,17 +1,17 @@
-"""The output folder of a run: made, locked, or taken up again."""
+"""The output folder of a run: what is in it, and one run at a time."""
 
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from fedseed.errors import OutputError
-from fedseed.results.record import SCHEMA, read_as_written
 
 RECORD, TRANSCRIPT, STATE = "record.json", "transcript.jsonl", "clients"
-CHECKPOINT = "server.bin"
+CHECKPOINT, CELLS = "server.bin", "cells.jsonl"
+OPTIONS = "options.json"
 _LOCK = ".lock"
 
 
@@ -21,14 +21,13 @@ def default_folder(kind: str) -> Path:
 
 
 def make_folder(path: Path) -> Path:
-    """Make the folder of a new run.
+    """Make the folder of a new run that nobody will take up.
 
     Raises:
         OutputError: it cannot be made or written, or holds a run already.
     """
     try:
-        if (path / RECORD).exists() or (path / TRANSCRIPT).exists():
-            raise OutputError(f"{path} holds a run already: choose another --out, or --resume it")
+        refuse_a_run(path)
         path.mkdir(parents=True, exist_ok=True)
         (path / _LOCK).touch()
     except OSError as error:
@@ -36,37 +35,19 @@ def make_folder(path: Path) -> Path:
     return path
 
 
-def interrupted_run(path: Path, kind: str = "federated") -> dict[str, Any]:
-    """The record of a run of some kind that can go on.
+def refuse_a_run(path: Path) -> None:
+    """Refuse to begin a run where another has left something.
 
     Raises:
-        OutputError: there is no run in the folder, it is finished, or an older version of fedseed
-            began it.
+        OutputError: a run has.
     """
-    if not os.path.isfile(path / RECORD):
-        raise OutputError(f"--resume {path}: there is no {RECORD}: give the --out of a run")
-    record = read_as_written(path / RECORD)
-    if not _is_whole(record) or record.get("kind") != kind:
-        raise OutputError(f"--resume {path}: its {RECORD} is not that of a run of kind {kind}")
-    if record["status"] == "completed":
-        raise OutputError(f"--resume {path}: that run is complete; nothing is left to do")
-    if record["schema"] != SCHEMA:
-        raise OutputError(
-            f"--resume {path}: an older version of fedseed began that run: start it again"
-        )
-    return record
+    if (path / RECORD).exists() or (path / TRANSCRIPT).exists():
+        raise OutputError(f"{path} holds a run already: choose another --out, or --resume it")
 
 
-def _is_whole(record: Mapping[str, Any]) -> bool:
-    """Whether a record has what taking a run up needs."""
-    if not all(isinstance(record.get(name), dict) for name in ("config", "provenance")):
-        return False
-    machine = record["provenance"].get("machine")
-    return (
-        "status" in record
-        and isinstance(machine, dict)
-        and {"engine", "precision", "device"} <= machine.keys()
-    )
+def is_begun(path: Path) -> bool:
+    """Whether a run began in a folder, which ``--resume`` takes up."""
+    return os.path.isfile(path / OPTIONS) or os.path.isfile(path / RECORD)
 
 
 @contextlib.contextmanager
@@ -74,14 +55,18 @@ def locked(path: Path) -> Iterator[None]:
     """Keep other runs out of a folder while the block runs, also after a kill.
 
     Raises:
-        OutputError: another run is at work there.
+        OutputError: another run is at work there, or the folder cannot be written.
     """
     try:
         import fcntl
     except ImportError:  # not on Windows
         yield
         return
-    with (path / _LOCK).open("w") as lock:
+    try:
+        opened = (path / _LOCK).open("w")
+    except OSError as error:
+        raise OutputError(f"cannot write --out {path}: {error.strerror}") from error
+    with opened as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

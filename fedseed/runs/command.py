@@ -10,12 +10,14 @@ from rich.console import Console
 from fedseed.config import RunConfig
 from fedseed.errors import OutputError
 from fedseed.federation.engines import count_workers
-from fedseed.results.display import Workload, make_display
-from fedseed.results.folder import STATE, default_folder, interrupted_run, locked, make_folder
+from fedseed.results.display import Display, Workload, make_display
+from fedseed.results.folder import STATE, default_folder, is_begun
 from fedseed.results.provenance import describe_seed, packages, refuse_other_kernels
 from fedseed.results.table import plan_table, summary
 from fedseed.runs.plan import Plan, make_plan
+from fedseed.runs.resume import Begun, find_run, goes_on, run_folder
 
+KIND = "federated"
 _EXAMPLES_PER_STEP = 96
 """Test examples that cost about as much as one training step of 32."""
 
@@ -33,7 +35,8 @@ def run_command(
     Args:
         options: values for RunConfig, by option name.
         out: the output folder; a new one below results/scratch when None.
-        resume: the folder of an interrupted run, or None.
+        resume: the folder of an interrupted run, in which a run with these options begins when
+            there is none; None to begin a run in any case.
         dry_run: print the plan and stop.
         quiet: print only the final table.
         console: where to print.
@@ -42,28 +45,15 @@ def run_command(
         FedseedError: see there.
     """
     display = make_display(quiet, console)
-    folder = Path(resume or out or default_folder("federated"))
-    begun = False
+    folder = Path(resume or out or default_folder(KIND))
     try:
-        if resume is not None:
-            plan = _resumed(folder, interrupted_run(folder), options, display.tokenising)
-        else:
-            plan = make_plan(RunConfig.parse(options), display.tokenising)
         if dry_run:
-            _print_plan(plan, console)
+            begun = Begun(dict(options))
+            if resume is not None and goes_on(folder, options, RunConfig):
+                begun = find_run(folder, KIND, options, RunConfig)
+            _print_plan(_planned(begun, folder, display), console)
             return
-        if resume is None:
-            make_folder(folder)
-        begun = True
-        compute, workers = plan.compute, count_workers(plan.config)
-        display.phase(
-            f"{compute.precision} on {compute.device}, {workers} worker(s), writing to {folder}"
-        )
-        record = run_plan(plan, folder, display, resume is not None)
-    except KeyboardInterrupt:
-        if begun:
-            print(f"interrupted: go on with --resume {folder}", file=sys.stderr)
-        raise
+        record = _run_in_folder(folder, options, resume is not None, display)
     finally:
         display.stop()
     console.print(summary(record), highlight=False, soft_wrap=True)
@@ -71,23 +61,37 @@ def run_command(
     console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def run_plan(plan: Plan, folder: Path, display: Any, resumed: bool = False) -> dict[str, Any]:
-    """Run a plan in a folder that exists; returns the record.
+def _run_in_folder(
+    folder: Path, options: Mapping[str, Any], resume: bool, display: Display
+) -> dict[str, Any]:
+    try:
+        with run_folder(folder, KIND, options, RunConfig, resume) as begun:
+            plan = _planned(begun, folder, display)
+            compute, workers = plan.compute, count_workers(plan.config)
+            display.phase(
+                f"{compute.precision} on {compute.device}, {workers} worker(s), writing to {folder}"
+            )
+            return run_plan(plan, folder, display)
+    except KeyboardInterrupt:
+        if is_begun(folder):
+            print(f"interrupted: go on with --resume {folder}", file=sys.stderr)
+        raise
+
+
+def run_plan(plan: Plan, folder: Path, display: Display) -> dict[str, Any]:
+    """Run a plan, or what is left of it, in a folder that is locked for it; returns the record.
 
     Raises:
         RunError: too few clients replied.
-        OutputError: the folder cannot be written, or another run is writing it.
+        OutputError: the folder cannot be written, or what it holds is damaged.
     """
-    from fedseed.runs.federated import FederatedStudy
+    from fedseed.runs.federated import RecordedRun
 
-    with locked(folder):
-        if resumed:  # another run may have finished it meanwhile
-            interrupted_run(folder)
-        study = FederatedStudy(plan, folder, display, plan.config.engine)
-        workload = make_workload(plan)
-        workload.resume(list(study.transcript))
-        display.start(workload)
-        return study.run().to_dict()
+    run = RecordedRun(plan, folder, display, plan.config.engine)
+    workload = make_workload(plan)
+    workload.resume(list(run.history.transcript))
+    display.start(workload)
+    return run.run().to_dict()
 
 
 def make_workload(plan: Plan) -> Workload:
@@ -102,18 +106,28 @@ def make_workload(plan: Plan) -> Workload:
     return Workload(config.steps, config.rounds, config.cohort_size, people, work)
 
 
-def _resumed(
-    folder: Path, record: Mapping[str, Any], options: Mapping[str, Any], progress: Any
-) -> Plan:
-    from fedseed.runs.federated import describe_public
-
-    values = {name: value for name, value in record["config"].items() if name != "given_recipe"}
-    if record["provenance"]["machine"]["engine"] != "local":
+def _planned(begun: Begun, folder: Path, display: Display) -> Plan:
+    """The plan of a run; of one that has saved something only if all is as it was."""
+    config, record = RunConfig.parse(begun.options), begun.record
+    if record is None:
+        return make_plan(config, display.tokenising)
+    engines = {config.engine, record["provenance"]["machine"]["engine"]}
+    if engines != {"local"}:
         raise OutputError(
             "--resume works for runs of the local engine: others keep their clients' state "
             "elsewhere; start the run again"
         )
-    plan = make_plan(RunConfig.parse(values | dict(options)), progress)
+    plan = make_plan(config, display.tokenising)
+    _refuse_changes(plan, record)
+    if list((folder / STATE).glob("*.bin")):
+        raise OutputError("--resume: an older version of fedseed began the run: start it again")
+    return plan
+
+
+def _refuse_changes(plan: Plan, record: Mapping[str, Any]) -> None:
+    """Refuse to put rounds of different inputs, libraries or machines into one record."""
+    from fedseed.runs.federated import describe_public
+
     here, then = plan.compute, record["provenance"]["machine"]
     if (here.precision, here.device) != (then["precision"], then["device"]):
         raise OutputError(
@@ -127,14 +141,11 @@ def _resumed(
         raise OutputError("--resume: the seed file has changed since the run began: restore it")
     if plan.federated.dataset.sha256 != record["provenance"]["dataset"]["sha256"]:
         raise OutputError("--resume: the data have changed since the run began: restore them")
-    if list((folder / STATE).glob("*.bin")):
-        raise OutputError("--resume: an older version of fedseed began the run: start it again")
     public = describe_public(plan.federated).get("public_texts")
     if public != record["provenance"].get("public_texts"):
         raise OutputError("--resume: the public texts changed since the run began: restore them")
     if packages() != record["provenance"].get("packages"):
         raise OutputError("--resume: the packages changed since the run began: start it again")
-    return plan
 
 
 def _print_plan(plan: Plan, console: Console) -> None:

@@ -8,7 +8,7 @@ from fedseed.errors import ConfigError
 from fedseed.federation.engines import Grid
 from fedseed.results.display import Lines
 from fedseed.results.folder import RECORD, default_folder, locked, make_folder
-from fedseed.runs.federated import FederatedStudy
+from fedseed.runs.federated import RecordedRun
 from fedseed.runs.plan import Plan, make_plan
 
 
@@ -26,7 +26,7 @@ def serve(grid: Grid, run_config: Mapping[str, Cell]) -> None:
     _same_for_clients(config, plan)
     folder = make_folder(default_folder("federated"))
     with locked(folder):
-        FederatedStudy(plan, folder, display, "deployment").serve(grid)
+        RecordedRun(plan, folder, display, "deployment").serve(grid)
     print(f"record: {(folder / RECORD).resolve()}", flush=True)
 
 

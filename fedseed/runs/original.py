@@ -98,9 +98,9 @@ def find_original(
     key = _key(dataset, model, original_recipe(model, len(dataset.train), max_length))
     official = sorted((repository() / "results" / "official").glob("original*/record.json"))
     for path in (*official, _cached(key)):
-        found = _read(path, key, len(dataset.test))
-        if found is not None:
-            return found
+        original = _read(path, key, len(dataset.test))
+        if original is not None:
+            return original
     record, module = train_original(dataset, model, max_length, progress)
     with contextlib.suppress(OSError, OutputError):  # a full disk costs the next run a minute
         _keep(key, record, module)
@@ -126,12 +126,12 @@ def original_weights(
     recipe = original_recipe(model, len(dataset.train), max_length, steps)
     key = _key(dataset, model, recipe)
     path = _cached(key)
-    found = _read(path, key, len(dataset.test))
-    if found is None or not path.with_suffix(".safetensors").is_file():
+    original = _read(path, key, len(dataset.test))
+    if original is None or not path.with_suffix(".safetensors").is_file():
         record, module = train_original(dataset, model, max_length, progress, steps)
         _keep(key, record, module)
-        found = _from_results(record.results)
-    return found, path.with_suffix(".safetensors")
+        original = _from_results(record.results)
+    return original, path.with_suffix(".safetensors")
 
 
 def _cached(key: str) -> Path:
@@ -171,10 +171,10 @@ def _read(path: Path, key: str, tests: int) -> Original | None:
         record = read_record(path)
         if record["kind"] != "original" or record["config"]["key"] != key:
             return None
-        found = _from_results(record["results"])
+        original = _from_results(record["results"])
     except (OutputError, KeyError, TypeError, ValueError):
         return None  # a damaged copy is as good as none: it is trained again
-    return found if len(found.correct) == tests else None
+    return original if len(original.correct) == tests else None
 
 
 def _from_results(results: dict[str, Any]) -> Original:

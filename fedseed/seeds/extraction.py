@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from fedseed.errors import SeedError
 from fedseed.models.architecture import Floats
-from fedseed.seeds.counter import normal
+from fedseed.seeds.prng import normal
 
 
 def moments(values: Floats) -> tuple[float, float]:

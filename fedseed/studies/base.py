@@ -1,6 +1,5 @@
 """A study as a command: options, folder, cells, record, table and figure."""
 
-import contextlib
 import functools
 import sys
 import time
@@ -15,11 +14,11 @@ from rich.markdown import Markdown
 from fedseed.data.federated_dataset import open_dataset, subset
 from fedseed.data.splits import Rows
 from fedseed.data.tokens import Dataset
-from fedseed.errors import InputError, OutputError
+from fedseed.errors import OutputError
 from fedseed.federation.workers import count_cores
 from fedseed.files import write_text
 from fedseed.results.display import Display, make_display
-from fedseed.results.folder import RECORD, default_folder, interrupted_run, locked, make_folder
+from fedseed.results.folder import CELLS, RECORD, default_folder, is_begun
 from fedseed.results.markdown import DETAILS
 from fedseed.results.provenance import (
     PeakMemory,
@@ -30,10 +29,11 @@ from fedseed.results.provenance import (
 )
 from fedseed.results.record import RunRecord
 from fedseed.runs.original import describe_dataset
-from fedseed.studies.cells import CELLS, Cell, Work, read_cells, run_cells
+from fedseed.runs.resume import run_folder
+from fedseed.studies.cells import Cell, Work, read_cells, run_cells
 from fedseed.studies.description import StudyDescription
 from fedseed.studies.options import StudyOptions
-from fedseed.training.compute import choose
+from fedseed.training.precision_and_device import choose
 
 TABLE, FIGURE = "table.md", "figure.png"
 
@@ -109,9 +109,10 @@ def study_command(
 
     Args:
         kind: which study.
-        given: option values by name; with ``resume`` only those of execution.
+        given: option values by name; with ``resume`` only what differs in execution is needed.
         out: the output folder; a new one below results/scratch when None.
-        resume: the folder of an interrupted run, or None.
+        resume: the folder of an interrupted run, in which a run with these options begins when
+            there is none; None to begin a run in any case.
         quiet: print only the table.
         console: where to print.
 
@@ -121,7 +122,16 @@ def study_command(
     folder = Path(resume or out or default_folder(kind.about.kind))
     display = make_display(quiet, console)
     try:
-        record = _run_in_folder(kind, given, folder, resume is not None, display)
+        about = kind.about
+        with run_folder(
+            folder, about.kind, given, about.options_class, resume is not None
+        ) as begun:
+            study = kind.from_options(begun.options)
+            record = run_study(study, folder, display, begun.record)
+    except KeyboardInterrupt:
+        if is_begun(folder):
+            print(f"interrupted: go on with --resume {folder}", file=sys.stderr)
+        raise
     finally:
         display.stop()
     brief, _, more = kind.about.make_table(record).partition(DETAILS)
@@ -130,32 +140,6 @@ def study_command(
     line = f"record, table and figure: {folder}{rest}"
     console.print(line, highlight=False, markup=False, soft_wrap=True)
     return record
-
-
-def _run_in_folder(
-    kind: type[Study], given: Mapping[str, Any], folder: Path, resumed: bool, display: Display
-) -> dict[str, Any]:
-    """Run a study in a folder, which is made, or that of the run that is taken up."""
-    begun, is_new = False, not folder.exists()
-    try:
-        before = interrupted_run(folder, kind.about.kind) if resumed else None
-        study = kind.from_options(given if before is None else before["config"] | dict(given))
-        if before is None:
-            make_folder(folder)
-        with locked(folder):
-            if before is not None:  # another run may have finished it meanwhile
-                before = interrupted_run(folder, kind.about.kind)
-            begun = True
-            return run_study(study, folder, display, before)
-    except KeyboardInterrupt:
-        if begun:
-            print(f"interrupted: go on with --resume {folder}", file=sys.stderr)
-        raise
-    except InputError:
-        if is_new:  # nothing was measured: leave nothing behind
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-        raise
 
 
 def run_study(

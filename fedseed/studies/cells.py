@@ -20,8 +20,8 @@ from threadpoolctl import threadpool_limits
 
 from fedseed.errors import OutputError, RunError
 from fedseed.federation.workers import worker_context
+from fedseed.results.folder import CELLS
 
-CELLS = "cells.jsonl"
 Work = Callable[[str, Mapping[str, Any]], dict[str, Any]]
 """Measures one cell, given the configuration as JSON and the cell's arguments; a function of a
 module, because workers find it by its name."""

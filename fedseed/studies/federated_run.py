@@ -10,13 +10,15 @@ from torch import nn
 from fedseed.evaluation.metrics import ClassCounts
 from fedseed.federation.client_app import decode_counts
 from fedseed.federation.engines import Grid, run_local
-from fedseed.federation.rounds import RoundResult
+from fedseed.federation.history import History
+from fedseed.federation.round_record import RoundResult
 from fedseed.federation.session import Session
+from fedseed.ledger import byte_sums, ledger
 from fedseed.randomness import generator
+from fedseed.runs.evaluate import test_run
 from fedseed.runs.plan import Plan
-from fedseed.runs.scores import test_run
 from fedseed.training import FitJob, Trainer
-from fedseed.transcript import TRAIN, Transcript, byte_sums, ledger
+from fedseed.transcript import TRAIN, Transcript
 
 
 class FederatedRun:
@@ -72,7 +74,7 @@ class FederatedRun:
 
     def _serve(self, grid: Grid, _run_config: object = None) -> None:
         config = self.plan.config
-        session = Session(grid, config.clients + config.newcomers, self.transcript)
+        session = Session(grid, config.clients + config.newcomers, History(self.transcript))
         server = self.plan.server()
 
         def after(result: RoundResult) -> None:

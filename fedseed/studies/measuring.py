@@ -21,7 +21,7 @@ from fedseed.studies.base import dataset_of, tested_rows
 from fedseed.studies.cells import Cell
 from fedseed.studies.options import StudyOptions
 from fedseed.training import predict
-from fedseed.training.compute import choose
+from fedseed.training.precision_and_device import choose
 
 TEST_COST = 0.0125
 """Training steps of 32 that testing one example costs."""

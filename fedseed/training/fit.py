@@ -15,13 +15,13 @@ from fedseed.data.splits import Rows
 from fedseed.data.tokens import TokenTable, widths
 from fedseed.recipe import Recipe
 from fedseed.training.batches import batches, chunks, longest_first
-from fedseed.training.compute import Compute
 from fedseed.training.dp_sgd.generic import DpGenericTrainer
 from fedseed.training.dp_sgd.lean import DpLeanTrainer
 from fedseed.training.dp_sgd.mechanism import DpSgd, Mechanism, poisson_sample
 from fedseed.training.generic import GenericPredictor, GenericTrainer
 from fedseed.training.lean_trainer import LeanPredictor, LeanTrainer, is_lean
 from fedseed.training.losses import tail_loss
+from fedseed.training.precision_and_device import Compute
 
 _AnyTrainer = LeanTrainer | GenericTrainer | DpLeanTrainer | DpGenericTrainer
 Progress = Callable[[int, float], None]

@@ -11,8 +11,8 @@ from torch.nn import functional
 from fedseed.data.splits import Rows
 from fedseed.data.tokens import TokenTable
 from fedseed.recipe import Recipe
-from fedseed.training.compute import Compute
 from fedseed.training.losses import labels_of
+from fedseed.training.precision_and_device import Compute
 
 WORD_EMBEDDINGS = ("word_embeddings.weight", "wte.weight", "embed_tokens.weight")
 

@@ -15,7 +15,6 @@ from fedseed.data.tokens import TokenTable, widths
 from fedseed.models.bert import BertClassifier
 from fedseed.recipe import Recipe
 from fedseed.training.batches import chunks, stacked
-from fedseed.training.compute import Compute, on_device
 from fedseed.training.kernels import are_available
 from fedseed.training.kernels.adam import FusedDenseAdam, FusedRowAdam
 from fedseed.training.kernels.layers_in_blocks import kernel_layers
@@ -24,6 +23,7 @@ from fedseed.training.lean.bert import LeanBert
 from fedseed.training.lean.layers import TORCH_LAYERS
 from fedseed.training.lean.stack import WeightStack
 from fedseed.training.losses import Labels, labels_of, losses_and_gradient, smoothed_targets
+from fedseed.training.precision_and_device import Compute, on_device
 
 _TOKENS_AT_ONCE, _TOKENS_AT_ONCE_CUDA = 4096, 1 << 20
 """Tokens of a chunk: on a CPU enough that the time of the calls themselves does not weigh."""

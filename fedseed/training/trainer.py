@@ -11,9 +11,9 @@ from torch import nn
 from fedseed.data.splits import Rows
 from fedseed.data.tokens import TokenTable
 from fedseed.models.bert import BertClassifier
-from fedseed.training.compute import Compute
 from fedseed.training.dp_sgd import DpSgd
 from fedseed.training.fit import FitJob, FitResult, can_be_stacked, fit_together, predict
+from fedseed.training.precision_and_device import Compute
 
 _SHARE_OF_MEMORY = 0.8
 _STACK_ON_CPU = 16

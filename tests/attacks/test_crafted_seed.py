@@ -17,7 +17,7 @@ from fedseed.randomness import generator
 from fedseed.recipe import Recipe
 from fedseed.seeds.codec import decode
 from fedseed.training import Compute, Trainer
-from fedseed.training.compute import PRECISIONS, Precision
+from fedseed.training.precision_and_device import PRECISIONS, Precision
 
 MAX_LENGTH = 64
 TINY = architecture("bert-tiny")

@@ -7,7 +7,7 @@ import pytest
 
 from fedseed.config import RunConfig
 from fedseed.results.display import Quiet
-from fedseed.results.folder import make_folder
+from fedseed.results.folder import locked, make_folder
 from fedseed.runs.command import run_plan
 from fedseed.runs.plan import make_plan
 from tests.federation.running import Run
@@ -21,6 +21,7 @@ def run(small: dict[str, Any], tmp_path: Path) -> Run:
     def go(**changes: Any) -> dict[str, Any]:
         folder = tmp_path / f"run{next(count)}"
         plan = make_plan(RunConfig.parse(small | changes))
-        return run_plan(plan, make_folder(folder), Quiet())
+        with locked(make_folder(folder)):
+            return run_plan(plan, folder, Quiet())
 
     return go

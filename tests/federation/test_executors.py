@@ -43,11 +43,11 @@ def hello(pid: int) -> Task:
 
 
 def wait_for(pool: WorkerPool, count: int) -> dict[str, Result]:
-    found: dict[str, Result] = {}
+    results: dict[str, Result] = {}
     end = time.monotonic() + 60
-    while len(found) < count and time.monotonic() < end:
-        found.update(pool.finished())
-    return found
+    while len(results) < count and time.monotonic() < end:
+        results.update(pool.finished())
+    return results
 
 
 def test_a_killed_worker_is_replaced_and_its_task_tried_again(pool: WorkerPool) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from fedseed.config import RunConfig
 from fedseed.federation import engines
-from fedseed.federation.rounds import draw_cohort
+from fedseed.federation.cohort import draw_cohort
 from fedseed.training import Compute, StackingTrainer
 from tests.federation.running import Run, command_line, killed, lasting
 
@@ -37,10 +37,10 @@ def test_weights_are_the_same_for_any_number_of_workers(run: Run, tmp_path: Path
 def test_federated_averaging_learns(run: Run) -> None:
     recipe = Path(__file__).parent / "recipe.toml"
     record = run(**WEIGHTS, rounds=3, steps=15, recipe=str(recipe))
-    found = [r["test"]["value"] for r in record["rounds"]]
-    assert found[-1] > 0.9
+    accuracies = [r["test"]["value"] for r in record["rounds"]]
+    assert accuracies[-1] > 0.9
     newcomers = record["results"]["aggregated"]["newcomers"]
-    assert newcomers["value"] == pytest.approx(found[-1])
+    assert newcomers["value"] == pytest.approx(accuracies[-1])
 
 
 def test_an_interrupted_average_is_taken_up(

@@ -25,16 +25,16 @@ def test_workers_change_nothing(run: Run) -> None:
 
 def test_record(run: Run, tmp_path: Path) -> None:
     record = run()
-    assert (record["schema"], record["kind"], record["status"]) == (1, "federated", "completed")
+    assert (record["schema"], record["kind"], record["status"]) == (2, "federated", "completed")
     results = record["results"]
     for name in ("given", "aggregated"):
         for role in (
             "newcomers", "participants_mean", "participants_worst", "participants_best",
         ):  # fmt: skip
-            found = results[name][role]
-            assert found["ci95"][0] <= found["value"] <= found["ci95"][1]
-            assert found["n"] == sum(found["class_counts"])
-            assert {"balanced", "majority_baseline"} <= set(found)
+            test = results[name][role]
+            assert test["ci95"][0] <= test["value"] <= test["ci95"][1]
+            assert test["n"] == sum(test["class_counts"])
+            assert {"balanced", "majority_baseline"} <= set(test)
         assert results[name]["recipe"]["steps"] == (2 if name == "given" else 3)
     assert results["given"]["newcomers"]["n"] == 60
     assert results["given"]["participants_mean"]["n"] == 20

@@ -22,10 +22,10 @@ def _identity() -> None:
     TaskIdentity.run_id = TaskIdentity.node_id = TaskIdentity.task_id = 1
 
 
-def aggregate(found: Aggregator, vectors: list[np.ndarray], number: int = 1) -> np.ndarray:
+def aggregate(aggregator: Aggregator, vectors: list[np.ndarray], number: int = 1) -> np.ndarray:
     for place, vector in enumerate(vectors):
-        found.add(vector, 10 * (place + 1))
-    return found.finish(START, number)
+        aggregator.add(vector, 10 * (place + 1))
+    return aggregator.finish(START, number)
 
 
 def test_the_mean_is_that_of_flower(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,8 +37,8 @@ def test_the_mean_is_that_of_flower(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", ["fedmedian", "fedtrimmedavg", "krum", "multikrum"])
 def test_one_liar_does_not_move_a_robust_strategy(name: str) -> None:
-    found = aggregate(make_aggregator(name), [*HONEST, LIAR])
-    assert np.abs(found - HONEST[0]).max() < 0.1
+    mean = aggregate(make_aggregator(name), [*HONEST, LIAR])
+    assert np.abs(mean - HONEST[0]).max() < 0.1
     assert np.abs(aggregate(FedAvg(), [*HONEST, LIAR]) - HONEST[0]).max() > 100
 
 
@@ -63,6 +63,6 @@ def test_every_strategy_can_be_made() -> None:
 
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_a_single_client(name: str) -> None:
-    found = aggregate(make_aggregator(name), HONEST[:1])
+    mean = aggregate(make_aggregator(name), HONEST[:1])
     if name != "fedadam":  # whose step is its own
-        assert np.array_equal(found, HONEST[0])
+        assert np.array_equal(mean, HONEST[0])

@@ -62,11 +62,7 @@ def test_a_run_its_table_and_its_figure(script: Script, flags: list[str], tmp_pa
     assert all("test" in result for result in record["rounds"])
     assert (out / "figure.png").stat().st_size > 10_000
     assert (out / "model.safetensors").is_file()
-
-
-def test_its_record_is_shown_without_it(script: Script, flags: list[str], tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    passed(script(RUN, *flags, f"--out={out}"))
+    # The record has what its table is made of: the package may be gone.
     alone = [sys.executable, "-m", "fedseed", "show", str(out / "record.json")]
     shown = subprocess.run(alone, cwd=ROOT, capture_output=True, text=True)
     assert "retention of the shared model" in passed(shown)

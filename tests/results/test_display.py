@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from fedseed.federation.rounds import RoundResult
+from fedseed.federation.round_record import RoundResult
 from fedseed.results.display import Lines, Live, Quiet, Workload, make_display
 from fedseed.transcript import Exchange
 

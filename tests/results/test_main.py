@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fedseed.cli.app import run_app
+from fedseed.cli.exit_status import run_app
 from fedseed.cli.main import app
 from fedseed.models.registry import find_model
 from fedseed.seeds.codec import assemble, read_seed, write_seed

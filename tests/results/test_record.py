@@ -10,13 +10,16 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from fedseed.config import RunConfig
 from fedseed.errors import OutputError
+from fedseed.options import Options
 from fedseed.results.figure import write_figure
-from fedseed.results.folder import interrupted_run
 from fedseed.results.record import SCHEMA, RunRecord, read_as_written, read_record
 from fedseed.results.table import summary
 from fedseed.results.upgrade import describe_by_name, upgraded
+from fedseed.runs.resume import find_run
 from fedseed.studies import find_studies
+from fedseed.studies.budget.options import BudgetOptions
 
 OFFICIAL = sorted((Path(__file__).parents[2] / "results" / "official").glob("*/record.json"))
 SHARE = {
@@ -186,13 +189,15 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("kind", ["federated", "budget"])
-def test_a_run_that_an_older_version_began_is_not_resumed(kind: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kind", "options"), [("federated", RunConfig), ("budget", BudgetOptions)])
+def test_a_run_that_an_older_version_began_is_not_resumed(
+    kind: str, options: type[Options], tmp_path: Path
+) -> None:
     machine = {"engine": "local", "precision": "fp32", "device": "cpu"}
     record = schema_1(kind) | {"status": "interrupted", "provenance": {"machine": machine}}
     (tmp_path / "record.json").write_text(json.dumps(record))
     with pytest.raises(OutputError, match="an older version of fedseed began") as error:
-        interrupted_run(tmp_path, kind)
+        find_run(tmp_path, kind, {}, options)
     assert "\n" not in str(error.value)
 
 

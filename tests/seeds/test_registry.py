@@ -36,7 +36,7 @@ TOY = """
     from pydantic import Field
 
     from fedseed.seeds.base import Seed, SeedFormat
-    from fedseed.seeds.counter import normal
+    from fedseed.seeds.prng import normal
     from fedseed.seeds.description import SeedKind, SeedOptions, SeedRow
 
 

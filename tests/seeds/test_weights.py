@@ -13,8 +13,8 @@ from scipy import stats
 from fedseed.models.architecture import architecture
 from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import assemble, encode
-from fedseed.seeds.counter import integer_normal, normal
 from fedseed.seeds.kinds.random import random_seed
+from fedseed.seeds.prng import integer_normal, normal
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "weights.json").read_text())
 KEY = 0x0123456789ABCDEF

@@ -59,7 +59,7 @@ def test_every_cell_is_judged_with_intervals_and_again_alike(run: Run) -> None:
 
 
 def test_audit_and_defences_are_of_the_budget_that_was_asked_for(run: Run) -> None:
-    record = run(Privacy, **TINY, protocol="weights,labels")
+    record = run(Privacy, **TINY, protocol="weights,labels", workers=2)
     audits = [c for c in record["results"]["cells"] if c["attack"] == "one-run audit"]
     assert [c["epsilon_claimed"] is None for c in audits] == [True, False]
     assert 0 < audits[1]["epsilon_claimed"] <= 8

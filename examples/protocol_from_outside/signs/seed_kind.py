@@ -9,8 +9,8 @@ from pydantic import Field
 from fedseed.errors import SeedError
 from fedseed.models.architecture import Shapes, State
 from fedseed.seeds.base import Material, Seed, SeedFormat
-from fedseed.seeds.counter import normal
 from fedseed.seeds.description import SeedKind, SeedOptions, SeedRow
+from fedseed.seeds.prng import normal
 
 _FORMAT = "<Qf"
 

@@ -41,7 +41,7 @@ from fedseed.seeds.codec import encode
 from fedseed.seeds.kinds.pca import PcaOptions
 from fedseed.seeds.kinds.pca.format import PcaFormat
 from fedseed.training import Compute, predict
-from fedseed.training.compute import PRECISIONS, Precision
+from fedseed.training.precision_and_device import PRECISIONS, Precision
 
 Floats = NDArray[np.float64]
 

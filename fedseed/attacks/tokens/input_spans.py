@@ -71,7 +71,7 @@ def tokens_by_span(state: State, span: Floats, candidates: Ids, positions: int) 
     Args:
         state: the state that went down.
         span: orthonormal rows, see :func:`layer_span`.
-        candidates: word ids, such as :func:`fedseed.attacks.vocabulary.moved_rows` finds.
+        candidates: word ids, such as :func:`fedseed.attacks.tokens.vocabulary.moved_rows` finds.
         positions: positions to look at, from the first.
 
     Returns:

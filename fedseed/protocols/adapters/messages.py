@@ -14,7 +14,7 @@ from fedseed.models.registry import to_state
 from fedseed.protocols.vectors import Vector, believable
 from fedseed.seeds.assemble import grow
 from fedseed.seeds.base import digest
-from fedseed.seeds.counter import normal
+from fedseed.seeds.prng import normal
 
 KINDS = ("ffa", "lora")
 """Adapter kinds, in the order of their numbers on the wire."""

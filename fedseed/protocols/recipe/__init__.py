@@ -82,7 +82,7 @@ PROTOCOL = Protocol(
     numbers="fedseed.protocols.recipe.numbers:RecipeNumbers",
     rows={
         "recipe": Row(
-            "seeds and recipes down, metrics up; every client trains its own model",
+            "seed and recipes down, metrics up; every client trains its own model",
             Recipe(), rounds=2, steps=90,
         )
     },

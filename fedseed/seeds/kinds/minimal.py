@@ -16,10 +16,10 @@ import numpy as np
 from fedseed.errors import SeedError
 from fedseed.models.architecture import Floats, Shapes, State
 from fedseed.seeds.base import Material, Seed, SeedFormat
-from fedseed.seeds.counter import normal
 from fedseed.seeds.description import SeedKind, SeedRow
 from fedseed.seeds.extraction import components, moments, unpack
 from fedseed.seeds.initialisation import constant
+from fedseed.seeds.prng import normal
 
 COEFFICIENTS = 5
 _FORMAT = "<Qee5e"

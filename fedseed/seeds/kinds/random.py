@@ -15,9 +15,9 @@ from pydantic import Field
 from fedseed.errors import SeedError
 from fedseed.models.architecture import CAUSAL, FROM_PRNG, Shapes, State
 from fedseed.seeds.base import Material, Seed, SeedFormat
-from fedseed.seeds.counter import normal
 from fedseed.seeds.description import SeedKind, SeedOptions, SeedRow
 from fedseed.seeds.initialisation import SCHEMES, constant, standard_deviation
+from fedseed.seeds.prng import normal
 
 _FORMAT = "<BQ"
 

@@ -13,9 +13,9 @@ import numpy as np
 from fedseed.errors import SeedError
 from fedseed.models.architecture import Shapes, State
 from fedseed.seeds.base import Material, Seed, SeedFormat
-from fedseed.seeds.counter import normal
 from fedseed.seeds.description import SeedKind, SeedRow
 from fedseed.seeds.extraction import moments, unpack
+from fedseed.seeds.prng import normal
 
 _KEY = 8
 

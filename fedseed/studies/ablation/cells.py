@@ -30,7 +30,7 @@ from fedseed.studies.measuring import (
     run_test,
 )
 from fedseed.training import fit
-from fedseed.training.compute import choose
+from fedseed.training.precision_and_device import choose
 
 TEST_SETS = ("one_class", "balanced")
 """What models are trained and tested on: the seed documents' one class, or all classes."""

@@ -26,7 +26,7 @@ from fedseed.studies.measuring import (
     run_test,
 )
 from fedseed.training import fit
-from fedseed.training.compute import choose
+from fedseed.training.precision_and_device import choose
 
 WARMUP = 10
 _LEARNT = 0.005

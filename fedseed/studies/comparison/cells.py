@@ -11,8 +11,8 @@ from fedseed.data.federated_dataset import FederatedDataset, open_federated_data
 from fedseed.data.splits import Rows
 from fedseed.randomness import generator
 from fedseed.recipe import Recipe
+from fedseed.runs.evaluate import test_run
 from fedseed.runs.plan import Plan, make_plan
-from fedseed.runs.scores import test_run
 from fedseed.seeds.assemble import grow
 from fedseed.studies.comparison.options import ComparisonOptions
 from fedseed.studies.federated_run import FederatedRun

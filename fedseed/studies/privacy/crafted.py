@@ -10,6 +10,7 @@ from fedseed.attacks.tokens.vocabulary import SPECIAL
 from fedseed.config import RunConfig
 from fedseed.data.federated_dataset import FederatedDataset
 from fedseed.federation.engines import Grid, run_local
+from fedseed.federation.history import History
 from fedseed.federation.session import Session
 from fedseed.models.architecture import architecture
 from fedseed.runs.plan import Plan
@@ -47,7 +48,7 @@ def ask_for_words(
     clients = plan.config.clients
 
     def serve(grid: Grid, _run_config: object = None) -> None:
-        session = Session(grid, len(federated.parts), transcript)
+        session = Session(grid, len(federated.parts), History(transcript))
         for number, seed in enumerate(seeds, 1):
             payload = request(seed, plan.max_length)
             session.ask(number, dict.fromkeys(range(clients), payload))

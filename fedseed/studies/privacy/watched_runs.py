@@ -25,6 +25,7 @@ from fedseed.data.federated_dataset import FederatedDataset
 from fedseed.data.shard import Shard
 from fedseed.data.splits import Rows
 from fedseed.federation.engines import Grid, run_local
+from fedseed.federation.history import History
 from fedseed.federation.session import Session
 from fedseed.models.registry import to_state
 from fedseed.protocols.base import ClientTask, Setup
@@ -61,7 +62,7 @@ def watch(plan: Plan, client_config: RunConfig, federated: FederatedDataset) -> 
 
     def serve(grid: Grid, _run_config: object = None) -> None:
         server = plan.server()
-        Session(grid, len(federated.parts), transcript).train(server, config)
+        Session(grid, len(federated.parts), History(transcript)).train(server, config)
         results.append(server.products()["aggregated"])
 
     run_local(client_config, serve, None, federated)

@@ -22,11 +22,11 @@ from fedseed.data.tokens import TokenTable
 from fedseed.errors import ConfigError, first_line
 from fedseed.models.bert import BertClassifier
 from fedseed.recipe import Recipe
-from fedseed.training.compute import Compute
 from fedseed.training.dp_sgd.layers import LayeredBert, Sample
 from fedseed.training.dp_sgd.mechanism import Mechanism
 from fedseed.training.generic import GenericTrainer
 from fedseed.training.losses import labels_of
+from fedseed.training.precision_and_device import Compute
 
 _AT_ONCE = 8
 """Examples whose gradients are in memory together; each is as large as the model."""

@@ -20,7 +20,6 @@ from fedseed.data.tokens import TokenTable
 from fedseed.models.bert import BertClassifier
 from fedseed.recipe import Recipe
 from fedseed.training.batches import chunks
-from fedseed.training.compute import Compute, on_device
 from fedseed.training.dp_sgd.mechanism import Mechanism
 from fedseed.training.lean.adam import DenseAdam, rates_of
 from fedseed.training.lean.bert import LeanBert
@@ -28,6 +27,7 @@ from fedseed.training.lean.layers import Embeddings, LastLayer, LayerKinds, by_h
 from fedseed.training.lean.operations import Linear, Norm
 from fedseed.training.lean.stack import WeightStack
 from fedseed.training.losses import labels_of, losses_and_gradient, smoothed_targets
+from fedseed.training.precision_and_device import Compute, on_device
 
 _TOKENS_AT_ONCE = 2048
 _TOKENS_AT_ONCE_CUDA = 1 << 16

@@ -5,7 +5,7 @@ import functools
 from typing import Any
 
 from fedseed.training.kernels.library import library
-from fedseed.training.kernels.signatures import Argument, Entry, read_table
+from fedseed.training.kernels.signatures import Argument, Entry, Signature, read_table
 
 _NO_MEMORY, _NO_SUCH_ROW = 1, 2
 """What a kernel returns, see kernels.c."""
@@ -18,14 +18,12 @@ def table() -> dict[str, Entry]:
 
 
 @functools.cache
-def _functions(name: str) -> dict[Any, Any]:
-    """A kernel's compiled functions by type of the activations, or by None."""
-    functions: dict[Any, Any] = {}
-    for form, (c_name, signature) in table()[name].functions.items():
-        functions[form] = getattr(library(), c_name)
-        functions[form].restype = ctypes.c_int
-        functions[form].argtypes = [parameter.c_type for parameter in signature.parameters]
-    return functions
+def _compiled(c_name: str, signature: Signature) -> Any:
+    """A function of the library, which turns Python's numbers into C's."""
+    function = getattr(library(), c_name)
+    function.restype = ctypes.c_int
+    function.argtypes = [parameter.c_type for parameter in signature.parameters]
+    return function
 
 
 def call(kernel: str, /, **arguments: Argument) -> None:
@@ -43,11 +41,11 @@ def call(kernel: str, /, **arguments: Argument) -> None:
     """
     entry = table()[kernel]
     try:
-        form = entry.form(arguments)
-        values = entry.functions[form][1].values(arguments)
+        c_name, signature = entry.functions[entry.form(arguments)]
+        values = signature.values(arguments)
     except (TypeError, ValueError) as error:
         raise type(error)(f"kernel {kernel}: {error}") from None
-    status = _functions(kernel)[form](*values)
+    status = _compiled(c_name, signature)(*values)
     if status == _NO_SUCH_ROW:
         raise IndexError(f"kernel {kernel}: a row that is not of a table of {arguments['words']}")
     if status == _NO_MEMORY:

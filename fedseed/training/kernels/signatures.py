@@ -36,7 +36,9 @@ class LayerParameters:
             ValueError: a gradient is not of its parameter's size.
         """
         self._arrays = weight, bias, weight_gradient, bias_gradient  # alive with their addresses
-        addresses = [_address(array, torch.float32, 0) for array in self._arrays]
+        for array in self._arrays:
+            _check(array, torch.float32, 0)
+        addresses = [array.data_ptr() for array in self._arrays]
         self._pointers = (ctypes.c_void_p * len(addresses))(*addresses)
         self.address = ctypes.addressof(self._pointers)
         self.sizes = weight.numel(), bias.numel()
@@ -53,8 +55,8 @@ Argument = Tensor | LayerParameters | int | float | None
 Sizes = Mapping[str, int]
 
 
-def _address(array: Argument, dtype: torch.dtype, count: int) -> int:
-    """Where an array is; refused unless it is of a type and has at least so many numbers."""
+def _check(array: Argument, dtype: torch.dtype, count: int) -> None:
+    """Refuse what is no array of a type with at least so many numbers."""
     if not isinstance(array, Tensor) or array.dtype is not dtype:
         kind = array.dtype if isinstance(array, Tensor) else type(array).__name__
         raise TypeError(f"an array of {dtype} is wanted, not {kind}")
@@ -62,7 +64,6 @@ def _address(array: Argument, dtype: torch.dtype, count: int) -> int:
         raise TypeError("a contiguous array on the CPU is wanted")
     if array.numel() < count:
         raise ValueError(f"{count} numbers are wanted, not {array.numel()}")
-    return array.data_ptr()
 
 
 class Count:
@@ -115,9 +116,18 @@ class ArrayParameter(Parameter):
 
     def value(self, argument: Argument, sizes: Sizes, /) -> int | None:
         """See Parameter: the array's address."""
-        if argument is None and self.optional:
-            return None
-        return _address(argument, self.dtype, self.count.among(sizes))
+        count = self.count.among(sizes)
+        if (  # what _check asks, without the time of one more call
+            isinstance(argument, Tensor)
+            and argument.dtype is self.dtype
+            and argument.is_cpu
+            and argument.is_contiguous()
+            and argument.numel() >= count
+        ):
+            return argument.data_ptr()
+        if argument is not None or not self.optional:
+            _check(argument, self.dtype, count)
+        return None
 
 
 class LayerParameter(Parameter):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fedseed.recipe import Recipe
-from fedseed.training.compute import on_device
+from fedseed.training.precision_and_device import on_device
 
 BETA1, BETA2, EPS = 0.9, 0.999, 1e-8
 Rates = NDArray[np.float64]

@@ -11,10 +11,10 @@ from torch.nn import functional
 from fedseed.data.splits import Rows
 from fedseed.models.bert import BertClassifier
 from fedseed.training.batches import chunks, longest_first
-from fedseed.training.compute import Compute
 from fedseed.training.fit import FitJob
 from fedseed.training.generic import GenericPredictor
 from fedseed.training.losses import labels_of
+from fedseed.training.precision_and_device import Compute
 from fedseed.training.zeroth_order.directions import Directions, places, trainable
 
 _TOKENS_AT_ONCE = 2048

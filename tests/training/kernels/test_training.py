@@ -10,11 +10,11 @@ from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import encode
 from fedseed.seeds.kinds.random import random_seed
 from fedseed.training import lean_trainer
-from fedseed.training.compute import Compute
 from fedseed.training.kernels.adam import FusedDenseAdam, FusedRowAdam
 from fedseed.training.lean.adam import DenseAdam, RowAdam
 from fedseed.training.lean.stack import WeightStack
 from fedseed.training.lean_trainer import Batch, LeanTrainer
+from fedseed.training.precision_and_device import Compute
 from tests.training.kernels.helpers import TYPES, drawn, needs_kernels
 
 

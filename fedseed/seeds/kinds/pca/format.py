@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from fedseed.errors import SeedError
 from fedseed.models.architecture import Floats, Shapes, State
 from fedseed.seeds.base import Material, Seed, SeedFormat
-from fedseed.seeds.counter import normal
 from fedseed.seeds.extraction import moments
 from fedseed.seeds.kinds.pca import PcaOptions
 from fedseed.seeds.kinds.pca.factors import (
@@ -32,6 +31,7 @@ from fedseed.seeds.kinds.pca.factors import (
     restore,
     write_factors,
 )
+from fedseed.seeds.prng import normal
 
 _HEAD = "<BQf"
 _TENSOR = "<eeeHI"

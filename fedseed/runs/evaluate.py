@@ -14,7 +14,7 @@ from fedseed.federation.client_app import decode_counts
 from fedseed.protocols.base import ProtocolServer
 from fedseed.results.display import Display
 from fedseed.runs.baselines import known_or_measured_baselines
-from fedseed.runs.original import find_original
+from fedseed.runs.original import Original, find_original
 from fedseed.runs.plan import Plan
 from fedseed.seeds.assemble import grow
 from fedseed.training import predict
@@ -36,7 +36,7 @@ def judge(
         plan: the run.
         exchanges: the test runs as they came over the wire.
         summaries: what each product is.
-        display: is told how far the original's training is.
+        display: shows how far the original's training is.
 
     Raises:
         RunError: no newcomer's or no participant's model could be tested.
@@ -47,30 +47,38 @@ def judge(
     }
     results["zero_shot"] = zero_shot(plan).to_record()
     dataset = plan.federated.dataset
-    found = find_original(dataset, plan.seed.model, plan.max_length, display.original)
-    reference = found.accuracy(dataset, plan.federated.test_rows())
-    results["original"] = {"name": found.name, **reference.to_record()}
-    # Newcomers were tested on what the original was; participants on a subset of it.
-    trained, same = results["aggregated"]["newcomers"], reference
-    if trained is None:
-        trained = results["aggregated"]["participants_mean"]
-        same = found.accuracy(dataset, plan.federated.test_rows(0))
-    results["retention"] = {
-        "plain": {
-            "zero_shot": plain(results["zero_shot"]["value"], reference.value),
-            "aggregated": plain(trained["value"], same.value),
-        },
-        "chance_corrected": {
-            "zero_shot": _corrected(results["zero_shot"]["value"], reference),
-            "aggregated": _corrected(trained["value"], same),
-        },
-    }
+    original = find_original(dataset, plan.seed.model, plan.max_length, display.original)
+    reference = original.accuracy(dataset, plan.federated.test_rows())
+    results["original"] = {"name": original.name, **reference.to_record()}
+    results["retention"] = _retention(plan, results, original)
     display.phase("measuring the baselines, which need no network")
     tests = plan.federated.test_rows()
     results["baselines"] = known_or_measured_baselines(plan.config, dataset, tests, plan.max_length)
     if failures:
         results["failures"] = failures
     return results
+
+
+def _retention(plan: Plan, results: Mapping[str, Any], original: Original) -> dict[str, Any]:
+    """Accuracies in shares of the original's, each on the rows that both were tested on."""
+    dataset = plan.federated.dataset
+    reference = original.accuracy(dataset, plan.federated.test_rows())
+    untrained = results["zero_shot"]["value"]
+    # Newcomers were tested on what the original was; participants on a subset of it.
+    trained, same_rows = results["aggregated"]["newcomers"], reference
+    if trained is None:
+        trained = results["aggregated"]["participants_mean"]
+        same_rows = original.accuracy(dataset, plan.federated.test_rows(0))
+    return {
+        "plain": {
+            "zero_shot": plain(untrained, reference.value),
+            "aggregated": plain(trained["value"], same_rows.value),
+        },
+        "chance_corrected": {
+            "zero_shot": _corrected(untrained, reference),
+            "aggregated": _corrected(trained["value"], same_rows),
+        },
+    }
 
 
 def zero_shot(plan: Plan) -> Accuracy:
@@ -112,8 +120,8 @@ def _believable(
         reason = exchange.reason or exchange.status
         if exchange.status == "ok":
             try:
-                found = decode_counts(exchange.up, expected)
-                counts[exchange.group][exchange.partition_id] = found
+                test = decode_counts(exchange.up, expected)
+                counts[exchange.group][exchange.partition_id] = test
                 continue
             except WireError as error:
                 reason = str(error)
@@ -125,12 +133,12 @@ def _believable(
 
 def _by_role(plan: Plan, counts: Mapping[int, ClassCounts]) -> dict[str, Any]:
     clients = plan.config.clients
-    newcomers = [found for pid, found in counts.items() if pid >= clients]
-    participants = [found for pid, found in counts.items() if pid < clients]
+    newcomers = [test for pid, test in counts.items() if pid >= clients]
+    participants = [test for pid, test in counts.items() if pid < clients]
     if not participants or (plan.config.newcomers and not newcomers):
         raise RunError("no client's model could be tested: the reasons are in transcript.jsonl")
-    worst = min(participants, key=lambda found: found.accuracy)
-    best = max(participants, key=lambda found: found.accuracy)
+    worst = min(participants, key=lambda test: test.accuracy)
+    best = max(participants, key=lambda test: test.accuracy)
     return {
         "newcomers": accuracy(newcomers).to_record() if newcomers else None,
         "participants_mean": accuracy(participants).to_record(),

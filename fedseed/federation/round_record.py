@@ -1,13 +1,11 @@
-"""What a round is made of: who is drawn for it, who is lost, and what the record keeps of it."""
+"""What the record keeps of a round, and who is told of it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from fedseed.config import RunConfig
 from fedseed.errors import RunError
 from fedseed.protocols.base import Report
-from fedseed.randomness import generator
 from fedseed.transcript import Exchange
 
 _NAMED = 3
@@ -42,7 +40,7 @@ class RoundResult:
 
 
 class Observer(Protocol):
-    """Told what happens, for displays."""
+    """Gets every event of a session, for displays."""
 
     def exchanged(self, exchange: Exchange, contents: str = "") -> None:
         """A client has replied, or will not; ``contents`` is what its reply says."""
@@ -59,23 +57,6 @@ class Unobserved:
 
     def round_done(self, result: RoundResult) -> None:
         """See :class:`Observer`."""
-
-
-def draw_cohort(config: RunConfig, round_number: int) -> list[int]:
-    """Clients of one round: all, or a draw without repetition of ``--cohort``."""
-    if config.cohort is None:
-        return list(range(config.clients))
-    rng = generator(config.run_seed, "cohort", round_number)
-    return sorted(rng.choice(config.clients, config.cohort, replace=False).tolist())
-
-
-def draw_lost(config: RunConfig, round_number: int, cohort: Sequence[int]) -> frozenset[int]:
-    """Clients of a cohort whose reply is lost on purpose, each with ``--drop-rate``."""
-    return frozenset(
-        pid
-        for pid in cohort
-        if generator(config.run_seed, "drop", round_number, pid).random() < config.drop_rate
-    )
 
 
 def client_record(exchange: Exchange, report: Report | None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from fedseed.training.compute import PRECISIONS, Compute, choose
+from fedseed.training.precision_and_device import PRECISIONS, Compute, choose
 
 
 @pytest.mark.parametrize(
