@@ -54,7 +54,7 @@ class Study(ABC):
 
     @abstractmethod
     def prepare(self, display: Display) -> None:
-        """Make what the cells share (tokens, the original) while the user is told.
+        """Make what the cells share (tokens, the original) while the user sees how far it is.
 
         Raises:
             InputError: what was asked for cannot be done.
@@ -150,7 +150,7 @@ def run_study(
     Args:
         study: what to measure.
         folder: exists, and is locked for this run.
-        display: is told what happens.
+        display: shows what happens.
         before: the interrupted run's record.
 
     Raises:
@@ -186,6 +186,11 @@ def run_study(
     note_time()
     most = max(memory.bytes, past.get("peak_memory_bytes", 0))
     record.provenance["peak_memory_bytes"] = most
+    return _written(study, record, folder)
+
+
+def _written(study: Study, record: RunRecord, folder: Path) -> dict[str, Any]:
+    """Write figure, table and record of a study that is measured; returns the record."""
     finished = record.to_dict()
     study.about.draw(finished, folder / FIGURE)
     write_text(folder / TABLE, study.about.make_table(finished))

@@ -55,9 +55,9 @@ def cell(samples: int, steps: int, value: float, seconds: float = 1.0) -> dict[s
 
 def test_smallest_budgets() -> None:
     cells = [cell(10, 100, 0.76), cell(50, 10, 0.77), cell(50, 100, 0.81), cell(10, 300, 0.78)]
-    found = smallest(cells, "a", 0.75)
-    assert (found["fewest_samples"]["samples"], found["fewest_samples"]["steps"]) == (10, 100)
-    assert (found["fewest_steps"]["samples"], found["fewest_steps"]["steps"]) == (50, 10)
+    budgets = smallest(cells, "a", 0.75)
+    assert (budgets["fewest_samples"]["samples"], budgets["fewest_samples"]["steps"]) == (10, 100)
+    assert (budgets["fewest_steps"]["samples"], budgets["fewest_steps"]["steps"]) == (50, 10)
     assert smallest(cells, "a", 0.95)["fewest_samples"] is None
 
 
@@ -65,11 +65,11 @@ def test_break_even() -> None:
     speed = break_even(17_544_712, 50, 12.0)
     whole = transfer_seconds(17_544_712, speed)
     assert whole == pytest.approx(transfer_seconds(50, speed) + 12.0)
-    found = cost_analysis([cell(10, 5, 0.8, 12.0), cell(50, 9, 0.9, 40.0)], (0.75, 0.95))
-    assert found[0]["budget"]["seconds"] == 12.0
-    assert found[0]["seconds"]["56 kbit/s"]["17.5 MB"] == pytest.approx(17_544_712 * 8 / 56e3)
-    assert found[1]["budget"] is None
-    assert found[0]["start"] == "a"
+    costs = cost_analysis([cell(10, 5, 0.8, 12.0), cell(50, 9, 0.9, 40.0)], (0.75, 0.95))
+    assert costs[0]["budget"]["seconds"] == 12.0
+    assert costs[0]["seconds"]["56 kbit/s"]["17.5 MB"] == pytest.approx(17_544_712 * 8 / 56e3)
+    assert costs[1]["budget"] is None
+    assert costs[0]["start"] == "a"
 
 
 @pytest.mark.parametrize(

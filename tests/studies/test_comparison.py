@@ -37,10 +37,10 @@ def test_cells_bytes_and_determinism(run: Run) -> None:
     }  # fmt: skip
     for cell in cells.values():
         for name in ("accuracy", "newcomers", "worst_client"):
-            found = cell[name]
-            assert found["n"] == 20
-            assert found["majority_baseline"] == 0.5
-            assert len(found["repeats"]) == 2
+            accuracy = cell[name]
+            assert accuracy["n"] == 20
+            assert accuracy["majority_baseline"] == 0.5
+            assert len(accuracy["repeats"]) == 2
         assert cell["worst_client"]["value"] <= cell["accuracy"]["value"] + 1e-9
     heavy, light = cells["weights", None], cells["weights-int8", None]
     size = record["results"]["fp32_model_bytes"]
@@ -82,21 +82,18 @@ def test_a_cell_is_what_the_federated_run_is(run: Run, options: dict[str, Any]) 
     }  # fmt: skip
     torch.set_num_threads(1)
     cell = measure(config.model_dump_json(), arguments)
-    own, recipe = run_config(config, ROWS["weights"], "iid", "", 0)
-    plan = make_plan(own, given=recipe)
+    run_options, recipe = run_config(config, ROWS["weights"], "iid", "", 0)
+    plan = make_plan(run_options, given=recipe)
     from tests.contracts.protocol_contract import World
 
     world, server = World(plan), plan.server()
     for number in (1, 2):
         payloads = server.configure(number, [0, 1, 2])
-        found = {}
-        for pid in (0, 1, 2):
-            client = world.contribution(pid, number, payloads[pid])
-            found[pid] = client
+        contributions = {pid: world.contribution(pid, number, payloads[pid]) for pid in (0, 1, 2)}
         sent = cell["rounds"][number - 1]["payload_bytes"]
-        assert sent["up"] == sum(map(len, found.values()))
+        assert sent["up"] == sum(map(len, contributions.values()))
         assert sent["down"] == sum(map(len, payloads.values()))
-        server.aggregate(number, found)
+        server.aggregate(number, contributions)
 
 
 def test_every_row_can_be_planned(options: dict[str, Any]) -> None:
@@ -105,8 +102,8 @@ def test_every_row_can_be_planned(options: dict[str, Any]) -> None:
     for name, row in ROWS.items():
         if "public" in row.options:  # needs the bundled data
             continue
-        own, recipe = run_config(config, row, "dirichlet-0.5", "", 1)
-        assert isinstance(own, RunConfig)
+        run_options, recipe = run_config(config, row, "dirichlet-0.5", "", 1)
+        assert isinstance(run_options, RunConfig)
         assert recipe.max_length == 16
         assert set(row.options) <= set(RunConfig.option_names()), name
     for _, changes in CONDITIONS.values():
@@ -118,27 +115,27 @@ def point(row: str, accuracy: float, size: float, seconds: float = 1.0, number: 
 
 
 def test_readings() -> None:
-    found = [
+    points = [
         point("light", 0.70, 100, 30), point("heavy", 0.75, 1e6, 5),
         point("heavy", 0.83, 2e6, 10, 2), point("middle", 0.69, 1e4, 3),
         point("better", 0.80, 1e5, 20),
     ]  # fmt: skip
-    assert pareto(found) == {"light", "better", "heavy"}
-    best = within_budget(found, 1e5)
+    assert pareto(points) == {"light", "better", "heavy"}
+    best = within_budget(points, 1e5)
     assert best is not None
     assert best.row == "better"
-    assert within_budget(found, 10) is None
-    soon = cheapest(found, "heavy", 0.75)
+    assert within_budget(points, 10) is None
+    soon = cheapest(points, "heavy", 0.75)
     assert soon is not None
     assert soon.round == 1
-    assert cheapest(found, "light", 0.75) is None
-    quick = quickest(found, "better", 0.75, 8e5)
+    assert cheapest(points, "light", 0.75) is None
+    quick = quickest(points, "better", 0.75, 8e5)
     assert quick is not None
     assert quick.time(8e5) == pytest.approx(21)
-    below = break_even_speed(found[4], found[2])
+    below = break_even_speed(points[4], points[2])
     assert below is not None
-    assert found[4].time(below) == pytest.approx(found[2].time(below))
-    assert break_even_speed(found[3], found[2]) is None
+    assert points[4].time(below) == pytest.approx(points[2].time(below))
+    assert break_even_speed(points[3], points[2]) is None
 
 
 def cell(row: str, accuracy: float, size: float, seconds: float) -> dict[str, Any]:

@@ -145,9 +145,9 @@ def test_a_seed_of_another_architecture(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_seed_file_is_measured_too(run: Run, tmp_path: Path) -> None:
-    write_seed(tmp_path / "own.fseed", random_seed("bert-tiny", 2, 1, "bert"))
+    write_seed(tmp_path / "another.fseed", random_seed("bert-tiny", 2, 1, "bert"))
     record = run(
-        ZeroShot, part="classifier", seed_file=str(tmp_path / "own.fseed"), k="2", budget="",
+        ZeroShot, part="classifier", seed_file=str(tmp_path / "another.fseed"), k="2", budget="",
         repeats=1,
     )  # fmt: skip
     assert "file" in [cell["row"] for cell in record["results"]["cells"]]
@@ -159,24 +159,24 @@ def test_text_from_a_folder_in_the_hubs_format(tmp_path: Path) -> None:
     for part in ("train", "test"):
         lines = [json.dumps({"text": f"{part} line {number}"}) for number in range(3)]
         (tmp_path / f"{part}.jsonl").write_text("\n".join(lines))
-    found = open_text(f"hub:{tmp_path}")
-    assert found.test == ("test line 0\n\ntest line 1\n\ntest line 2",)
-    assert found.train[0].startswith("train line 0")
+    text = open_text(f"hub:{tmp_path}")
+    assert text.test == ("test line 0\n\ntest line 1\n\ntest line 2",)
+    assert text.train[0].startswith("train line 0")
 
 
 def test_resume_refuses_another_text(
     run: Run, gpt2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = tmp_path / "own.txt"
-    own.write_text("a text that will change . " * 60)
+    changing = tmp_path / "changing.txt"
+    changing.write_text("a text that will change . " * 60)
 
     def interrupted(*_: object) -> dict[str, Any]:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(zero_shot, "measure", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        run(ZeroShot, language_model=str(gpt2), text=str(own), context=32, k="1")
-    own.write_text("another text altogether . " * 60)
+        run(ZeroShot, language_model=str(gpt2), text=str(changing), context=32, k="1")
+    changing.write_text("another text altogether . " * 60)
     text_of.cache_clear()
     language_of.cache_clear()
     with pytest.raises(OutputError, match="text changed"):
