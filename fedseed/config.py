@@ -114,7 +114,9 @@ class RunConfig(DifferentialPrivacyOptions, ShardOptions):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         protocol = find_protocol(self.protocol)
-        able = [p.name for p in all_protocols()[::-1] if self.privacy in p.privacy]
+        able: list[str] = []
+        if self.privacy is not None and self.privacy not in protocol.privacy:
+            able = [p.name for p in all_protocols()[::-1] if self.privacy in p.privacy]
         refuse_impossible_privacy(
             self, self.protocol, self.options, protocol.privacy, protocol.privacy_advice, able
         )

@@ -29,7 +29,7 @@ def within_budget(
     protection = _protection(config)
     if protection is None:
         return config, None
-    budget = make_budget(config, protection, _work(config, given, federated))
+    budget = make_budget(config, protection, _work(config, protection, given, federated))
     resolved = config.replace(
         delta=budget.delta, noise=budget.noise, rounds=budget.rounds_within_budget
     )
@@ -59,7 +59,7 @@ def defence_of(
         return None
     if given is None:  # once the noise is known, nothing depends on it
         given = config.given_recipe() if config.noise is None else Recipe()
-    work = _work(config, given, federated)
+    work = _work(config, protection, given, federated)
     return make_defence(config, protection, work, most_batch)
 
 
@@ -69,8 +69,9 @@ def _protection(config: RunConfig) -> Protection | None:
     return find_protocol(config.protocol).privacy[config.privacy]
 
 
-def _work(config: RunConfig, given: Recipe, federated: FederatedDataset) -> ClientWork:
-    protection = _protection(config)
+def _work(
+    config: RunConfig, protection: Protection, given: Recipe, federated: FederatedDataset
+) -> ClientWork:
     releases = 1
     if isinstance(protection, GaussianNoise):
         releases = protection.releases(config.options)

@@ -5,6 +5,8 @@ theirs through entry points of the group ``fedseed.protocols``. Nothing here imp
 a command line can be read quickly.
 """
 
+import functools
+
 from fedseed.discovery import entry_points, load, load_description, module_names
 from fedseed.errors import ConfigError
 from fedseed.protocols.description import Protocol
@@ -23,6 +25,7 @@ def protocol_names() -> tuple[str, ...]:
     return (*known, *dict.fromkeys(name for name in outside if name not in known))
 
 
+@functools.cache
 def _folders() -> tuple[str, ...]:
     """Protocols that are folders here."""
     return module_names(__path__, folders_only=True)

@@ -132,3 +132,13 @@ class SeedFormat(ABC):
 def digest(encoded: bytes) -> bytes:
     """sha256 of an encoded seed: what later rounds send instead of the seed."""
     return hashlib.sha256(encoded).digest()
+
+
+def key_of(encoded: bytes, length: int = 8) -> int:
+    """A key that every holder of an encoded seed has, whatever the seed's kind.
+
+    Args:
+        encoded: the seed.
+        length: bytes of the key, at most 32: the first of the seed's sha256, little-endian.
+    """
+    return int.from_bytes(digest(encoded)[:length], "little")

@@ -29,14 +29,18 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def script(installed: Path) -> Script:
+def environment(installed: Path) -> dict[str, str]:
+    """The environment of a process where the package is installed."""
+    return os.environ | {"PYTHONPATH": os.pathsep.join([str(installed), str(ROOT)])}
+
+
+@pytest.fixture
+def script(environment: dict[str, str]) -> Script:
     """Run a script, or a module with ``-m``, where the package is installed."""
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
-        path = os.pathsep.join([str(installed), str(ROOT)])
         return subprocess.run(
-            [sys.executable, *words], cwd=ROOT, env=os.environ | {"PYTHONPATH": path},
-            capture_output=True, text=True,
-        )  # fmt: skip
+            [sys.executable, *words], cwd=ROOT, env=environment, capture_output=True, text=True
+        )
 
     return run

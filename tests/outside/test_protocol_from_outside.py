@@ -68,25 +68,20 @@ def test_a_run_its_table_and_its_figure(script: Script, flags: list[str], tmp_pa
     assert "retention of the shared model" in passed(shown)
 
 
-def test_a_killed_run_is_resumed(script: Script, flags: list[str], tmp_path: Path) -> None:
+def test_a_killed_run_is_resumed(
+    script: Script, environment: dict[str, str], flags: list[str], tmp_path: Path
+) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     passed(script(RUN, *flags, "--rounds=3", f"--out={whole}"))
     words = [sys.executable, RUN, *flags, "--rounds=3", f"--out={killed}"]
     transcript = killed / "transcript.jsonl"
-    with subprocess.Popen(words, cwd=ROOT, env=_environment(script), stdout=-3, stderr=-3) as run:
+    with subprocess.Popen(words, cwd=ROOT, env=environment, stdout=-3, stderr=-3) as run:
         while run.poll() is None:
             if transcript.exists() and transcript.read_bytes().count(b"\n") >= 4:
                 run.kill()
             time.sleep(0.01)
     passed(script(RUN, "--resume", str(killed)))
     assert lasting(record_of(killed)) == lasting(record_of(whole))
-
-
-def _environment(script: Script) -> dict[str, str]:
-    """The environment of :func:`script`."""
-    shown = script("-c", "import json, os; print(json.dumps(dict(os.environ)))")
-    environment: dict[str, str] = json.loads(passed(shown))
-    return environment
 
 
 def test_a_row_of_the_comparison(script: Script, reviews: Path, tmp_path: Path) -> None:

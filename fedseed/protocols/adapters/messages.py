@@ -13,7 +13,7 @@ from fedseed.models.architecture import Shapes, State
 from fedseed.models.registry import to_state
 from fedseed.protocols.vectors import Vector, believable
 from fedseed.seeds.assemble import grow
-from fedseed.seeds.base import digest
+from fedseed.seeds.base import key_of
 from fedseed.seeds.prng import normal
 
 KINDS = ("ffa", "lora")
@@ -104,7 +104,7 @@ class Layout:
 
         The generator's key is of the seed's bytes, since not every kind of seed has one.
         """
-        key = int.from_bytes(digest(seed)[:8], "little")
+        key = key_of(seed)
         return {
             name + COLUMNS: normal(
                 key, f"{name}/adapter", (self.rank, columns), 1 / np.sqrt(columns)

@@ -11,7 +11,7 @@ from fedseed.protocols.labels.messages import decode_labels
 from fedseed.randomness import generator
 from fedseed.recipe import Recipe
 from fedseed.seeds.assemble import grow
-from fedseed.seeds.base import digest
+from fedseed.seeds.base import key_of
 from fedseed.seeds.codec import decode
 from fedseed.training import FitJob, Trainer
 
@@ -53,6 +53,6 @@ def distilled(
     if coded:
         labels = decode_labels(coded, len(public.rows), decode(seed).labels)
         distillation = recipe.replace(steps=steps, label_smoothing=0.0)
-        rng = generator(int.from_bytes(digest(seed)[:6], "little"), "distil")
+        rng = generator(key_of(seed, 6), "distil")
         trainer.fit(FitJob(model, public.labelled(labels), public.rows, distillation, rng))
     return model

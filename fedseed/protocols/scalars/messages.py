@@ -11,7 +11,7 @@ from torch import nn
 from fedseed.errors import WireError
 from fedseed.protocols.scalars import TRAINABLE
 from fedseed.seeds.assemble import grow
-from fedseed.seeds.base import digest
+from fedseed.seeds.base import key_of
 from fedseed.training.zeroth_order import LARGEST, Directions, Scalars, displace, has_head
 
 _STATE = "<BH"
@@ -72,7 +72,7 @@ def directions_of(seed: bytes, count: int) -> Directions:
         seed: the encoded seed.
         count: how many there are.
     """
-    return Directions(int.from_bytes(digest(seed)[:8], "little"), count)
+    return Directions(key_of(seed), count)
 
 
 def encode_state(head: bool, scalars: Scalars) -> bytes:
