@@ -12,6 +12,7 @@ from rich.console import Console
 from fedseed.errors import OutputError
 from fedseed.federation.checkpoint import Checkpoint
 from fedseed.federation.history import History
+from fedseed.files import write_bytes
 from fedseed.runs import federated
 from fedseed.runs.command import run_command
 from fedseed.runs.federated import RecordedRun
@@ -76,6 +77,16 @@ class Moments:
         copy = self._copies / name.replace(" ", "-")
         shutil.copytree(self._folder, copy)
         self.taken.append(copy)
+
+
+@pytest.fixture(autouse=True)
+def quick_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A figure that takes no time to draw: what counts here is when its file is written."""
+
+    def write(_record: dict[str, Any], path: Path) -> None:
+        write_bytes(path, b"figure")
+
+    monkeypatch.setattr(federated, "write_figure", write)
 
 
 @pytest.mark.parametrize("protocol", CASES)

@@ -121,13 +121,18 @@ def test_its_seed_kind(script: Script, flags: list[str], tmp_path: Path) -> None
     weights = assemble(random_seed("bert-tiny", 2, 3, "bert"), architecture("bert-tiny").shapes())
     source, seed = tmp_path / "model.safetensors", tmp_path / "a.fseed"
     save_file(weights, source)
-    passed(
-        script(
-            "-m", "fedseed", "extract", str(source), "--model=bert-tiny", "--kind=deviations",
-            "--scale=0.5", f"--out={seed}",
-        )
-    )  # fmt: skip
-    assert "kind: deviations" in passed(script("-m", "fedseed", "inspect", str(seed)))
+    words = ["-m", "fedseed", "extract", str(source), "--model=bert-tiny", f"--out={seed}"]
+    for wrong, says in (
+        (["--k=3", "--kind=deviations"], "--k: for --kind pca only"),
+        (["--kind=deviations", "--scale=0"], "scale"),
+    ):
+        refused = script(*words, *wrong)
+        assert (refused.returncode, says in refused.stderr) == (2, True)
+    extracted = passed(script(*words, "--kind=deviations", "--scale=0.5"))
+    assert "kind: deviations" in extracted
+    inspected = passed(script("-m", "fedseed", "inspect", str(seed), "--weights", str(source)))
+    assert "kind: deviations" in inspected
+    assert "reconstruction error over all tensors" in inspected
     out = tmp_path / "out"
     passed(script(RUN, *flags, "--workers=2", f"--seed-file={seed}", f"--out={out}"))
     assert record_of(out)["provenance"]["seed"]["seed_kind"] == "deviations"

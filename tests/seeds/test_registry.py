@@ -1,6 +1,5 @@
 """Seed kinds describe themselves: fedseed's own, and those that other packages bring."""
 
-import os
 import subprocess
 import sys
 import textwrap
@@ -28,7 +27,6 @@ from fedseed.seeds.codec import (
 from fedseed.seeds.kinds.random import random_seed
 from fedseed.seeds.make import make_row, make_seed
 
-ROOT = Path(__file__).parents[2]
 SHAPES = architecture("bert-tiny").shapes()
 TOY = """
     import struct
@@ -90,11 +88,10 @@ def forget() -> None:
 
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
-    """Install packages that bring a seed kind, in this process and in those that it starts."""
+    """Install packages that bring a seed kind, in this process."""
     folder = tmp_path / "site-packages"
     folder.mkdir()
     monkeypatch.syspath_prepend(folder)
-    monkeypatch.setenv("PYTHONPATH", f"{folder}{os.pathsep}{ROOT}")
 
     def write(source: str, name: str = "toy") -> Path:
         write_package(folder, source, name)
@@ -219,31 +216,3 @@ def test_a_broken_package_is_named_where_its_seed_cannot_be_read(install: Instal
     forget()
     with pytest.raises(SeedError, match=r"kind number 200.*toy-package cannot be imported"):
         decode(encoded)
-
-
-def run(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True)
-
-
-def test_commands_know_it(install: Install, small: dict[str, Any], tmp_path: Path) -> None:
-    from safetensors.numpy import save_file
-
-    install(TOY, "toy")
-    source, out = str(tmp_path / "model.safetensors"), str(tmp_path / "a.fseed")
-    save_file(weights(), source)
-    extract = ("-m", "fedseed", "extract", source, "--model", "bert-tiny", "--out", out)
-    done = run(*extract, "--k", "3", "--kind", "toy")
-    assert (done.returncode, "--k: for --kind pca only" in done.stderr) == (2, True)
-    done = run(*extract, "--kind", "toy", "--scale", "0")
-    assert (done.returncode, "scale" in done.stderr) == (2, True)
-    done = run(*extract, "--kind", "toy", "--scale", "0.5")
-    assert done.returncode == 0, done.stderr
-    assert "kind: toy" in done.stdout
-    done = run("-m", "fedseed", "inspect", out, "--weights", source)
-    assert "reconstruction error over all tensors" in done.stdout
-    flags = [f"--{name.replace('_', '-')}={value}" for name, value in small.items()]
-    folder = tmp_path / "out"
-    words = [*flags, "--workers=2", f"--seed-file={out}", f"--out={folder}", "--quiet"]
-    done = run("simulations/run_fed.py", *words)
-    assert done.returncode == 0, done.stderr
-    assert (folder / "record.json").is_file()
