@@ -2,8 +2,6 @@
 
 import csv
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,6 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # tests never look for a hub
 os.environ["OMP_NUM_THREADS"] = "1"
 
 ROOT = Path(__file__).parents[1]
-MYPY = pytest.StashKey["subprocess.Popen[str]"]()
 GOOD = ("wonderful", "great", "loved", "superb", "delight", "moving")
 BAD = ("awful", "boring", "hated", "terrible", "waste", "mess")
 NEUTRAL = ("film", "actor", "scene", "plot", "music", "camera", "story", "the", "was", "very")
@@ -25,30 +22,6 @@ def review(rng: np.random.Generator, positive: bool) -> str:
     """A few words, two of which give the label away."""
     words = [*rng.choice(NEUTRAL, 6), *rng.choice(GOOD if positive else BAD, 2)]
     return " ".join(str(word) for word in rng.permutation(words))
-
-
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Start mypy, which takes a minute, beside the tests when its result is asked for."""
-    if any(item.name == "test_mypy" for item in session.items):
-        words = ["-m", "mypy", "--strict", "fedseed", "simulations", "benchmarks"]
-        session.config.stash[MYPY] = subprocess.Popen(
-            [sys.executable, *words], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True,
-        )  # fmt: skip
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """End what nobody has waited for."""
-    process = session.config.stash.get(MYPY, None)
-    if process is not None and process.poll() is None:
-        process.kill()
-        process.communicate()
-
-
-@pytest.fixture
-def mypy(request: pytest.FixtureRequest) -> "subprocess.Popen[str]":
-    """mypy over the package, the scripts and the benchmarks."""
-    return request.config.stash[MYPY]
 
 
 @pytest.fixture(scope="session", autouse=True)
