@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from fedseed.data.sources import open_source
-from fedseed.data.splits import split
+from fedseed.data.splits import split, text_digests
 from fedseed.errors import DataError, first_line
 from fedseed.hub import prepare_hub
 
@@ -67,7 +69,7 @@ def _some(texts: tuple[str, ...], most: int | None) -> tuple[str, ...]:
 def _bundled() -> PlainText:
     source = open_source("bundled")
     raw = source.read()
-    parts = split(raw)
+    parts = split(text_digests(raw.texts), np.asarray(raw.labels))
 
     def texts(rows: Sequence[int]) -> tuple[str, ...]:
         return tuple(raw.texts[parts.kept[row]] for row in rows)
