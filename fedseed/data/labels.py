@@ -18,6 +18,8 @@ from fedseed.errors import DataError
 
 MAX_CLASSES = 255
 _NUMBER = re.compile(r"[+-]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40})([eE][+-]?\d{1,2})?", re.ASCII)
+_LIST = re.compile(r"""\[\s*(('.*'|".*"|-?\d[-\d.,\s]*)\s*)?\]""", re.DOTALL)
+"""A list that was written as text."""
 _TRUTH = {"true": Decimal(1), "false": Decimal(0)}
 _MOST_DISTINCT = 100_000
 """Distinct labels after which a column is given up: no such number of classes is trained."""
@@ -93,7 +95,7 @@ class ClassNumbers:
             raise DataError(f"{where}: the label of data row {row} is missing: fill it in, or "
                             "leave the row out")  # fmt: skip
         word = str(value).strip() if not isinstance(value, bool) else str(value).lower()
-        if word.startswith("[") and word.endswith("]"):
+        if _LIST.fullmatch(word):
             raise _several(where, row)
         number = self._number(value, word)
         if self._given is not None:

@@ -39,6 +39,7 @@ def test_numbers_before_words() -> None:
         (["a", ["b", "c"]], "data row 2 has several labels"),
         (["a", []], "data row 2 has several labels"),
         (["a", "['b', 'c']"], "data row 2 has several labels"),
+        (["a", "[0, 2]"], "data row 2 has several labels"),
         (["a", {"b": 1}], "data row 2 has several labels"),
         (["good", "bad", "Good"], "data rows 1 and 3"),
         (["two  words", "bad", "two words"], "data rows 1 and 3"),
