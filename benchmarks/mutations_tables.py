@@ -35,10 +35,10 @@ from fedseed.recipe import Recipe
 MARK = "qzx"
 """Stands in every cell, and so in no message."""
 _PIECES = (
-    b'"', b"'", b",", b"\t", b";", b"|", b"\n", b"\r\n", b"\r", b"\0", b"\\", b"{", b"}", b"[", b"]",
-    b":", b"\xef\xbb\xbf", b"\xff\xfe", b"\xe9", b"\\ud83d", b"\xed\xa0\xbd", b"NaN", b"null", b"1e999",
-    b"true", b"-1", b"__label__", b"#", b"=", b'""', b"PK\x03\x04", b"\x1f\x8b", b"PAR1", b"\x80\x04",
-    b"\xe2\x80\xa8", b"\xf0\x9f\x98\x80", b"9" * 5000, b"[" * 3000,
+    b'"', b"'", b",", b"\t", b";", b"|", b"\n", b"\r\n", b"\r", b"\0", b"\\", b"{", b"}", b"[",
+    b"]", b":", b"\xef\xbb\xbf", b"\xff\xfe", b"\xe9", b"\\ud83d", b"\xed\xa0\xbd", b"NaN", b"null",
+    b"1e999", b"true", b"-1", b"__label__", b"#", b"=", b'""', b"PK\x03\x04", b"\x1f\x8b", b"PAR1",
+    b"\x80\x04", b"\xe2\x80\xa8", b"\xf0\x9f\x98\x80", b"9" * 5000, b"[" * 3000,
 )  # fmt: skip
 _COLUMNS = ("text", "label", "body", "1", "2", "3", "text+title", "1+2", "0", "99")
 _ENCODINGS = ("utf-8", "cp1252", "utf-16", "ascii", "rot13", "x")
@@ -69,9 +69,9 @@ def make_tables() -> dict[str, bytes]:
         "e.csv": comma.decode().encode("latin-1"), "a.txt": comma, "a.jsonl": json_lines,
         "a.ndjson": json_lines, "a.json": json.dumps(records).encode(),
         "b.json": json.dumps({"data": records}, indent=1).encode(),
-        "b.txt": "".join(f"__label__{MARK}{n} {' '.join(t.split())}\n" for t, _, n in rows).encode(),
-        "a.parquet": _parquet(table), "b.parquet": _parquet(lists), "a.csv.gz": gzip.compress(comma),
-        "a.csv.zip": zipped, "a": json_lines,
+        "b.txt": "".join(f"__label__{n} {' '.join(t.split())}\n" for t, _, n in rows).encode(),
+        "a.parquet": _parquet(table), "b.parquet": _parquet(lists),
+        "a.csv.gz": gzip.compress(comma), "a.csv.zip": zipped, "a": json_lines,
     }  # fmt: skip
 
 
