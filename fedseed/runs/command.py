@@ -162,6 +162,7 @@ def _print_plan(plan: Plan, console: Console) -> None:
         f"data: {dataset.source}, {len(dataset.train):,} training and {len(rows):,} test examples, "
         f"{dataset.duplicates_dropped} duplicates dropped",
         f"model: {plan.seed.model}, seed of kind {plan.seed.kind}, {len(plan.encoded_seed)} bytes",
+        *plan.model_notes,
         f"rounds: {config.rounds} of {cohort} clients, {config.steps} steps each: "
         f"{steps:,} steps, and {tests:,} for testing",
         f"estimated payload: {down:,} bytes down, {up:,} up in all; a client gets "
