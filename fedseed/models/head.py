@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from fedseed.errors import ConfigError
+from fedseed.errors import ConfigError, one_line
 from fedseed.models.architecture import CAUSAL
 from fedseed.models.published import how_to_save, read_config
 from fedseed.models.registry import Model
@@ -140,4 +140,4 @@ def _are_numbers(classes: Sequence[str]) -> bool:
 
 def _shown(names: Sequence[str]) -> str:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+    return ", ".join(one_line(name, 40) for name in names[:_SHOWN]) + more

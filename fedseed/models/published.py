@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fedseed.errors import ConfigError, first_line
+from fedseed.errors import ConfigError, first_line, one_line
 from fedseed.files import read_json
 from fedseed.hub import package_folder, prepare_hub
 from fedseed.models.architecture import FROM_PRNG, Architecture
@@ -210,4 +210,4 @@ def refuse_absurd_sizes(name: str, config: Mapping[str, Any]) -> None:
         most = _MOST_LAYERS if _OF_LAYERS.search(entry) else LARGEST_SIZE
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if is_number and _OF_A_SIZE.search(entry) and not value <= most:
-            raise ConfigError(f"the config.json of {name}: {entry} is above {most:,}")
+            raise ConfigError(f"the config.json of {name}: {one_line(entry)} is above {most:,}")

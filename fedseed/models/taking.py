@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from fedseed.errors import ConfigError, SeedError
+from fedseed.errors import ConfigError, SeedError, one_line
 from fedseed.models.architecture import Architecture, Shapes, State
 from fedseed.models.causal import CausalModel
 from fedseed.models.hugging_face import load, try_out
@@ -97,7 +97,8 @@ def lean_names(stored: Stored, shapes: Shapes, what: str) -> dict[str, str]:
         wanted = now if now in shapes else f"bert.{now}"
         if wanted in sources:
             raise ConfigError(
-                f"{what} have {wanted} twice, as {sources[wanted]} and {in_file}: save them again"
+                f"{what} have {wanted} twice, as {one_line(sources[wanted])} and "
+                f"{one_line(in_file)}: save them again"
             )
         if wanted in shapes:
             sources[wanted] = in_file
@@ -184,8 +185,8 @@ def _refuse_surplus_layers(model: str, unused: set[str], shapes: Shapes) -> None
         layer = _layer(name)
         if layer and layer not in layers and layer.rpartition(".")[0] in stems:
             raise ConfigError(
-                f"the weights of {model} have {name}, a layer beyond those of its config.json: "
-                "give a folder whose config.json and weights belong together"
+                f"the weights of {model} have {one_line(name)}, a layer beyond those of its "
+                "config.json: give a folder whose config.json and weights belong together"
             )
 
 

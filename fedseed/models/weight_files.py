@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fedseed.errors import ConfigError, first_line
+from fedseed.errors import ConfigError, first_line, one_line
 from fedseed.files import read_json
 from fedseed.models.published import incomplete, model_folder, read_config
 
@@ -157,8 +157,8 @@ def stored_tensors(name: str) -> dict[str, StoredTensor]:
         for tensor, shard in _weight_map(name).items():
             if tensor not in stored or stored[tensor].file.name != shard:
                 raise ConfigError(
-                    f"{shard} of {name} lacks {tensor}, which its index names: copy or download "
-                    "the whole folder again"
+                    f"{shard} of {name} lacks {one_line(tensor)}, which its index names: copy or "
+                    "download the whole folder again"
                 )
     return stored
 
@@ -179,7 +179,7 @@ def headers(files: Iterable[Path], what: str) -> dict[str, StoredTensor]:
             for tensor in file.keys():  # noqa: SIM118  # it cannot be iterated
                 if tensor in stored:
                     raise ConfigError(
-                        f"{what}: {tensor} stands in {stored[tensor].file.name} and in "
+                        f"{what}: {one_line(tensor)} stands in {stored[tensor].file.name} and in "
                         f"{path.name}: leave one set of weights in the folder"
                     )
                 part = file.get_slice(tensor)
@@ -193,7 +193,8 @@ def _refuse_quantised(what: str, tensor: str, stored: StoredTensor) -> None:
     packed = tensor.endswith((".qweight", ".qzeros"))
     if packed or (tensor.endswith("weight") and not stored.is_float):
         raise ConfigError(
-            f"{what}: {tensor} is quantised ({stored.dtype}): give weights in fp32, fp16 or bf16"
+            f"{what}: {one_line(tensor)} is quantised ({stored.dtype}): give weights in fp32, fp16 "
+            "or bf16"
         )
 
 
