@@ -113,6 +113,18 @@ def start_notes(model: Model, classes: Sequence[str]) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def order_note(name: str, classes: Sequence[str]) -> str | None:
+    """What is to be said of a seed extracted from weights of a model with other order of classes.
+
+    Such a seed holds no names: its head may have the model's order, or that of other data.
+    """
+    own = class_names(name)
+    plain, data = [_plain(word) for word in own], [_plain(word) for word in classes]
+    if plain == data or sorted(plain) != sorted(data):
+        return None
+    return f"the seed's head is taken in the order of the data's classes; {name}: {_shown(own)}"
+
+
 def _taken(model: Model, classes: Sequence[str]) -> str:
     own = class_names(model.name)
     if head_rows(model, classes):

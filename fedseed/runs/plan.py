@@ -10,8 +10,8 @@ from fedseed.errors import ConfigError, SeedError
 from fedseed.federation.client_app import compute_of
 from fedseed.federation.privacy_budget import defence_of, within_budget
 from fedseed.federation.strategies import make_aggregator
-from fedseed.models.architecture import CAUSAL, FROM_PRNG
-from fedseed.models.head import start_notes
+from fedseed.models.architecture import CAUSAL, FROM_PRNG, REGISTRY
+from fedseed.models.head import order_note, start_notes
 from fedseed.models.registry import find_model
 from fedseed.models.weight_files import stored_tensors
 from fedseed.privacy.budget import Budget
@@ -56,10 +56,12 @@ class Plan:
     @property
     def model_notes(self) -> tuple[str, ...]:
         """What of a published model is drawn at random, and how its head's classes are taken."""
-        if find_kind(self.seed.kind).made_from != "name":
-            return ()
-        model = find_model(self.seed.model, self.seed.labels)
-        return start_notes(model, self.federated.dataset.classes)
+        name, classes = self.seed.model, self.federated.dataset.classes
+        made_from = find_kind(self.seed.kind).made_from
+        if made_from == "name":
+            return start_notes(find_model(name, self.seed.labels), classes)
+        note = None if name in REGISTRY or made_from == "key" else order_note(name, classes)
+        return () if note is None else (note,)
 
     def fp32_model_bytes(self) -> int:
         """What sending the weights once would cost."""

@@ -65,7 +65,7 @@ def test_shards_without_an_index(tmp_path: Path) -> None:
 def test_a_tensor_in_two_shards(tmp_path: Path) -> None:
     files = halves()
     files[SHARDS[1]] |= dict(list(files[SHARDS[0]].items())[:1])
-    with pytest.raises(ConfigError, match="word_embeddings.weight stands in"):
+    with pytest.raises(ConfigError, match=r"word_embeddings\.weight stands in"):
         stored_tensors(make_folder(tmp_path, files))
 
 
@@ -85,9 +85,8 @@ def test_a_hostile_index(tmp_path: Path, tensor: str, file: str, says: str) -> N
 
 def test_a_hostile_header(tmp_path: Path) -> None:
     name = make_folder(tmp_path)
-    header = (
-        b'{"x": {"dtype": "F32", "shape": [1000000000000], "data_offsets": [0, 4000000000000]}}'
-    )
+    part = {"dtype": "F32", "shape": [10**12], "data_offsets": [0, 4 * 10**12]}
+    header = json.dumps({"x": part}).encode()
     (tmp_path / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
     with pytest.raises(ConfigError, match="cannot be read"):
         stored_tensors(name)
