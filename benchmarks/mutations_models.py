@@ -86,7 +86,13 @@ def _make_others(into: Path) -> None:
     """A DistilBERT classifier and a GPT-2 body, as transformers saves them."""
     import transformers
 
-    sizes = {"dim": 16, "hidden_dim": 32, "n_layers": 1, "n_heads": 2, "num_labels": 3}
+    sizes: dict[str, Any] = {
+        "dim": 16,
+        "hidden_dim": 32,
+        "n_layers": 1,
+        "n_heads": 2,
+        "num_labels": 3,
+    }
     small = transformers.DistilBertConfig(vocab_size=60, max_position_embeddings=32, **sizes)
     sizes = {"n_embd": 16, "n_layer": 1, "n_head": 2, "n_positions": 32, "eos_token_id": 1}
     tiny = transformers.GPT2Config(vocab_size=60, pad_token_id=0, bos_token_id=1, **sizes)

@@ -85,7 +85,7 @@ def try_out(name: str, module: Any, classes: int) -> None:
     """
     import torch
 
-    end, words = module.config.eos_token_id, getattr(module.config, "vocab_size", None)
+    end, words = (getattr(module.config, n, None) for n in ("eos_token_id", "vocab_size"))
     if not isinstance(end, int) or not isinstance(words, int) or not 0 <= end < words:
         end = 1
     ids = torch.tensor([[1, 1, end], [1, 1, end]])

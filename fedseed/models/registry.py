@@ -96,6 +96,11 @@ class _HuggingFaceClassifier(nn.Module):
         logits: Tensor = self._inner[0](input_ids=input_ids, attention_mask=mask).logits
         return logits
 
+    def tie(self) -> None:
+        """Make parameters one again that the library shares, such as BART's two embeddings."""
+        inner: Any = self._inner[0]
+        inner.tie_weights()
+
     def train(self, mode: bool = True) -> "_HuggingFaceClassifier":
         """Set training or evaluation mode."""
         self._inner[0].train(mode)
@@ -164,6 +169,8 @@ def build(model: Model, state: State) -> nn.Module:
             module = BertClassifier(model)
     weights = {name: torch.from_numpy(values.copy()) for name, values in state.items()}
     module.load_state_dict(weights, assign=True, strict=False)
+    if isinstance(module, _HuggingFaceClassifier):
+        module.tie()
     for parameter in module.parameters():
         if parameter.is_meta:
             raise ConfigError(f"the weights for {model.name} are incomplete")

@@ -5,6 +5,7 @@ classification head may be left to be drawn at random; all else that is missing 
 """
 
 import functools
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -65,8 +66,14 @@ def drawn_parts(model: Model) -> tuple[str, ...]:
 
 
 def final_layer(shapes: Shapes) -> tuple[str, ...]:
-    """The tensors of the layer that gives the classes: the last one of every classifier."""
-    layer = list(shapes)[-1].rpartition(".")[0]
+    """The tensors of the layer that gives the classes: a classifier's last beside its body.
+
+    The body is what most names begin with; in some models it comes after the head.
+    """
+    beginnings = Counter(name.partition(".")[0] for name in shapes)
+    body = beginnings.most_common(1)[0][0]
+    beside = [name for name in shapes if name.partition(".")[0] != body] or list(shapes)
+    layer = beside[-1].rpartition(".")[0]
     return tuple(name for name in shapes if name.rpartition(".")[0] == layer)
 
 

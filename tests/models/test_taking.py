@@ -11,6 +11,9 @@ import torch
 from fedseed.errors import ConfigError
 from fedseed.models.registry import find_model
 from fedseed.models.taking import Published, drawn_parts, published_weights
+from fedseed.seeds.assemble import grow
+from fedseed.seeds.codec import encode
+from fedseed.seeds.kinds.pretrained import pretrained_seed
 from tests.models.folders import Tensors, make_folder, tensors
 
 HEAD = ("classifier.weight", "classifier.bias")
@@ -153,3 +156,26 @@ def test_damaged_models_are_read_or_refused(tmp_path: Path) -> None:
         mutate(folder, generator(1, "mutation", number))
         results.append(read(folder))
     assert set(results) == {"read", "refused"}
+
+
+@pytest.mark.parametrize("kind", ["XLMRoberta", "Bart"])
+def test_heads_before_their_body_and_shared_embeddings(tmp_path: Path, kind: str) -> None:
+    transformers = pytest.importorskip("transformers")
+    sizes: dict[str, object] = {"vocab_size": 60, "pad_token_id": 1, "num_labels": 3}
+    if kind == "Bart":
+        sizes |= {"d_model": 16, "encoder_layers": 1, "decoder_layers": 1}
+    else:
+        sizes |= {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    torch.manual_seed(0)
+    config = getattr(transformers, f"{kind}Config")(**sizes)
+    theirs = getattr(transformers, f"{kind}ForSequenceClassification")(config).eval()
+    theirs.save_pretrained(tmp_path / "head")
+    getattr(theirs, theirs.base_model_prefix).save_pretrained(tmp_path / "body")
+    ids = torch.tensor([[5, 6, 7, 2], [9, 8, 7, 2]])
+    module = grow(encode(pretrained_seed(str(tmp_path / "head"), 3, 1))).eval()
+    with torch.no_grad():
+        expected = theirs(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
+        assert torch.allclose(module(ids, torch.tensor([4, 4])), expected, atol=1e-6)
+    drawn = drawn_parts(find_model(str(tmp_path / "body"), 3))
+    assert len(drawn) == 4
+    assert all("class" in name for name in drawn)
