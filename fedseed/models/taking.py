@@ -41,8 +41,9 @@ def published_weights(model: Model) -> Published:
 
     Raises:
         ConfigError: the files cannot be found or read, or a tensor that belongs to no
-            classification head is missing, has another shape, or holds NaN or infinity.
-        SeedError: the head in the files is of another number of classes.
+            classification head is missing or has another shape.
+        SeedError: a tensor holds NaN or infinity, or the head in the files is of another number
+            of classes.
     """
     stored = stored_tensors(model.name)
     if not isinstance(model, Architecture):
@@ -80,7 +81,7 @@ def final_layer(shapes: Shapes) -> tuple[str, ...]:
 def _finite(model: str, weights: State) -> State:
     for name, values in weights.items():
         if not np.isfinite(values).all():
-            raise ConfigError(
+            raise SeedError(
                 f"the weights of {model}: {name} holds NaN or infinity: copy or download them again"
             )
     return weights

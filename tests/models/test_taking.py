@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from fedseed.errors import ConfigError
+from fedseed.errors import ConfigError, SeedError
 from fedseed.models.registry import find_model
 from fedseed.models.taking import Published, drawn_parts, published_weights
 from fedseed.seeds.assemble import grow
@@ -89,7 +89,7 @@ def test_shapes_layers_and_numbers_are_checked(tmp_path: Path, act: str) -> None
     name = "bert.encoder.layer.1.intermediate.dense.weight"
     with pytest.raises(ConfigError, match=rf"{name} has shape \(32, 8\), not \(32, 16\)"):
         taken(tmp_path, tensors() | {name: np.zeros((32, 8), np.float32)}, hidden_act=act)
-    with pytest.raises(ConfigError, match=f"{name} holds NaN"):
+    with pytest.raises(SeedError, match=f"{name} holds NaN"):
         taken(tmp_path, tensors() | {name: np.full((32, 16), np.inf, np.float32)}, hidden_act=act)
     with pytest.raises(ConfigError, match=r"layer.1.attention.*a layer beyond"):
         taken(tmp_path / "fewer", tensors(), hidden_act=act, num_hidden_layers=1)
