@@ -22,12 +22,21 @@ def first_line(error: Exception, longest: int = 160) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:longest]
 
 
+def one_line(name: str, longest: int = 160) -> str:
+    """A name out of a file, for a message: printable and at most ``longest`` characters."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name[:longest])
+
+
 class FedseedError(Exception):
     """Base class of all exceptions raised on purpose by fedseed."""
 
 
 class InputError(FedseedError):
     """Something that the user gave cannot be used; the message says what to do."""
+
+    def __str__(self) -> str:
+        """The message in one line, whatever stands in what the user gave."""
+        return " ".join(super().__str__().splitlines())
 
 
 class ConfigError(InputError):

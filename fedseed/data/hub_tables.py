@@ -14,7 +14,7 @@ from fedseed.data.tables.arrow_table import table_of
 from fedseed.data.tables.cells import Table, Wanted
 from fedseed.data.tables.files import read_file
 from fedseed.errors import DataError, first_line
-from fedseed.hub import prepare_hub
+from fedseed.hub import datasets_library, prepare_hub
 
 _OURS = frozenset({"csv", "json", "text"})
 """Builders whose files are read by our own strict readers."""
@@ -34,8 +34,7 @@ def open_saved(folder: Path, wanted: Wanted) -> Parts:
     Raises:
         DataError: it is damaged or has no such columns.
     """
-    import datasets
-
+    datasets = datasets_library()
     try:
         saved: Any = datasets.load_from_disk(str(folder))
     except Exception as error:  # the library and pyarrow raise many kinds
@@ -53,11 +52,10 @@ def find_builder(name: str, config: str | None) -> Any:
         DataError: there is none, or one of several configurations must be chosen.
     """
     prepare_hub()
-    import datasets
-
-    datasets.disable_progress_bars()
     try:
-        return datasets.load_dataset_builder(name, config, cache_dir=str(cache_folder() / "hub"))
+        return datasets_library().load_dataset_builder(
+            name, config, cache_dir=str(cache_folder() / "hub")
+        )
     except Exception as error:  # the library raises some twenty kinds
         configs = _configurations(name)
         short = Path(name).name
@@ -78,10 +76,8 @@ def find_builder(name: str, config: str | None) -> Any:
 
 
 def _configurations(name: str) -> Sequence[str]:
-    import datasets
-
     try:
-        names: list[str] = datasets.get_dataset_config_names(name)
+        names: list[str] = datasets_library().get_dataset_config_names(name)
         return names
     except Exception:  # then the first error is what there is to say
         return ()

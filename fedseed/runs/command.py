@@ -171,6 +171,7 @@ def _print_plan(plan: Plan, console: Console) -> None:
         f"{dataset.duplicates_dropped} duplicates dropped, {dataset.empty_dropped} empty",
         *(f"data: {note}" for note in dataset.notes),
         f"model: {plan.seed.model}, seed of kind {plan.seed.kind}, {len(plan.encoded_seed)} bytes",
+        *plan.model_notes,
         f"rounds: {config.rounds} of {cohort} clients, {config.steps} steps each: "
         f"{steps:,} steps, and {tests:,} for testing",
         f"estimated payload: {down:,} bytes down, {up:,} up in all; a client gets "

@@ -78,8 +78,8 @@ class RecordedRun:
                 self.engine, count_workers(plan.config), plan.compute.device,
                 plan.compute.precision,
             ),
-            "seed": describe_seed(plan.seed), **describe_shards(plan.federated),
-            **describe_public(plan.federated),
+            "seed": describe_seed(plan.seed), **describe_start(plan),
+            **describe_shards(plan.federated), **describe_public(plan.federated),
             **({} if plan.budget is None else {"privacy": plan.budget.to_record()}),
             "started": self._earlier.get(
                 "started", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -166,6 +166,11 @@ class RecordedRun:
             "peak_memory_bytes": max(self._memory.bytes, self._earlier.get("peak_memory_bytes", 0)),
         }
         self.record.write(self.out / RECORD)
+
+
+def describe_start(plan: Plan) -> dict[str, Any]:
+    """What is said of a published model; nothing of others."""
+    return {"model_notes": list(plan.model_notes)} if plan.model_notes else {}
 
 
 def describe_public(federated: FederatedDataset) -> dict[str, Any]:

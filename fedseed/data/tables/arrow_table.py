@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from fedseed.data.tables.cells import Cells, Table, Wanted, choose_columns, describe_choice
-from fedseed.errors import DataError, first_line
+from fedseed.errors import DataError
+from fedseed.hub import datasets_library
 
 _ROWS = 1000
 
@@ -20,7 +21,7 @@ def table_of(dataset: Any, name: str, wanted: Wanted) -> Table:
     columns = list(features) or list(dataset.column_names or [])
     if not columns:
         raise DataError(f"{name} holds no columns: give a table with texts and labels")
-    choice = choose_columns(columns, wanted, name, shown=True)
+    choice = choose_columns(columns, wanted, name, columns)
     read = [columns[n] for n in (*choice.text, choice.label)]
     read += [] if choice.group is None else [columns[choice.group]]
 
@@ -53,17 +54,14 @@ def read_arrow(path: Path, builder: str, wanted: Wanted) -> Table:
     Raises:
         DataError: it is damaged or has no such columns.
     """
-    import datasets
-
-    datasets.disable_progress_bars()
     try:
-        dataset: Any = datasets.load_dataset(
+        dataset: Any = datasets_library().load_dataset(
             builder, data_files=[str(path)], split="train", streaming=True
         )
         if dataset.features is None:
             dataset = dataset._resolve_features()
     except Exception as error:  # pyarrow's and the library's own kinds are many
         raise DataError(
-            f"{path.name} is not a readable table ({first_line(error, 80)}): make the file again"
+            f"{path.name} is not a readable table ({type(error).__name__}): make the file again"
         ) from error
     return table_of(dataset, path.name, wanted)

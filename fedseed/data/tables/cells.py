@@ -78,14 +78,16 @@ class Table:
     """Rows, about; 0 where that is not known before they are read."""
 
 
-def choose_columns(columns: Sequence[str], wanted: Wanted, where: str, shown: bool) -> Choice:
+def choose_columns(
+    columns: Sequence[str], wanted: Wanted, where: str, shown: Sequence[str] = ()
+) -> Choice:
     """Find the columns that are asked for, or the usual ones.
 
     Args:
         columns: the names that the table has.
         wanted: names, numbers from 1, or None for the usual names.
         where: the table's name, for the message.
-        shown: whether the names may stand in a message: not where they might be cells.
+        shown: names that may stand in a message; the others might be cells.
 
     Raises:
         DataError: there is no such column, or several could be meant.
@@ -106,12 +108,14 @@ def choose_columns(columns: Sequence[str], wanted: Wanted, where: str, shown: bo
     )
 
 
-def _column(columns: Sequence[str], given: str | None, kind: str, where: str, shown: bool) -> int:
+def _column(
+    columns: Sequence[str], given: str | None, kind: str, where: str, shown: Sequence[str]
+) -> int:
     option = "--by COLUMN" if kind == "by" else f"--{kind}-column NAME"
     names = [column.strip() for column in columns]
     if given is None:
         places = _usual(names, kind)
-    elif is_number(given) and not (shown and given in names):  # a cell of the first line, maybe
+    elif is_number(given) and given not in shown:  # a cell of the first line, maybe
         number = int(given)
         if not 1 <= number <= len(names):
             raise DataError(f"{where} has no column {number}: it has {len(names)}; give {option}")
@@ -120,16 +124,14 @@ def _column(columns: Sequence[str], given: str | None, kind: str, where: str, sh
         places = [n for n, name in enumerate(names) if name == given.strip()]
     if len(places) == 1:
         return places[0]
-    listed = f"its columns are {_listed(names)}" if shown else f"it has {len(names)} columns"
+    listed = f"it has {len(names)} columns{_listed([name for name in names if name in shown])}"
     if places:
         twice = "several columns could hold" if given is None else "several columns are called"
         what = f"the {kind}" if given is None else f"'{given}'"
         raise DataError(f"{where}: {twice} {what}; {listed}: give {option}")
     named = f"'{given}'" if given else f"({', '.join(USUAL[kind][:3])}, ...)"
-    number_too = ", or its number from 1 where the first line holds no names"
     raise DataError(
-        f"{where} has no {kind} column {named}; {listed}: give {option}"
-        f"{'' if shown else number_too}"
+        f"{where} has no {kind} column {named}; {listed}: give {option}, or its number from 1"
     )
 
 
@@ -146,10 +148,17 @@ def _usual(names: Sequence[str], kind: str) -> list[int]:
 
 
 def _listed(names: Sequence[str], longest: int = 200) -> str:
-    """The names, each in one piece and not too long."""
+    """Some names in brackets, each in one piece and not too long."""
     joined = ", ".join(name if len(name) <= 40 else f"{name[:37]}..." for name in names)
     joined = " ".join(joined.split())
-    return joined if len(joined) <= longest else f"{joined[:longest]}..."
+    joined = joined if len(joined) <= longest else f"{joined[:longest]}..."
+    return f" ({joined})" if joined else ""
+
+
+def usual_names(names: Sequence[str]) -> list[str]:
+    """Those names of a first line that are no cells but usual names of columns."""
+    usual = {name for kind in USUAL.values() for name in kind}
+    return [name.strip() for name in names if name.strip().casefold() in usual]
 
 
 def describe_choice(columns: Sequence[str], choice: Choice) -> str:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from fedseed.data.tables.cells import (
-    USUAL,
     Cells,
     Choice,
     Table,
@@ -11,6 +10,7 @@ from fedseed.data.tables.cells import (
     choose_columns,
     describe_choice,
     is_number,
+    usual_names,
 )
 from fedseed.data.tables.containers import TableFile
 from fedseed.data.tables.encoding import find_encoding
@@ -92,7 +92,7 @@ def _find_separator(
         header = _first_row(file, encoding, separator)
         try:
             fits[separator] = (
-                choose_columns(header, wanted, file.name, _looks_named(header)),
+                choose_columns(header, wanted, file.name, usual_names(header)),
                 header,
             )
         except DataError as error:
@@ -110,12 +110,6 @@ def _find_separator(
         )
     separator, (choice, header) = next(iter(fits.items()))
     return separator, choice, header
-
-
-def _looks_named(header: list[str]) -> bool:
-    """Whether a first line holds a usual name, and so no cells."""
-    names = {name.strip().casefold() for name in header}
-    return any(names & set(usual) for usual in USUAL.values())
 
 
 def _first_row(file: TableFile, encoding: str, separator: str) -> list[str]:

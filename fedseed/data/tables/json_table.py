@@ -1,7 +1,9 @@
 """JSON tables: one object a line, a list of objects, or an object of columns."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from fedseed.data.tables.cells import Cells, Choice, Table, Wanted, choose_columns, describe_choice
@@ -40,15 +42,16 @@ def read_json(file: TableFile, wanted: Wanted) -> Table:
     notes: list[str] = []
     encoding = find_encoding(file, wanted.encoding, notes)
     whole = None if _is_lines(file, encoding) else _whole(file, encoding, notes)
-    columns: dict[str, None] = {}
-    for number, record in enumerate(_records(file, encoding, whole)):
-        columns |= dict.fromkeys(record)
-        if number + 1 == _LOOKED_AT:
-            break
+    columns: Counter[str] = Counter()
+    looked_at = 0
+    for record in islice(_records(file, encoding, whole), _LOOKED_AT):
+        columns.update(record.keys())
+        looked_at += 1
     if not columns:
         raise DataError(f"{file.name} holds no rows: give a file with labelled texts")
     names = list(columns)
-    choice = choose_columns(names, wanted, file.name, all(len(name) <= 40 for name in names))
+    common = [name for name, times in columns.items() if 2 * times > looked_at > 1]
+    choice = choose_columns(names, wanted, file.name, common)
     notes.append(describe_choice(names, choice))
 
     def rows() -> Iterator[Cells]:
