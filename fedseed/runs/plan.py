@@ -75,9 +75,10 @@ class Plan:
         topped_up = count_topped_up(config, labels, federated.parts)
         lines = config.options.warnings(config.cohort_size)
         if topped_up:
+            more = "lower --clients" if config.partition == "shards" else "raise --alpha"
             lines.append(
                 f"--partition {config.partition} left {topped_up} of {len(federated.parts)} "
-                "clients without an example: each was given one of the largest client's"
+                f"clients without an example: each was given one of the largest client's; {more}"
             )
         return lines
 

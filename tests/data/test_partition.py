@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedseed.data.options import PARTITIONS
-from fedseed.data.partition import label_counts, partition
+from fedseed.data import partition as partition_module
+from fedseed.data.options import PARTITIONS, ShardOptions
+from fedseed.data.partition import count_topped_up, label_counts, partition
 from fedseed.errors import DataError
 from fedseed.randomness import generator
 
@@ -62,6 +63,24 @@ def test_ten_thousand_clients() -> None:
 def test_more_clients_than_examples(clients: int) -> None:
     with pytest.raises(DataError, match="fewer --clients"):
         partition(LABELS, ROWS, clients, "iid", generator(0, "partition"))
+
+
+@pytest.mark.parametrize("scheme", PARTITIONS)
+def test_clients_that_were_topped_up_are_counted(
+    scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = ShardOptions(clients=198, newcomers=2, partition=scheme, alpha=0.05, run_seed=3)
+    short: list[int] = []
+
+    def note(parts: list[np.ndarray], minimum: int) -> list[np.ndarray]:
+        short.append(sum(len(part) < minimum for part in parts))
+        return top_up(parts, minimum)
+
+    top_up = partition_module._top_up
+    monkeypatch.setattr(partition_module, "_top_up", note)
+    parts = partition(LABELS, ROWS, 200, scheme, generator(3, "partition"), alpha=0.05, minimum=1)
+    assert count_topped_up(config, LABELS, parts) == short[0]
+    assert (short[0] > 20) == (scheme in ("dirichlet", "quantity"))
 
 
 @pytest.mark.parametrize("alpha", [0.3, 3.0])

@@ -9,7 +9,7 @@ from fedseed.errors import WireError
 from fedseed.federation import strategies
 from fedseed.federation.strategies import FlowerAggregator, make_aggregator
 from fedseed.protocols.fedavg import Aggregator, FedAvg
-from fedseed.protocols.weights import STRATEGIES
+from fedseed.protocols.weights.strategies import STRATEGIES
 
 START = np.zeros(4, np.float32)
 HONEST = [np.array([1, 2, 3, 4], np.float32) + np.float32(0.01) * n for n in range(4)]
@@ -40,6 +40,20 @@ def test_one_liar_does_not_move_a_robust_strategy(name: str) -> None:
     mean = aggregate(make_aggregator(name), [*HONEST, LIAR])
     assert np.abs(mean - HONEST[0]).max() < 0.1
     assert np.abs(aggregate(FedAvg(), [*HONEST, LIAR]) - HONEST[0]).max() > 100
+
+
+@pytest.mark.parametrize("name", ["fedmedian", "fedtrimmedavg", "krum", "multikrum"])
+def test_with_the_fewest_clients_one_liar_does_no_harm(name: str) -> None:
+    honest = [*HONEST, HONEST[0]][: STRATEGIES[name].fewest - 1]
+    mean = aggregate(make_aggregator(name), [*honest, LIAR])
+    assert np.abs(mean - HONEST[0]).max() < 0.1
+
+
+@pytest.mark.parametrize("name", ["fedmedian", "fedtrimmedavg"])
+def test_with_one_client_fewer_a_liar_moves_the_mean(name: str) -> None:
+    honest = HONEST[: STRATEGIES[name].fewest - 2]
+    mean = aggregate(make_aggregator(name), [*honest, LIAR])
+    assert np.abs(mean - HONEST[0]).max() > 100
 
 
 def test_an_adaptive_strategy_goes_on_where_it_was() -> None:
