@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from fedseed.results.class_counts import class_balance
 from fedseed.results.table import percent
 
 DETAILS = "## In detail"
@@ -84,8 +85,7 @@ def baseline_rows(baselines: Mapping[str, Any]) -> list[list[str]]:
 
 def test_line(accuracy: Mapping[str, Any], classes: Sequence[str]) -> str:
     """What was tested on: n, examples of each class, majority baseline."""
-    counts = zip(classes, accuracy["class_counts"], strict=True)
-    parts = ", ".join(f"{count:,} {name}" for name, count in counts)
+    parts = class_balance(accuracy["class_counts"], classes)
     baseline = percent(accuracy["majority_baseline"])
     return f"{accuracy['n']:,} test texts: {parts}; majority baseline {baseline}"
 

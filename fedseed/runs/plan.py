@@ -1,11 +1,13 @@
 """Plan: everything a federated run has decided before the first message."""
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 
 from fedseed.config import RunConfig
 from fedseed.data.federated_dataset import FederatedDataset, open_dataset, partition_dataset
 from fedseed.data.natural import natural_clients
+from fedseed.data.partition import count_topped_up
 from fedseed.data.tokenise import Progress
 from fedseed.data.tokens import Dataset
 from fedseed.errors import ConfigError, SeedError
@@ -64,6 +66,20 @@ class Plan:
             return start_notes(find_model(name, self.seed.labels), classes)
         note = None if name in REGISTRY or made_from == "key" else order_note(name, classes)
         return () if note is None else (note,)
+
+    @functools.cached_property
+    def warnings(self) -> list[str]:
+        """What does not turn out as it was asked for, a line each."""
+        config, federated = self.config, self.federated
+        labels = federated.dataset.table.labels
+        topped_up = count_topped_up(config, labels, federated.parts)
+        lines = config.options.warnings(config.cohort_size)
+        if topped_up:
+            lines.append(
+                f"--partition {config.partition} left {topped_up} of {len(federated.parts)} "
+                "clients without an example: each was given one of the largest client's"
+            )
+        return lines
 
     def fp32_model_bytes(self) -> int:
         """What sending the weights once would cost."""
