@@ -29,6 +29,10 @@ class FedseedError(Exception):
 class InputError(FedseedError):
     """Something that the user gave cannot be used; the message says what to do."""
 
+    def __str__(self) -> str:
+        """The message in one line, whatever stands in what the user gave."""
+        return " ".join(super().__str__().splitlines())
+
 
 class ConfigError(InputError):
     """An option, or a combination of options, is not valid."""

@@ -5,6 +5,7 @@ import importlib.util
 import os
 import socket
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from fedseed.errors import DataError
@@ -29,6 +30,15 @@ def prepare_hub() -> None:
         socket.create_connection((address.hostname or "", port), timeout=_PATIENCE).close()
     except OSError:
         os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+def datasets_library() -> Any:
+    """The datasets library, imported late and kept from writing to the terminal itself."""
+    import datasets
+
+    datasets.disable_progress_bars()
+    datasets.logging.set_verbosity(datasets.logging.CRITICAL)
+    return datasets
 
 
 def package_folder(package: str, requirement: str) -> Path:

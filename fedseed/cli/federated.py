@@ -74,6 +74,9 @@ def _command(
         bool, typer.Option("--dry-run", help="Print the resolved plan and stop.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only the final table.")] = False,
+    json_: Annotated[
+        bool, typer.Option("--json", help="With --dry-run: print the plan as one JSON object.")
+    ] = False,
 ) -> None:
     """Federated task distillation: one seed, one recipe, many private shards.
 
@@ -87,6 +90,8 @@ def _command(
     values = read | values
     out = out or of_command.get("out")
     quiet, dry_run = of_command.get("quiet") or quiet, of_command.get("dry_run") or dry_run
+    if json_ and not dry_run:
+        raise ConfigError("--json prints the plan: give --dry-run as well")
     if resume is None or not is_begun(Path(resume)):  # else the rest of them are in its folder
         RunConfig.parse(values).refuse_without_effect()
     if not dry_run and (resume is not None or _has_workers(values)):
@@ -94,7 +99,7 @@ def _command(
     with heavy_imports():
         from fedseed.runs.command import run_command
 
-    run_command(values, out, resume, dry_run, quiet, Console())
+    run_command(values, out, resume, dry_run, quiet, Console(), as_json=json_)
 
 
 def _read_toml(config: str) -> tuple[dict[str, Any], dict[str, Any]]:

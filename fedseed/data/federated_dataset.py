@@ -5,14 +5,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fedseed.data.options import DEFAULT_LENGTH, DataOptions, ShardOptions
+from fedseed.data.natural import natural_partition
+from fedseed.data.options import DEFAULT_LENGTH, NATURAL, DataOptions, ShardOptions
 from fedseed.data.partition import label_counts, partition
 from fedseed.data.poisoning import flip_labels
 from fedseed.data.public_texts import PublicTexts, open_public
 from fedseed.data.shard import Shard, make_shard
 from fedseed.data.sources import open_source
 from fedseed.data.splits import Rows
-from fedseed.data.tokens import Dataset, Progress, TokenTable, load_dataset
+from fedseed.data.tokenise import Progress
+from fedseed.data.tokens import Dataset, TokenTable, load_dataset
 from fedseed.errors import ConfigError
 from fedseed.models.architecture import REGISTRY
 from fedseed.models.published import tokenizer_file
@@ -110,8 +112,9 @@ def open_dataset(config: DataOptions, progress: Progress | None = None) -> Datas
             f"{config.model} takes texts of at most {longest} tokens, not {length}: "
             "lower --max-length or the recipe's max_length"
         )
-    source = open_source(config.data, config.text_column, config.label_column)
-    dataset = load_dataset(source, tokenizer_file(config.model), length, progress)
+    source = open_source(config.data, reading=config.wanted)
+    tokenizer = tokenizer_file(config.model)
+    dataset = load_dataset(source, tokenizer, length, progress, config.drop_rare)
     if config.model not in REGISTRY:  # whose tokenizer is its own; to look would read all tokens
         _refuse_foreign_tokenizer(config.model, dataset.table)
     return dataset
@@ -151,9 +154,13 @@ def partition_dataset(config: ShardOptions, dataset: Dataset) -> FederatedDatase
         length = config.max_length or DEFAULT_LENGTH
         tokenizer = tokenizer_file(config.model)
         public, rows = open_public(config.public_texts, dataset, tokenizer, length)
-    parts = partition(
-        dataset.table.labels, rows, config.clients + config.newcomers, config.partition,
-        generator(config.run_seed, "partition"), alpha=config.alpha,
-        shards_per_client=config.shards_per_client, minimum=1,
-    )  # fmt: skip
+    rng, clients = generator(config.run_seed, "partition"), config.clients + config.newcomers
+    if config.partition == NATURAL:
+        natural = natural_partition(dataset, clients, rng)
+        parts = [np.intersect1d(part, rows) for part in natural]
+    else:
+        parts = partition(
+            dataset.table.labels, rows, clients, config.partition, rng, alpha=config.alpha,
+            shards_per_client=config.shards_per_client, minimum=1,
+        )  # fmt: skip
     return FederatedDataset(config, dataset, tuple(parts), public)

@@ -3,16 +3,19 @@
 Light to import, so that a command line is read without numpy.
 """
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from fedseed.data.tables.cells import Wanted
 from fedseed.options import Options, refuse_no_path
 
 DEFAULT_LENGTH = 128
 """Tokens kept of each text without ``--max-length``."""
 PARTITIONS = ("iid", "dirichlet", "shards", "quantity")
-"""Names that ``--partition`` takes."""
+"""Partitions that are drawn."""
+NATURAL = "natural"
+"""The partition by a column; ``--partition`` takes it as well."""
 
 
 class DataOptions(Options):
@@ -23,11 +26,28 @@ class DataOptions(Options):
         "(pre-trained), or a Hugging Face id or folder of a sequence classifier."
     )  # fmt: skip
     data: str = Field(
-        "bundled", description="bundled, hub, hub:NAME, or a path: CSV (.gz), Parquet, JSON Lines "
-        "or an aclImdb folder."
+        "bundled", description="bundled (IMDB), bundled:sentences, hub, hub:NAME[:CONFIG], or a "
+        "path: CSV, TSV, JSON, JSON Lines, Parquet, lines with __label__, also packed, or a folder."
     )  # fmt: skip
-    text_column: str | None = Field(None, description="Name of the text column.")
-    label_column: str | None = Field(None, description="Name of the label column.")
+    text_column: str | None = Field(
+        None, description="The text column: its name, its number from 1, or several joined by +."
+    )
+    label_column: str | None = Field(
+        None, description="The label column: its name, or its number from 1."
+    )
+    encoding: str | None = Field(
+        None, description="Encoding of a text file; without it UTF-8, or what is found and said."
+    )
+    separator: str | None = Field(
+        None, description="Character between cells, or tab; without it what is found and said."
+    )
+    header: Literal["auto", "yes", "no"] = Field(
+        "auto", description="Whether the first line of separated values holds column names: yes, "
+        "no, or auto."
+    )  # fmt: skip
+    drop_rare: int = Field(
+        0, ge=0, le=1_000_000, description="Leave out classes of fewer examples than this."
+    )
     max_length: int | None = Field(
         None, ge=4, le=65_535, description="Tokens kept of each text; without it the given "
         "recipe's max_length, 128."
@@ -36,6 +56,19 @@ class DataOptions(Options):
         None, ge=2, description="Test on a fixed, stratified subset of this size."
     )
     run_seed: int = Field(0, ge=0, lt=2**63, description="Seed of every random choice.")
+
+    @property
+    def wanted(self) -> Wanted:
+        """How the table is to be read."""
+        return Wanted(
+            self.text_column, self.label_column, self.group_column, self.encoding, self.separator,
+            self.header,
+        )  # fmt: skip
+
+    @property
+    def group_column(self) -> str | None:
+        """The column that says whose a row is; None when nobody asks."""
+        return None
 
     @field_validator("data", "model")
     @classmethod
@@ -52,8 +85,12 @@ class ShardOptions(DataOptions):
         "their model from the final seed and recipe."
     )  # fmt: skip
     partition: str = Field(
-        "iid", description="How examples are partitioned among clients: iid, dirichlet, shards "
-        "or quantity."
+        "iid", description="How examples are partitioned among clients: iid, dirichlet, shards, "
+        "quantity, or natural: one client for each value of the column --by."
+    )  # fmt: skip
+    by: str | None = Field(
+        None, description="The column, by name or number, that says whose an example is; for "
+        "--partition natural."
     )  # fmt: skip
     alpha: float = Field(
         0.5, gt=0, le=1e6, description="Concentration of dirichlet and quantity; small is uneven."
@@ -74,13 +111,21 @@ class ShardOptions(DataOptions):
 
     @model_validator(mode="after")
     def _can_be_split(self) -> Self:
-        if self.partition not in PARTITIONS:
+        if self.partition not in (*PARTITIONS, NATURAL):
             raise ValueError(
-                f"unknown partition '{self.partition}': choose from {', '.join(PARTITIONS)}"
+                f"unknown partition '{self.partition}': choose from {', '.join(PARTITIONS)}, "
+                f"{NATURAL}"
             )
+        if (self.partition == NATURAL) != (self.by is not None):
+            raise ValueError("--partition natural and --by COLUMN are given together or not at all")
         if self.poisoned_clients > self.clients:
             raise ValueError("--poisoned-clients is larger than --clients: lower it")
         return self
+
+    @property
+    def group_column(self) -> str | None:
+        """The column that says whose a row is."""
+        return self.by
 
     @property
     def public_texts(self) -> str | None:

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from fedseed.data.sources import open_source
-from fedseed.data.splits import split
+from fedseed.data.splits import split, text_digests
 from fedseed.errors import DataError, first_line
-from fedseed.hub import prepare_hub
+from fedseed.hub import datasets_library, prepare_hub
 
 WIKITEXT = ("Salesforce/wikitext", "wikitext-2-raw-v1")
 _MOST = 1 << 30
@@ -67,7 +69,7 @@ def _some(texts: tuple[str, ...], most: int | None) -> tuple[str, ...]:
 def _bundled() -> PlainText:
     source = open_source("bundled")
     raw = source.read()
-    parts = split(raw)
+    parts = split(text_digests(raw.texts), np.asarray(raw.labels))
 
     def texts(rows: Sequence[int]) -> tuple[str, ...]:
         return tuple(raw.texts[parts.kept[row]] for row in rows)
@@ -92,11 +94,8 @@ def _file(path: Path) -> PlainText:
 
 def _hub(name: str, variant: str | None) -> PlainText:
     prepare_hub()
-    import datasets
-
-    datasets.disable_progress_bars()
     try:
-        splits: Any = datasets.load_dataset(name, variant)
+        splits: Any = datasets_library().load_dataset(name, variant)
         # The published figures join the lines of a split by an empty line.
         joined = {part: "\n\n".join(splits[part]["text"]) for part in ("train", "test")}
     except Exception as error:  # the library raises some twenty kinds, all mean the same here

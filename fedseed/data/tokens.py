@@ -4,24 +4,22 @@ import contextlib
 import ctypes
 import hashlib
 import json
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
 
-from fedseed.data.sources import Source
-from fedseed.data.splits import Rows, content_digest, split
-from fedseed.errors import ConfigError, OutputError
+from fedseed.data.cache import cache_folder
+from fedseed.data.sources import Reading, Source
+from fedseed.data.splits import Rows, Split, content_digest, split
+from fedseed.data.tokenise import Encoder, Progress, Tokens
+from fedseed.errors import OutputError
 from fedseed.files import new_folder
 
-_CACHE_VERSION = 3
-_CHUNK = 1000
-Progress = Callable[[int, int], None]
+_CACHE_VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -96,6 +94,16 @@ class Dataset:
     train: Rows
     test: Rows
     duplicates_dropped: int
+    conflicts: int = 0
+    """Duplicates that had another label than the text that was kept."""
+    empty_dropped: int = 0
+    """Texts without a token."""
+    notes: tuple[str, ...] = ()
+    """What was found or assumed when the data were read."""
+    kept: Rows | None = None
+    """Row of the source for every text."""
+    groups: Rows | None = None
+    """Number of the group that every text belongs to, where a column says it."""
 
     @property
     def labels(self) -> int:
@@ -103,15 +111,10 @@ class Dataset:
         return len(self.classes)
 
 
-def cache_folder() -> Path:
-    """Folder for everything that can be made again: ``$FEDSEED_CACHE`` or the user's cache."""
-    given = os.environ.get("FEDSEED_CACHE")
-    return Path(given).expanduser() if given else Path(platformdirs.user_cache_dir("fedseed"))
-
-
 def load_dataset(
-    source: Source, tokenizer: Path, max_length: int, progress: Progress | None = None
-) -> Dataset:
+    source: Source, tokenizer: Path, max_length: int, progress: Progress | None = None,
+    drop_rare: int = 0,
+) -> Dataset:  # fmt: skip
     """Tokenise a data set, or open it in the cache.
 
     Args:
@@ -119,15 +122,19 @@ def load_dataset(
         tokenizer: a ``tokenizer.json`` file.
         max_length: tokens kept of each text, special tokens included.
         progress: called with texts done and texts in all while tokenising.
+        drop_rare: classes of fewer examples are left out.
 
     Raises:
         DataError: the data cannot be read or split.
         OutputError: the cache cannot be written.
     """
     vocabulary = hashlib.sha256(tokenizer.read_bytes()).hexdigest()
-    name = f"{_CACHE_VERSION}/{source.key}/{vocabulary}/{max_length}"
-    folder = _made(name, lambda new: _fill(new, source, tokenizer, max_length, progress))
-    return _open(folder, source.name)
+    name = f"{_CACHE_VERSION}/{source.key}/{vocabulary}/{max_length}/{drop_rare}"
+
+    def fill(folder: Path) -> None:
+        _fill(folder, source, Encoder(tokenizer, max_length), progress, drop_rare)
+
+    return _open(_made(name, fill), source.name)
 
 
 def cached_tokens(
@@ -146,7 +153,7 @@ def cached_tokens(
     """
     vocabulary = hashlib.sha256(tokenizer.read_bytes()).hexdigest()
     name = f"{_CACHE_VERSION}/{key}/{vocabulary}/{max_length}"
-    folder = _made(name, lambda new: _encode(new, read(), tokenizer, max_length, None))
+    folder = _made(name, lambda new: _save(new, Encoder(tokenizer, max_length).encode(read())))
     try:
         return _mapped(folder, "tokens"), _mapped(folder, "offsets")
     except (OSError, EOFError, ValueError) as error:
@@ -176,46 +183,78 @@ def _give_memory_back() -> None:
 
 
 def _fill(
-    folder: Path, source: Source, tokenizer: Path, max_length: int, progress: Progress | None
+    folder: Path, source: Source, encoder: Encoder, progress: Progress | None, drop_rare: int
 ) -> None:
-    raw = source.read()
-    parts = split(raw)
-    texts = [raw.texts[row] for row in parts.kept]
-    labels = [raw.labels[row] for row in parts.kept]
-    _encode(folder, texts, tokenizer, max_length, progress)
-    np.save(folder / "labels.npy", np.asarray(labels, dtype=np.int64))
-    np.save(folder / "train.npy", parts.train)
-    np.save(folder / "test.npy", parts.test)
+    reading = source.reading()
+
+    def done(texts: int) -> None:
+        if progress:
+            progress(texts, max(texts, reading.size))
+
+    encoded = encoder.encode(reading, done)
+    labels, classes = reading.classes()
+    parts = split(
+        encoded.seen, labels, reading.official_test(), rows=np.flatnonzero(~encoded.empty),
+        drop_rare=drop_rare, first_row=reading.first_row,
+    )  # fmt: skip
+    _save(folder, encoded, parts.kept)
+    groups = reading.groups()[parts.kept]
+    numbers, names = _without(labels[parts.kept], classes, parts.rare)
+    arrays = {"labels": numbers, "train": parts.train, "test": parts.test, "kept": parts.kept}
+    for name, array in (arrays | ({"groups": groups} if (groups >= 0).any() else {})).items():
+        np.save(folder / f"{name}.npy", array)
     about = {
-        "sha256": content_digest(texts, labels),
-        "classes": raw.classes,
+        "sha256": content_digest(encoded.content[parts.kept], numbers),
+        "classes": names,
         "duplicates_dropped": parts.duplicates_dropped,
+        "conflicts": parts.conflicts,
+        "empty_dropped": int(encoded.empty.sum()),
+        "notes": _notes(reading, parts, labels[parts.kept], classes, drop_rare),
     }
     (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
 
 
-def _encode(
-    folder: Path, texts: list[str], tokenizer: Path, max_length: int, progress: Progress | None
-) -> None:
-    from tokenizers import Tokenizer
+def _without(
+    labels: Rows, classes: tuple[str, ...], rare: tuple[int, ...]
+) -> tuple[Rows, tuple[str, ...]]:
+    """Class numbers and names once some classes are left out."""
+    stay = [number for number in range(len(classes)) if number not in rare]
+    return np.searchsorted(stay, labels).astype(np.int64), tuple(classes[n] for n in stay)
 
-    try:
-        encoder = Tokenizer.from_file(str(tokenizer))
-    except Exception as error:  # the library raises nothing more exact
-        raise ConfigError(f"{tokenizer} is not a tokenizer: {error}") from error
-    encoder.enable_truncation(max_length)
-    encoder.no_padding()
-    dtype = np.uint16 if encoder.get_vocab_size() <= 65536 else np.uint32
-    pieces: list[NDArray[Any]] = []
-    sizes: list[int] = [0]
-    for start in range(0, len(texts), _CHUNK):
-        for encoding in encoder.encode_batch_fast(texts[start : start + _CHUNK]):
-            pieces.append(np.asarray(encoding.ids, dtype=dtype))
-            sizes.append(len(encoding.ids))
-        if progress:
-            progress(min(start + _CHUNK, len(texts)), len(texts))
-    np.save(folder / "tokens.npy", np.concatenate(pieces))
-    np.save(folder / "offsets.npy", np.cumsum(np.asarray(sizes, dtype=np.int64)))
+
+def _notes(
+    reading: Reading, parts: Split, labels: Rows, classes: tuple[str, ...], drop_rare: int
+) -> list[str]:
+    """What the plan says of how the data were read; labels and classes with those left out."""
+    notes = list(reading.notes)
+    if parts.conflicts:
+        notes.append(
+            f"{parts.conflicts:,} duplicates have another label than the text that was kept"
+        )
+    if parts.rare:
+        notes.append(
+            f"{len(parts.rare)} class(es) of fewer than {drop_rare} examples left out: "
+            f"{_some(classes, parts.rare)}"
+        )
+    for name, rows in (("train", parts.train), ("test", parts.test)):
+        absent = np.setdiff1d(np.arange(len(classes)), [*labels[rows], *parts.rare])
+        if len(absent):
+            listed = _some(classes, absent.tolist())
+            notes.append(f"no {name} example of {len(absent)} class(es): {listed}")
+    return notes
+
+
+def _some(classes: tuple[str, ...], numbers: Sequence[int], most: int = 5) -> str:
+    """Names of some classes, the first few of them."""
+    listed = ", ".join(classes[number][:40] for number in numbers[:most])
+    return f"{listed}, ..." if len(numbers) > most else listed
+
+
+def _save(folder: Path, encoded: Tokens, rows: Rows | None = None) -> None:
+    """Write the tokens of all texts or of some."""
+    tokens, offsets = (encoded.tokens, encoded.offsets) if rows is None else encoded.kept(rows)
+    np.save(folder / "tokens.npy", tokens)
+    np.save(folder / "offsets.npy", offsets)
 
 
 def _mapped(folder: Path, part: str) -> NDArray[Any]:
@@ -232,7 +271,9 @@ def _open(folder: Path, name: str) -> Dataset:
         return Dataset(
             name, about["sha256"], tuple(about["classes"]), table,
             np.array(_mapped(folder, "train")), np.array(_mapped(folder, "test")),
-            about["duplicates_dropped"],
+            about["duplicates_dropped"], about["conflicts"], about["empty_dropped"],
+            tuple(about["notes"]), _mapped(folder, "kept"),
+            np.array(_mapped(folder, "groups")) if (folder / "groups.npy").is_file() else None,
         )  # fmt: skip
     except (OSError, EOFError, ValueError, KeyError) as error:
         raise OutputError(f"the cached tokens in {folder} are damaged: delete it") from error

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from fedseed.data.cache import cache_folder
 from fedseed.data.sources import Source
-from fedseed.data.splits import Rows, split
-from fedseed.data.tokens import Dataset, cache_folder
+from fedseed.data.splits import Rows
+from fedseed.data.tokens import Dataset
 from fedseed.errors import DataError, OutputError
 from fedseed.evaluation.metrics import ClassCounts, accuracy, count_correct
 from fedseed.files import write_text
@@ -70,11 +71,10 @@ def _measure(
     dataset: Dataset, source: Source, tokenizer: Path, max_length: int, tests: Rows,
     most: int | None,
 ) -> dict[str, Any]:  # fmt: skip
-    raw = source.read()
-    kept = split(raw).kept
-    if len(kept) != len(dataset.table.labels):
+    texts = list(source.reading())
+    if dataset.kept is None or len(texts) <= int(dataset.kept.max()):
         raise DataError(f"{source.name} has changed since it was tokenised: start again")
-    whole = [raw.texts[row] for row in kept]
+    whole = [texts[row] for row in dataset.kept]
     train = dataset.train if most is None else dataset.train[:: -(-len(dataset.train) // most)]
     accuracies = {"majority": _majority(dataset, tests)}
     cut = _cut(whole, np.concatenate([train, tests]), tokenizer, max_length)

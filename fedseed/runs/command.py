@@ -1,5 +1,6 @@
 """The federated run as a command: folder, display, study, tables, figure."""
 
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from fedseed.results.folder import STATE, default_folder, is_begun
 from fedseed.results.provenance import describe_seed, packages, refuse_other_kernels
 from fedseed.results.table import plan_table, summary
 from fedseed.runs.plan import Plan, make_plan
+from fedseed.runs.plan_object import plan_object
 from fedseed.runs.resume import Begun, find_run, goes_on, run_folder
 
 KIND = "federated"
@@ -29,6 +31,7 @@ def run_command(
     dry_run: bool,
     quiet: bool,
     console: Console,
+    as_json: bool = False,
 ) -> None:
     """Run, resume or only plan a federated run.
 
@@ -40,18 +43,23 @@ def run_command(
         dry_run: print the plan and stop.
         quiet: print only the final table.
         console: where to print.
+        as_json: print the plan as one JSON object.
 
     Raises:
         FedseedError: see there.
     """
-    display = make_display(quiet, console)
+    display = make_display(quiet or as_json, console)
     folder = Path(resume or out or default_folder(KIND))
     try:
         if dry_run:
             begun = Begun(dict(options))
             if resume is not None and goes_on(folder, options, RunConfig):
                 begun = find_run(folder, KIND, options, RunConfig)
-            _print_plan(_planned(begun, folder, display), console)
+            plan = _planned(begun, folder, display)
+            if as_json:
+                print(json.dumps(plan_object(plan)))
+            else:
+                _print_plan(plan, console)
             return
         record = _run_in_folder(folder, options, resume is not None, display)
     finally:
@@ -160,7 +168,8 @@ def _print_plan(plan: Plan, console: Console) -> None:
     rows = plan.federated.test_rows()
     for line in (
         f"data: {dataset.source}, {len(dataset.train):,} training and {len(rows):,} test examples, "
-        f"{dataset.duplicates_dropped} duplicates dropped",
+        f"{dataset.duplicates_dropped} duplicates dropped, {dataset.empty_dropped} empty",
+        *(f"data: {note}" for note in dataset.notes),
         f"model: {plan.seed.model}, seed of kind {plan.seed.kind}, {len(plan.encoded_seed)} bytes",
         f"rounds: {config.rounds} of {cohort} clients, {config.steps} steps each: "
         f"{steps:,} steps, and {tests:,} for testing",

@@ -15,8 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from fedseed.data.cache import cache_folder
 from fedseed.data.splits import Rows
-from fedseed.data.tokens import Dataset, cache_folder
+from fedseed.data.tokens import Dataset
 from fedseed.errors import OutputError
 from fedseed.evaluation.metrics import Accuracy, ClassCounts, accuracy
 from fedseed.files import write_bytes, write_text
@@ -233,5 +234,8 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
         "train": len(dataset.train),
         "test": len(dataset.test),
         "duplicates_dropped": dataset.duplicates_dropped,
+        "conflicts": dataset.conflicts,
+        "empty_dropped": dataset.empty_dropped,
         "classes": list(dataset.classes),
+        "notes": list(dataset.notes),
     }

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from fedseed.config import RunConfig
 from fedseed.data.federated_dataset import FederatedDataset, open_dataset, partition_dataset
-from fedseed.data.tokens import Progress
+from fedseed.data.natural import natural_clients
+from fedseed.data.tokenise import Progress
 from fedseed.errors import ConfigError, SeedError
 from fedseed.federation.client_app import compute_of
 from fedseed.federation.privacy_budget import defence_of, within_budget
@@ -87,7 +88,7 @@ def make_plan(
         InputError: data, model, seed or recipe cannot be used, or do not fit together.
     """
     asked = config.model if "model" in config.model_fields_set else None
-    config = config.with_quick()
+    config, many = config.with_quick(), "clients" in config.model_fields_set
     if find_protocol(config.protocol).ends_with == "recipe":
         import scipy.stats  # noqa: F401  # slow to import: now, while the workers start
     compute_of(config)  # refuse a device that is not here
@@ -106,6 +107,7 @@ def make_plan(
         raise SeedError(f"the seed is for {model}, not {asked}: leave out --model")
     config = config.replace(max_length=length, model=model)
     dataset = open_dataset(config, progress)
+    config = config.replace(clients=natural_clients(config, dataset, many))
     key = random_key(config.run_seed, "seed")
     seed = stored or start_seed(model, dataset.labels, config.scheme, key)
     if seed.labels != dataset.labels:

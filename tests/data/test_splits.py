@@ -9,56 +9,76 @@ import pytest
 
 from fedseed.config import RunConfig
 from fedseed.data.federated_dataset import open_dataset, open_federated_dataset, subset
-from fedseed.data.sources import LabelledTexts, open_source
-from fedseed.data.splits import fold, split
+from fedseed.data.sources import open_source
+from fedseed.data.splits import Split, fold, split, text_digests
 from fedseed.data.tokens import TokenTable, load_dataset
 from fedseed.errors import DataError, OutputError
 from fedseed.models.published import tokenizer_file
 
 
-def texts(count: int, repeats: int = 0) -> LabelledTexts:
-    """Distinct texts of two classes; the first ``repeats`` come again with other white space."""
-    lines = [f"text {n}" for n in range(count)] + [f" text \t{n}\n" for n in range(repeats)]
-    return LabelledTexts(lines, [n % 2 for n in range(len(lines))], ("a", "b"))
+def split_texts(
+    lines: list[str], labels: list[int], official: list[bool] | None = None, drop_rare: int = 0
+) -> Split:
+    """The split of some texts, of which those that differ in white space are duplicates."""
+    tests = None if official is None else np.array(official)
+    return split(text_digests(lines), np.array(labels), tests, drop_rare=drop_rare)
 
 
 def test_duplicates_are_dropped_before_splitting() -> None:
-    parts = split(texts(100, repeats=30))
+    lines = [f"text {n}" for n in range(100)] + [f" text \t{n}\n" for n in range(30)]
+    parts = split_texts(lines, [n % 2 for n in range(130)])
     assert parts.duplicates_dropped == 30
+    assert parts.conflicts == 0
     assert len(parts.train) + len(parts.test) == len(parts.kept) == 100
     assert not set(parts.train) & set(parts.test)
 
 
 def test_stratified_and_fixed() -> None:
     labels = [0] * 70 + [1] * 20 + [2] * 10
-    source = LabelledTexts([f"t{n}" for n in range(100)], labels, ("a", "b", "c"))
-    parts = split(source)
+    lines = [f"t{n}" for n in range(100)]
+    parts = split_texts(lines, labels)
     assert np.bincount(np.asarray(labels)[parts.test]).tolist() == [14, 4, 2]
-    assert np.array_equal(parts.test, split(source).test)
+    assert np.array_equal(parts.test, split_texts(lines, labels).test)
 
 
 def test_the_official_test_split_keeps_a_text_that_stands_in_both() -> None:
     lines = ["a", "b", "c", "a ", "d"]
-    parts = split(LabelledTexts(lines, [0, 1, 0, 0, 1], ("x", "y"), [False] * 3 + [True] * 2))
+    parts = split_texts(lines, [1, 1, 0, 0, 1], [False] * 3 + [True] * 2)
     assert parts.duplicates_dropped == 1
+    assert parts.conflicts == 1
     assert [lines[parts.kept[row]] for row in parts.test] == ["a ", "d"]
     assert [lines[parts.kept[row]] for row in parts.train] == ["b", "c"]
 
 
 def test_a_one_class_test_split_is_refused() -> None:
     official = [n >= 6 for n in range(10)]
-    one_class = LabelledTexts(
-        [f"t{n}" for n in range(10)], [0, 1, 0, 1, 0, 1, 1, 1, 1, 1], ("a", "b"), official
-    )
     with pytest.raises(DataError, match=r"test split .* 1 class"):
-        split(one_class)
+        split_texts([f"t{n}" for n in range(10)], [0, 1, 0, 1, 0, 1, 1, 1, 1, 1], official)
+
+
+def test_a_class_too_small_to_be_tested() -> None:
+    lines, labels = [f"t{n}" for n in range(42)], [0] * 20 + [1] * 20 + [2] * 2
+    with pytest.raises(DataError, match="--drop-rare 3"):
+        split_texts(lines, labels)
+    parts = split_texts(lines, labels, drop_rare=3)
+    assert parts.rare == (2,)
+    assert len(parts.kept) == 40
+
+
+def test_conflicts_are_counted() -> None:
+    lines = [f"t{n}" for n in range(20)] * 3
+    labels = [n % 2 for n in range(20)] * 2 + [(n + 1) % 2 for n in range(20)]
+    parts = split_texts(lines, labels)
+    assert (parts.duplicates_dropped, parts.conflicts) == (40, 20)
+    assert parts.kept.tolist() == list(range(20))
 
 
 def test_no_test_text_reaches_training(small: dict[str, Any], reviews: Path) -> None:
     source = open_source(str(reviews)).read()
     config = RunConfig.parse(small)
     federated = open_federated_dataset(config)
-    kept = split(source).kept
+    kept = federated.dataset.kept
+    assert kept is not None
     test = {fold(source.texts[kept[row]]) for row in federated.dataset.test}
     for pid in range(config.clients + config.newcomers):
         private = {fold(source.texts[kept[row]]) for row in federated.shard(pid).whole()}

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from fedseed.data.digests import file_digest
 from fedseed.data.federated_dataset import open_dataset
-from fedseed.data.files import file_digest
 from fedseed.evaluation.metrics import Accuracy
 from fedseed.evaluation.repeats import holm, over_repeats, paired
 from fedseed.evaluation.retention import chance_corrected, plain

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from fedseed.data.digests import file_digest
 from fedseed.data.federated_dataset import open_dataset
-from fedseed.data.files import file_digest
 from fedseed.evaluation.costs import cost_analysis
 from fedseed.evaluation.repeats import over_repeats
 from fedseed.recipe import Recipe

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import nn
 
+from fedseed.data.cache import cache_folder
 from fedseed.data.plain_text import PlainText
-from fedseed.data.tokens import cache_folder
 from fedseed.errors import ConfigError
 from fedseed.files import new_folder
 from fedseed.models.architecture import CAUSAL, State

@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from fedseed.data.digests import file_digest
 from fedseed.data.federated_dataset import open_dataset
-from fedseed.data.files import file_digest
 from fedseed.errors import SeedError
 from fedseed.evaluation.repeats import mean_interval, over_repeats
 from fedseed.evaluation.retention import chance_corrected, plain

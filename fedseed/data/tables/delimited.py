@@ -1,0 +1,129 @@
+"""Tables of separated values (CSV, TSV, ...): separator and header are found, or refused."""
+
+from collections.abc import Iterator
+
+from fedseed.data.tables.cells import (
+    Cells,
+    Choice,
+    Table,
+    Wanted,
+    choose_columns,
+    describe_choice,
+    is_number,
+    usual_names,
+)
+from fedseed.data.tables.containers import TableFile
+from fedseed.data.tables.encoding import find_encoding
+from fedseed.data.tables.quoting import Dialect, records, survey_file
+from fedseed.errors import DataError
+
+SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
+
+
+def read_delimited(file: TableFile, wanted: Wanted, usual: str) -> Table:
+    """Open a table of separated values.
+
+    Args:
+        file: the file.
+        wanted: what is asked of it.
+        usual: the separator that its name promises.
+
+    Raises:
+        DataError: separator or columns cannot be told, or a row cannot be read.
+    """
+    notes: list[str] = []
+    encoding = find_encoding(file, wanted.encoding, notes)
+    separator, choice, header = _find_separator(file, encoding, wanted, usual)
+    if separator != usual and wanted.separator is None:
+        notes.append(f"separated by {SEPARATORS.get(separator, repr(separator))}")
+    dialect, survey = survey_file(file, encoding, separator, choice)
+    if dialect.quoting == "escaped":
+        notes.append("quotes within quotes stand behind a backslash")
+    if dialect.quoting == "none":
+        notes.append("quotes are read as letters, since some are never closed")
+    if wanted.header != "auto":
+        skip = wanted.header == "yes"
+    else:
+        skip = _named(wanted, header) or not survey.first_label_again
+        if not _named(wanted, header):
+            notes.append(
+                "the first line is taken for column names: --header no says otherwise"
+                if skip
+                else "the first line is taken for data, not for column names"
+            )
+    shown = header if skip else [f"number {n + 1}" for n in range(len(header))]
+    notes.append(describe_choice(shown, choice))
+
+    def rows() -> Iterator[Cells]:
+        for row in records(file, encoding, dialect):
+            if row.number > skip and _is_kept(row.cells, choice, wanted):
+                yield choice.cells(row.cells)
+
+    return Table(file.name, rows, notes=notes, size=survey.rows - skip)
+
+
+def _is_kept(cells: list[str], choice: Choice, wanted: Wanted) -> bool:
+    return choice.keep is None or wanted.keep is None or cells[choice.keep] == wanted.keep[1]
+
+
+def _named(wanted: Wanted, header: list[str]) -> bool:
+    """Whether the first line holds the names that are asked for, or usual ones."""
+    names = {name.strip() for name in header}
+    asked = {*(wanted.text or "").split("+"), wanted.text, wanted.label, wanted.group}
+    by_name = {name for name in asked if name and not is_number(name)}
+    return wanted.label is None or wanted.text is None or bool(names & by_name)
+
+
+def _find_separator(
+    file: TableFile, encoding: str, wanted: Wanted, usual: str
+) -> tuple[str, Choice, list[str]]:
+    """The separator under which the columns are found: the usual one if it will do.
+
+    Raises:
+        DataError: it cannot be told; what the usual separator lacks is said.
+    """
+    given = {"tab": "\t", "\\t": "\t"}.get(wanted.separator or "", wanted.separator)
+    if given is not None and (len(given) != 1 or given in '"\r\n\\'):
+        raise DataError("--separator takes one character, or tab")
+    candidates = [given] if given else [usual, *(s for s in SEPARATORS if s != usual)]
+    refusal: DataError | None = None
+    fits: dict[str, tuple[Choice, list[str]]] = {}
+    for separator in candidates:
+        header = _first_row(file, encoding, separator)
+        try:
+            fits[separator] = (
+                choose_columns(header, wanted, file.name, usual_names(header)),
+                header,
+            )
+        except DataError as error:
+            if refusal is None or (len(header) > 1 and "it has 1 columns" in str(refusal)):
+                refusal = error
+        if separator == usual and usual in fits:
+            break
+    if not fits:
+        assert refusal is not None
+        raise refusal
+    if len(fits) > 1:
+        raise DataError(
+            f"{file.name} could be separated by {' or '.join(SEPARATORS[s] for s in fits)}: give "
+            "--separator"
+        )
+    separator, (choice, header) = next(iter(fits.items()))
+    return separator, choice, header
+
+
+def _first_row(file: TableFile, encoding: str, separator: str) -> list[str]:
+    """Cells of the first record.
+
+    Raises:
+        DataError: there is none, or it holds a quote that is not closed.
+    """
+    for quoting in ("doubled", "none"):
+        try:
+            for row in records(file, encoding, Dialect(separator, quoting)):
+                return row.cells
+            break
+        except DataError:
+            if quoting == "none":
+                raise
+    raise DataError(f"{file.name} holds no rows: give a file with labelled texts")

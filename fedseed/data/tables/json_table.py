@@ -1,0 +1,153 @@
+"""JSON tables: one object a line, a list of objects, or an object of columns."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from fedseed.data.tables.cells import Cells, Choice, Table, Wanted, choose_columns, describe_choice
+from fedseed.data.tables.containers import TableFile
+from fedseed.data.tables.encoding import find_encoding, open_text
+from fedseed.errors import DataError
+
+_MOST_WHOLE = 1 << 30
+"""Characters of a file that is read whole, since it is no JSON Lines."""
+_LOOKED_AT = 100
+"""Rows whose keys are the table's columns."""
+Record = Mapping[str, object]
+
+
+class _TwiceError(ValueError):
+    """A key stands twice in one object."""
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise _TwiceError
+    return values
+
+
+def _load(text: str) -> Any:
+    return json.loads(text, object_pairs_hook=_object)
+
+
+def read_json(file: TableFile, wanted: Wanted) -> Table:
+    """Open a JSON table.
+
+    Raises:
+        DataError: it is no such table, or has no such columns.
+    """
+    notes: list[str] = []
+    encoding = find_encoding(file, wanted.encoding, notes)
+    whole = None if _is_lines(file, encoding) else _whole(file, encoding, notes)
+    columns: Counter[str] = Counter()
+    looked_at = 0
+    for record in islice(_records(file, encoding, whole), _LOOKED_AT):
+        columns.update(record.keys())
+        looked_at += 1
+    if not columns:
+        raise DataError(f"{file.name} holds no rows: give a file with labelled texts")
+    names = list(columns)
+    common = [name for name, times in columns.items() if 2 * times > looked_at > 1]
+    choice = choose_columns(names, wanted, file.name, common)
+    notes.append(describe_choice(names, choice))
+
+    def rows() -> Iterator[Cells]:
+        for record in _records(file, encoding, whole):
+            yield _cells(record, names, choice)
+
+    return Table(file.name, rows, notes=notes)
+
+
+def _cells(record: Record, names: Sequence[str], choice: Choice) -> Cells:
+    group = None if choice.group is None else record.get(names[choice.group])
+    texts = tuple(record.get(names[column]) for column in choice.text)
+    return Cells(texts, record.get(names[choice.label]), group)
+
+
+def _is_lines(file: TableFile, encoding: str) -> bool:
+    """Whether the first line that is not blank is an object, and more follow or it is a row."""
+    with open_text(file, encoding) as text:
+        lines = (line for line in text if line.strip())
+        first = next(lines, "")
+        if not first.lstrip().startswith("{"):
+            return False
+        try:
+            record = _load(first)
+        except (ValueError, RecursionError):
+            return next(lines, None) is not None and first.rstrip().endswith("}")
+        return next(lines, None) is not None or not any(
+            isinstance(value, list | dict) for value in record.values()
+        )
+
+
+def _whole(file: TableFile, encoding: str, notes: list[str]) -> list[Record]:
+    """All rows of a file that is one JSON value.
+
+    Raises:
+        DataError: it is none, or no table.
+    """
+    with open_text(file, encoding) as text:
+        content = text.read(_MOST_WHOLE + 1)
+    if len(content) > _MOST_WHOLE:
+        raise DataError(f"{file.name} is too large for JSON in one piece: save it as JSON Lines")
+    if not content.strip():
+        raise DataError(f"{file.name} is empty: give a file with a text and a label column")
+    try:
+        value = _load(content)
+    except _TwiceError as error:
+        raise DataError(f"{file.name}: an object has a key twice: save it again") from error
+    except (ValueError, RecursionError) as error:
+        at = f" at line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise DataError(
+            f"{file.name} is not a readable table: no JSON{at}; save it again, or as JSON Lines"
+        ) from error
+    return _rows_of(value, file.name, notes)
+
+
+def _rows_of(value: Any, name: str, notes: list[str]) -> list[Record]:
+    if isinstance(value, list) and all(isinstance(record, dict) for record in value):
+        return value
+    if isinstance(value, dict):
+        lists = {key: part for key, part in value.items() if isinstance(part, list)}
+        tables = [key for key, part in lists.items() if part and isinstance(part[0], dict)]
+        if len(tables) == 1:
+            notes.append("the rows are the one list of objects in it")
+            return _rows_of(lists[tables[0]], name, notes)
+        if not tables and len(lists) > 1 and len({len(part) for part in lists.values()}) == 1:
+            notes.append("an object of columns")
+            return [dict(zip(lists, cells, strict=True)) for cells in zip(*lists.values())]
+        if not lists:
+            return [value]
+    raise DataError(
+        f"{name} is JSON but no table: give a list of objects with a text and a label each, or "
+        "JSON Lines"
+    )
+
+
+def _records(file: TableFile, encoding: str, whole: list[Record] | None) -> Iterator[Record]:
+    """Rows in order.
+
+    Raises:
+        DataError: a line that is no JSON object, named by its number.
+    """
+    if whole is not None:
+        yield from whole
+        return
+    with open_text(file, encoding) as text:
+        for number, line in enumerate(text, 1):
+            if not line.strip():
+                continue
+            try:
+                record = _load(line)
+            except _TwiceError as error:
+                raise DataError(f"{file.name}: line {number} has a key twice: mend it") from error
+            except (ValueError, RecursionError) as error:
+                raise DataError(
+                    f"{file.name} is not a readable table: line {number} is no JSON; mend it there"
+                ) from error
+            if not isinstance(record, dict):
+                raise DataError(f"{file.name}: line {number} is no JSON object: mend it there")
+            yield record
