@@ -11,6 +11,8 @@ ONE = "one run"
 """Stands for an interval where nothing is known of the spread."""
 ALIKE = "all alike"
 """Stands for an interval where several values are the same."""
+_LISTED = 10
+"""Most classes whose examples are listed one by one."""
 QUICK = "**This was a `--quick` run: its numbers mean little.**"
 
 
@@ -84,10 +86,24 @@ def baseline_rows(baselines: Mapping[str, Any]) -> list[list[str]]:
 
 def test_line(accuracy: Mapping[str, Any], classes: Sequence[str]) -> str:
     """What was tested on: n, examples of each class, majority baseline."""
-    counts = zip(classes, accuracy["class_counts"], strict=True)
-    parts = ", ".join(f"{count:,} {name}" for name, count in counts)
+    balance = class_balance(classes, accuracy["class_counts"])
     baseline = percent(accuracy["majority_baseline"])
-    return f"{accuracy['n']:,} test texts: {parts}; majority baseline {baseline}"
+    return f"{accuracy['n']:,} test texts: {balance}; majority baseline {baseline}"
+
+
+def class_balance(classes: Sequence[str], counts: Sequence[int]) -> str:
+    """Examples of each class; of many classes their number, and the smallest and the largest."""
+    if len(classes) <= _LISTED:
+        return ", ".join(f"{n:,} {name}" for name, n in zip(classes, counts, strict=True))
+    smallest, largest = min(counts), max(counts)
+    each = f"{smallest:,}" if smallest == largest else f"{smallest:,} to {largest:,}"
+    return f"{len(classes)} classes of {each} each"
+
+
+def on_task(record: Mapping[str, Any]) -> str:
+    """The task's name, for a title; nothing in a record that names none."""
+    task = record.get("task")
+    return f" on {task}" if task else ""
 
 
 def size(count: float) -> str:

@@ -108,7 +108,8 @@ def estimated_labels(texts: int, classes: int, bits: int) -> int:
         return _FEW_BYTES + estimated_bytes(texts, classes, bits)
     if bits == 1:
         return int(texts * math.log2(classes)) // 8 + classes * _ENTRY.itemsize + _FEW_BYTES
-    return texts * bits // 8 + 2**bits * _ENTRY.itemsize + _FEW_BYTES
+    levels: int = 2**bits
+    return texts * bits // 8 + levels * _ENTRY.itemsize + _FEW_BYTES
 
 
 def _decode_places(words: bytes, table: NDArray[Any], total: int) -> NDArray[np.int32]:

@@ -49,8 +49,8 @@ class _Part:
 
 def _part(levels: NDArray[Any], values: NDArray[Any]) -> _Part:
     """Symbols of some levels; each level stands for the mean of its values."""
-    present, places = np.unique(levels.reshape(-1), return_inverse=True)
-    places = places.reshape(-1).astype(np.int32)
+    present, inverse = np.unique(levels.reshape(-1), return_inverse=True)
+    places: NDArray[np.int32] = inverse.reshape(-1).astype(np.int32)
     counts = np.bincount(places)
     table = np.zeros(len(present), dtype=_ENTRY)
     table["value"] = np.bincount(places, values.reshape(-1)) / counts
@@ -121,7 +121,7 @@ def _probabilities(
 def estimated_bytes(texts: int, classes: int, bits: int) -> int:
     """About how many bytes soft labels take at most."""
     symbols = math.log2(classes) + _peak_bits(bits) + bits * (classes - 1)
-    entries = min(classes, texts) + min(2 ** _peak_bits(bits), texts) + 2**bits
+    entries: int = min(classes, texts) + min(2 ** _peak_bits(bits), texts) + 2**bits
     return math.ceil(texts * symbols / 8) + entries * _ENTRY.itemsize
 
 
