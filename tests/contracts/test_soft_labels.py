@@ -1,14 +1,22 @@
 """Labels of any number of classes: more bits are never worse than fewer; hostile bytes."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from fedseed.config import RunConfig
 from fedseed.errors import WireError
 from fedseed.protocols.labels import BITS
 from fedseed.protocols.labels.messages import decode_labels, encode_labels, estimated_labels
+from fedseed.runs.plan import make_plan
+from fedseed.training import Trainer
+from tests.contracts.protocol_contract import World
+from tests.topics import write_topics
 
 Probabilities = NDArray[np.float32]
 CLASSES = (2, 4, 77, 200, 255)
@@ -157,3 +165,29 @@ def test_what_is_not_finite_is_refused_by_the_server() -> None:
     labels[3] = np.nan
     with pytest.raises(WireError, match="impossible"):
         decode_labels(encode_labels(labels, 4), 10, 4)
+
+
+def test_more_bits_make_no_worse_models(small: dict[str, Any], tmp_path: Path) -> None:
+    """One round on a task of 77 classes, of which clients have learnt some."""
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(
+        'optimiser = "adamw"\nlearning_rate = 2e-3\nembedding_multiplier = 10.0\n'
+        "batch_size = 32\nmax_length = 24\n"
+    )
+    shared = small | {
+        "data": str(write_topics(tmp_path / "topics.csv", 77, 924)), "recipe": str(recipe),
+        "protocol": "labels", "public": "reviews:300", "steps": 12, "distil_steps": 80,
+        "clients": 2,
+    }  # fmt: skip
+    found = []
+    for bits in BITS:
+        plan = make_plan(RunConfig.parse(shared | {"label_bits": bits}))
+        world, server = World(plan), plan.server()
+        server.aggregate(1, world.round(server, 1, [0, 1]))
+        rows, table = plan.federated.test_rows(), plan.federated.dataset.table
+        model = server.model()
+        assert model is not None
+        told = Trainer(plan.compute).predict(model, table, rows, plan.max_length)
+        found.append(float((told.argmax(axis=1) == table.labels[rows]).mean()))
+    assert found == sorted(found)
+    assert found[1] > 10 / 77
