@@ -92,9 +92,15 @@ def test_line(accuracy: Mapping[str, Any], classes: Sequence[str]) -> str:
 
 
 def class_balance(classes: Sequence[str], counts: Sequence[int]) -> str:
-    """Examples of each class; of many classes their number, and the smallest and the largest."""
-    if len(classes) <= _LISTED:
-        return ", ".join(f"{n:,} {name}" for name, n in zip(classes, counts, strict=True))
+    """Examples of each class; of many classes their number, and the smallest and the largest.
+
+    Of many classes few of which have examples only those are named.
+    """
+    named = list(zip(classes, counts, strict=True))
+    if len(named) > _LISTED:
+        named = [(name, n) for name, n in named if n]
+    if len(named) <= _LISTED:
+        return ", ".join(f"{n:,} {name}" for name, n in named)
     smallest, largest = min(counts), max(counts)
     each = f"{smallest:,}" if smallest == largest else f"{smallest:,} to {largest:,}"
     return f"{len(classes)} classes of {each} each"
