@@ -63,9 +63,9 @@ def test_a_study_of_many_classes_names_its_task(
 
 def test_crafted_seeds_alone_need_two_classes(run: Run, topics: Path) -> None:
     privacy = find_studies()["privacy"].study_class
+    tiny = TINY["privacy"] | {"attack": "crafted", "original_steps": None, "quick": True}
     with pytest.raises(ConfigError, match="asks models of two classes"):
-        run(privacy, data=str(topics), quick=True, original_steps=None, attack="crafted",
-            **{name: value for name, value in TINY["privacy"].items() if name != "attack"})  # fmt: skip
+        run(privacy, data=str(topics), **tiny)
 
 
 def test_rows_read_the_table_as_the_study_does(reviews: Path, tmp_path: Path) -> None:
