@@ -3,6 +3,8 @@
 Light to import, so that a command line is read without numpy.
 """
 
+import os
+from pathlib import PurePath
 from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -16,6 +18,34 @@ PARTITIONS = ("iid", "dirichlet", "shards", "quantity")
 """Partitions that are drawn."""
 NATURAL = "natural"
 """The partition by a column; ``--partition`` takes it as well."""
+_PACKED = (".gz", ".zip", ".xz", ".zst", ".bz2")
+
+
+def task_name(data: str) -> str:
+    """What the task of a data set is called, in records, tables and figures.
+
+    Args:
+        data: what ``--data`` names.
+
+    Returns:
+        ``imdb`` for ``bundled`` and ``hub``, ``sentences`` for ``bundled:sentences``; the last part
+        of a name on the hub, with its configuration; else the name of the file or folder, without
+        a file's endings.
+    """
+    if data in ("bundled", "hub"):
+        return "imdb"
+    where, _, name = data.partition(":")
+    if where == "bundled":
+        return name
+    if where == "hub":
+        return name.rpartition("/")[2].replace(":", "-")
+    place = os.path.abspath(os.path.expanduser(data))
+    path = PurePath(place)
+    if os.path.isdir(place):
+        return path.name
+    if path.suffix.lower() in _PACKED:
+        path = path.with_suffix("")
+    return path.stem
 
 
 class DataOptions(Options):

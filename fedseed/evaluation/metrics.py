@@ -114,13 +114,23 @@ def reweighted(model: ClassCounts, shares: Sequence[float]) -> Accuracy:
 
     The mean of its shares of correct predictions by class, weighted by ``shares``; the interval is
     that of a stratified sample (Wilson's by class, their half widths combined in quadrature).
+    Classes without a test example are left out; the shares of the others then make up the whole.
 
     Args:
-        model: a test run with examples of every class that has a share.
+        model: a test run.
         shares: share of each class, summing to 1, for example those of a client's own texts.
+
+    Raises:
+        ValueError: no class that has a share was tested.
     """
+    known = [share if n else 0.0 for share, n in zip(shares, model.examples, strict=True)]
+    tested = sum(known)
+    if not tested:
+        raise ValueError("no class that has a share was tested")
+    if any(n == 0 and share for share, n in zip(shares, model.examples, strict=True)):
+        known = [share / tested for share in known]
     value = low = high = 0.0
-    for correct, examples, share in zip(model.correct, model.examples, shares, strict=True):
+    for correct, examples, share in zip(model.correct, model.examples, known, strict=True):
         if share:
             of_class, (below, above) = correct / examples, wilson(correct, examples)
             value += share * of_class
@@ -131,7 +141,7 @@ def reweighted(model: ClassCounts, shares: Sequence[float]) -> Accuracy:
         np.mean([c / e for c, e in zip(model.correct, model.examples, strict=True) if e])
     )
     return Accuracy(
-        value, interval, sum(model.examples), balanced, max(shares), tuple(model.examples)
+        value, interval, sum(model.examples), balanced, max(known), tuple(model.examples)
     )
 
 

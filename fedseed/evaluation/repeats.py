@@ -8,6 +8,9 @@ import numpy as np
 
 from fedseed.evaluation.metrics import ClassCounts, accuracy
 
+_ROUNDING = 1e-12
+"""Differences of shares that are no farther apart are the same."""
+
 
 def over_repeats(models: Sequence[ClassCounts], one_class: bool = False) -> dict[str, Any]:
     """Return the accuracy of repeats of one procedure, in record.json's form.
@@ -66,7 +69,7 @@ def paired(first: Sequence[float], second: Sequence[float]) -> dict[str, Any]:
     gaps = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
     mean = float(gaps.mean())
     p_value: float | None = None if mean else 1.0
-    if len(gaps) > 1 and np.ptp(gaps) > 0:
+    if len(gaps) > 1 and np.ptp(gaps) > _ROUNDING:
         from scipy.stats import ttest_1samp
 
         p_value = float(ttest_1samp(gaps, 0.0).pvalue)

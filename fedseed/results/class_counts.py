@@ -24,9 +24,14 @@ def shown_name(name: str) -> str:
 
 
 def class_balance(counts: Sequence[int], classes: Sequence[str]) -> str:
-    """Examples of each class in words; of many classes the fewest and the most."""
-    if len(classes) <= _MOST_NAMED:
-        named = zip(classes, counts, strict=True)
+    """Examples of each class in words; of many classes the fewest and the most.
+
+    Of many classes few of which have examples only those are named.
+    """
+    named = list(zip(classes, counts, strict=True))
+    if len(named) > _MOST_NAMED:
+        named = [(name, count) for name, count in named if count]
+    if len(named) <= _MOST_NAMED:
         return ", ".join(f"{count:,} {shown_name(name)}" for name, count in named)
     low, high = min(counts), max(counts)
     if low == high:

@@ -2,7 +2,7 @@
 
 import io
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +57,21 @@ def save_figure(figure: "Figure", path: Path) -> None:
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(buffer, format="png", dpi=130, metadata={"Software": None})
     write_bytes(path, buffer.getvalue())
+
+
+def accuracy_limits(shares: Iterable[float], usual: tuple[float, float]) -> tuple[float, float]:
+    """Ends of an axis of accuracies, in per cent: the usual ones where they hold all shares.
+
+    Args:
+        shares: accuracies to be drawn, in [0, 1].
+        usual: lower and upper end for a task of two classes of the same size.
+    """
+    values = [100 * share for share in shares]
+    low, high = min(values, default=usual[0]), max(values, default=usual[1])
+    if usual[0] <= low and high <= usual[1]:
+        return usual
+    margin = max(1.0, 0.05 * (high - low))
+    return low - margin, high + margin
 
 
 def _tried(axes: "Axes", record: Mapping[str, Any]) -> None:

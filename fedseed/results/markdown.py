@@ -85,9 +85,15 @@ def baseline_rows(baselines: Mapping[str, Any]) -> list[list[str]]:
 
 def test_line(accuracy: Mapping[str, Any], classes: Sequence[str]) -> str:
     """What was tested on: n, examples of each class, majority baseline."""
-    parts = class_balance(accuracy["class_counts"], classes)
+    balance = class_balance(accuracy["class_counts"], classes)
     baseline = percent(accuracy["majority_baseline"])
-    return f"{accuracy['n']:,} test texts: {parts}; majority baseline {baseline}"
+    return f"{accuracy['n']:,} test texts: {balance}; majority baseline {baseline}"
+
+
+def on_task(record: Mapping[str, Any]) -> str:
+    """The task's name, for a title; nothing in a record that names none."""
+    task = record.get("task")
+    return f" on {task}" if task else ""
 
 
 def size(count: float) -> str:

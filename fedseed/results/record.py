@@ -37,6 +37,8 @@ class RunRecord:
     """Of a federated run: :meth:`fedseed.protocols.description.Protocol.to_record`."""
     protocols: Mapping[str, Mapping[str, Any]] | None = None
     """Of a study that runs several: the same, by the protocol's name."""
+    task: str | None = None
+    """Of a study that learns a task: what it is called, by its data."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return what the file holds."""
@@ -45,7 +47,10 @@ class RunRecord:
             "provenance": self.provenance, "rounds": self.rounds, "ledger": self.ledger,
             "results": self.results,
         }  # fmt: skip
-        optional = {"protocol": self.protocol, "protocols": self.protocols, "error": self.error}
+        optional = {
+            "task": self.task, "protocol": self.protocol, "protocols": self.protocols,
+            "error": self.error,
+        }  # fmt: skip
         return record | {name: value for name, value in optional.items() if value is not None}
 
     def to_json(self) -> str:

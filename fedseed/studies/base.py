@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 from rich.console import Console
 
 from fedseed.data.federated_dataset import open_dataset, subset
+from fedseed.data.options import task_name
 from fedseed.data.splits import Rows
 from fedseed.data.tokens import Dataset
 from fedseed.errors import OutputError
@@ -211,6 +212,7 @@ def _begun(study: Study, workers: int, past: Mapping[str, Any]) -> RunRecord:
             "started": past.get("started", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())),
         },
         protocols=study.protocols(),
+        task=task_name(study.config.data) if "dataset" in decides else None,
     )  # fmt: skip
     record.provenance["machine"]["precision"] = choose(study.config.precision).precision
     if past:

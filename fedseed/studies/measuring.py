@@ -31,9 +31,13 @@ _DOCUMENTS_TRAIN, _DOCUMENTS_TEST = 320, 1000
 
 
 def one_class(dataset: Dataset) -> tuple[Rows, Rows]:
-    """What the seed documents trained and tested on: the head of a file sorted by label."""
+    """What the seed documents trained and tested on: the head of a file sorted by label.
+
+    That is the first class that occurs in both splits.
+    """
     labels = dataset.table.labels
-    train, test = (rows[labels[rows] == 0] for rows in (dataset.train, dataset.test))
+    first = np.intersect1d(labels[dataset.train], labels[dataset.test]).min()
+    train, test = (rows[labels[rows] == first] for rows in (dataset.train, dataset.test))
     return train[:_DOCUMENTS_TRAIN], test[:_DOCUMENTS_TEST]
 
 

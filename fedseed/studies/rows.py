@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fedseed.config import RunConfig
+from fedseed.data.options import DataOptions
+from fedseed.options import Options
 from fedseed.protocols import all_protocols, find_protocol
 from fedseed.protocols.rows import ALONE, Row
 from fedseed.recipe import Recipe
@@ -47,6 +49,12 @@ CONDITIONS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "poison": ("one client with flipped labels", {"poisoned_clients": 1}),
 }
 """What robustness is measured under, on the first partition."""
+_DATA = DataOptions.model_fields.keys() - Options.model_fields.keys()
+"""Options that say which texts and how they are read: a run's are the study's."""
+_PUBLIC = "sentences"
+_ARE_PUBLIC = f"bundled:{_PUBLIC}"
+"""The data set whose texts are the public ones, of which some are then set aside."""
+_SET_ASIDE = 3000
 
 
 def partition_options(name: str) -> dict[str, Any]:
@@ -77,12 +85,11 @@ def run_config(
     steps = config.cut(row.steps or config.steps)
     options: dict[str, Any] = {
         "clients": config.clients, "newcomers": 1, "rounds": row.rounds or config.rounds,
-        "workers": "1", "model": config.model, "data": config.data,
-        "text_column": config.text_column, "label_column": config.label_column,
-        "max_length": config.length, "test_examples": config.test_examples,
+        "workers": "1", **{name: getattr(config, name) for name in _DATA},
+        "max_length": config.length,
         "run_seed": config.run_seed + repeat, "precision": config.precision, "device": "cpu",
         **({} if row.protocol is None else {"protocol": row.protocol}),
-        **partition_options(partition), **row.options, "steps": steps,
+        **partition_options(partition), **_row_options(config, row), "steps": steps,
         **(CONDITIONS[condition][1] if condition else {}),
     }  # fmt: skip
     for name in options:
@@ -92,6 +99,21 @@ def run_config(
         steps=config.cut(row.recipe.steps), max_length=min(config.length, row.recipe.max_length)
     )
     return RunConfig.parse(options), recipe
+
+
+def _row_options(config: RowOptions, row: StudyRow) -> dict[str, Any]:
+    """A row's options; texts that the task is made of cannot be public ones."""
+    options = dict(row.options)
+    if config.data == _ARE_PUBLIC and options.get("public") == _PUBLIC:
+        options["public"] = f"reviews:{_SET_ASIDE}"
+    return options
+
+
+def row_words(config: RowOptions, row: StudyRow) -> str:
+    """What a row is, on the study's data."""
+    if _row_options(config, row) != row.options:
+        return row.words.replace("public sentences", f"{_SET_ASIDE:,} sentences set aside")
+    return row.words if config.data == "bundled" else row.words.replace("reviews", "texts")
 
 
 def described_protocols(rows: Iterable[str]) -> dict[str, dict[str, Any]]:

@@ -25,6 +25,9 @@ def found() -> dict[str, list[object]]:
     other = normal(10, "golden", (1500,), 1.0) > 0
     coded = {name: make_codec(name, 0.05).encode(vector, SIZES) for name in CODECS}
     coded |= {f"labels, {bits} bits": encode_labels(labels, bits) for bits in BITS}
+    many = np.abs(normal(11, "golden", (20, 77), 1.0))
+    many /= many.sum(axis=1, keepdims=True)
+    coded |= {f"labels of 77 classes, {bits} bits": encode_labels(many, bits) for bits in BITS}
     coded["mask"] = encode_mask(mask, SIZES)
     counts = mask.astype(np.uint16) + other.astype(np.uint16)
     coded["counts"] = encode_counts(counts, 2, SIZES)

@@ -69,3 +69,13 @@ def test_another_class_mix() -> None:
     assert skewed.ci95 == pytest.approx(wilson(90, 100))
     assert skewed.majority_baseline == 1.0
     assert even.ci95[0] < 0.75 < even.ci95[1]
+
+
+def test_a_mix_with_a_class_that_was_not_tested() -> None:
+    """The others make up the whole; without any other there is nothing to say."""
+    model = ClassCounts((90, 60, 0), (100, 100, 0))
+    judged = reweighted(model, [0.25, 0.25, 0.5])
+    assert judged.value == pytest.approx(0.75)
+    assert judged.majority_baseline == pytest.approx(0.5)
+    with pytest.raises(ValueError, match="no class"):
+        reweighted(model, [0.0, 0.0, 1.0])

@@ -71,3 +71,9 @@ def test_holm() -> None:
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([0.02, None]) == [0.04, None]
     assert holm([0.9, 0.8]) == [1.0, 1.0]
+
+
+def test_differences_that_rounding_alone_tells_apart_are_the_same() -> None:
+    first, second = [2 / 77, 3 / 77], [1 / 77, 2 / 77]
+    assert first[0] - second[0] != first[1] - second[1]
+    assert paired(first, second)["p_value"] is None

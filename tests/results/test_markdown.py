@@ -2,7 +2,11 @@
 
 from typing import Any
 
-from fedseed.results.markdown import interval_in_points, with_interval
+import pytest
+
+from fedseed.results.class_counts import class_balance
+from fedseed.results.figure import accuracy_limits
+from fedseed.results.markdown import interval_in_points, on_task, with_interval
 from fedseed.studies.budget.table import _verdict
 from fedseed.studies.comparison.readings import robustness_grid
 
@@ -20,6 +24,30 @@ def test_a_difference_of_a_single_run_has_no_interval() -> None:
 def test_values_that_are_all_alike_bound_nothing() -> None:
     assert with_interval({"value": 1.0, "ci95": [1.0, 1.0]}) == "100.0 % (all alike)"
     assert interval_in_points([0.0, 0.0]) == "all alike"
+
+
+def test_many_classes_are_summarised() -> None:
+    few, many = ["bad", "good"], [f"class {n}" for n in range(77)]
+    assert class_balance([1200, 3], few) == "1,200 bad, 3 good"
+    assert class_balance([0, 3], few) == "0 bad, 3 good"
+    assert class_balance([2] * 77, many) == "2 of each of 77 classes"
+    assert class_balance([*[5] * 76, 1234], many).startswith("of each of 77 classes from 5 (")
+    assert class_balance([*[0] * 76, 4], many) == "4 class 76"
+
+
+def test_a_title_names_the_task_of_a_record_that_names_one() -> None:
+    assert on_task({"task": "imdb"}) == " on imdb"
+    assert on_task({}) == ""
+
+
+def test_an_axis_holds_all_that_is_drawn() -> None:
+    assert accuracy_limits([0.5, 0.9], (45, 92)) == (45, 92)
+    assert accuracy_limits([], (45, 92)) == (45, 92)
+    low, high = accuracy_limits([0.01, 0.05, 0.97], (45, 92))
+    assert low < 1
+    assert high > 97
+    low, high = accuracy_limits([0.013, 0.013], (45, 92))
+    assert (low, high) == pytest.approx((0.3, 2.3))
 
 
 def cell(name: str, condition: str | None, *repeats: float) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from fedseed.errors import WireError
 from fedseed.privacy.mechanisms import randomised_response
 from fedseed.protocols.base import ClientTask
 from fedseed.protocols.labels.distillation import distilled, read_head
-from fedseed.protocols.labels.messages import Probabilities, encode_labels
+from fedseed.protocols.labels.messages import encode_labels
+from fedseed.protocols.labels.soft_labels import Probabilities
 from fedseed.protocols.shared_model import Download, SharedModelClient
 from fedseed.training import FitJob, FitResult, Trainer
 

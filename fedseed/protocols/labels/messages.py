@@ -1,10 +1,12 @@
 """Soft labels as bytes: quantised to a few bits, then entropy coded (Sattler et al. 2020, CFD).
 
-One bit is the most likely class. With more bits the probabilities of all classes but the first are
-rounded to ``2 ** bits`` levels. Symbols are coded by asymmetric numeral systems (constriction,
-Bamler 2022) under their own frequencies.
+One bit is the most likely class. With more bits, of two classes the probability of the second is
+rounded to ``2 ** bits`` levels; of more classes see :mod:`fedseed.protocols.labels.soft_labels`.
+Symbols are coded by asymmetric numeral systems (constriction, Bamler 2022) under their own
+frequencies.
 """
 
+import math
 import struct
 from typing import Any
 
@@ -20,38 +22,40 @@ from fedseed.protocols.entropy_coding import (
     write_words,
 )
 from fedseed.protocols.labels import BITS
+from fedseed.protocols.labels.soft_labels import (
+    Probabilities,
+    decode_soft,
+    encode_soft,
+    estimated_bytes,
+)
 
-Probabilities = NDArray[np.float32]
-_HEAD = "<BIH"
+_HEAD = "<BI"
+_HEAD_BYTES = struct.calcsize(_HEAD)
+_DISTINCT = "<H"
+_FEW_BYTES = 44
+"""The head, and what entropy coding may add."""
 _ENTRY = np.dtype([("symbol", "u1"), ("count", "<u2")])
 
 
-def quantise(probabilities: Probabilities, bits: int) -> NDArray[np.int32]:
-    """Whole numbers that stand for class probabilities of shape ``(texts, classes)``.
-
-    Returns:
-        With one bit the most likely class of every text, shape ``(texts,)``; otherwise the levels
-        of all classes but the first, end to end, shape ``(texts * (classes - 1),)``.
-    """
-    if bits == 1:
-        return np.asarray(probabilities.argmax(axis=1), dtype=np.int32)
-    levels = np.rint(probabilities[:, 1:] * (2**bits - 1))
-    return np.asarray(levels, dtype=np.int32).reshape(-1)
-
-
-def restore(symbols: NDArray[np.int32], classes: int, bits: int) -> Probabilities:
-    """Class probabilities of shape ``(texts, classes)`` from what :func:`quantise` returned."""
-    if bits == 1:
-        return np.eye(classes, dtype=np.float32)[symbols]
-    others = symbols.reshape(-1, classes - 1).astype(np.float32) / np.float32(2**bits - 1)
-    first = np.maximum(np.float32(0), 1 - others.sum(axis=1, keepdims=True, dtype=np.float32))
-    whole = np.concatenate([first, others], axis=1)
-    return np.asarray(whole / whole.sum(axis=1, keepdims=True), dtype=np.float32)
+def _is_simple(bits: int, classes: int) -> bool:
+    """Whether one symbol says all that travels of a text."""
+    return bits == 1 or classes == 2
 
 
 def encode_labels(probabilities: Probabilities, bits: int) -> bytes:
     """Write class probabilities of shape ``(texts, classes)`` with 1, 2, 4 or 8 bits each."""
-    symbols = quantise(probabilities, bits)
+    texts, classes = probabilities.shape
+    simple = _is_simple(bits, classes)
+    body = _encode_symbols(probabilities, bits) if simple else encode_soft(probabilities, bits)
+    return struct.pack(_HEAD, bits, texts) + body
+
+
+def _encode_symbols(probabilities: Probabilities, bits: int) -> bytes:
+    """The most likely classes, or the second class's levels."""
+    if bits == 1:
+        symbols = probabilities.argmax(axis=1)
+    else:
+        symbols = np.rint(probabilities[:, 1] * (2**bits - 1)).astype(np.int32)
     present, places, counts = np.unique(symbols, return_inverse=True, return_counts=True)
     table = np.zeros(len(present), dtype=_ENTRY)
     table["symbol"] = present
@@ -59,8 +63,7 @@ def encode_labels(probabilities: Probabilities, bits: int) -> bytes:
     coder = Coder()
     if len(present) > 1:
         coder.encode_reverse(places.astype(np.int32).reshape(-1), categorical(table["count"]))
-    head = struct.pack(_HEAD, bits, len(probabilities), len(present))
-    return head + bytes(table.tobytes()) + write_words(coder)
+    return struct.pack(_DISTINCT, len(present)) + bytes(table.tobytes()) + write_words(coder)
 
 
 def decode_labels(data: bytes, texts: int, classes: int) -> Probabilities:
@@ -69,21 +72,44 @@ def decode_labels(data: bytes, texts: int, classes: int) -> Probabilities:
     Raises:
         WireError: malformed bytes, or labels of other texts.
     """
-    start = struct.calcsize(_HEAD)
-    if len(data) < start:
+    if len(data) < _HEAD_BYTES:
         raise WireError("the labels are truncated")
-    bits, count, distinct = struct.unpack_from(_HEAD, data)
-    end = start + distinct * _ENTRY.itemsize
+    bits, count = struct.unpack_from(_HEAD, data)
     if bits not in BITS or count != texts:
         raise WireError(f"labels of {count} texts in {bits} bits, not of {texts}")
+    body = data[_HEAD_BYTES:]
+    if not _is_simple(bits, classes):
+        return decode_soft(body, texts, classes, bits)
+    symbols = _decode_symbols(body, texts, classes if bits == 1 else 2**bits)
+    if bits == 1:
+        return np.eye(classes, dtype=np.float32)[symbols]
+    second = symbols.astype(np.float32) / np.float32(2**bits - 1)
+    return np.stack([1 - second, second], axis=1)
+
+
+def _decode_symbols(data: bytes, texts: int, limit: int) -> NDArray[np.int32]:
+    """One symbol below a limit for every text."""
+    start = struct.calcsize(_DISTINCT)
+    if len(data) < start:
+        raise WireError("the labels are truncated")
+    (distinct,) = struct.unpack_from(_DISTINCT, data)
+    end = start + distinct * _ENTRY.itemsize
     if len(data) < end or not 1 <= distinct <= 256:
         raise WireError("the labels are truncated")
     table = np.frombuffer(data[start:end], _ENTRY)
-    limit = classes if bits == 1 else 2**bits
     if int(table["symbol"].max()) >= limit or int(table["count"].min()) == 0:
         raise WireError("the labels have impossible values")
-    places = _decode_places(data[end:], table, texts * (1 if bits == 1 else classes - 1))
-    return restore(table["symbol"][places].astype(np.int32), classes, bits)
+    return np.asarray(table["symbol"][_decode_places(data[end:], table, texts)], dtype=np.int32)
+
+
+def estimated_labels(texts: int, classes: int, bits: int) -> int:
+    """About how many bytes the labels of so many texts take at most."""
+    if not _is_simple(bits, classes):
+        return _FEW_BYTES + estimated_bytes(texts, classes, bits)
+    if bits == 1:
+        return int(texts * math.log2(classes)) // 8 + classes * _ENTRY.itemsize + _FEW_BYTES
+    levels: int = 2**bits
+    return texts * bits // 8 + levels * _ENTRY.itemsize + _FEW_BYTES
 
 
 def _decode_places(words: bytes, table: NDArray[Any], total: int) -> NDArray[np.int32]:

@@ -20,7 +20,12 @@ from fedseed.protocols.base import Setup
 from fedseed.protocols.fedavg import FedAvg
 from fedseed.protocols.labels import LabelsOptions
 from fedseed.protocols.labels.distillation import distilled, encode_head
-from fedseed.protocols.labels.messages import Probabilities, decode_labels, encode_labels
+from fedseed.protocols.labels.messages import (
+    decode_labels,
+    encode_labels,
+    estimated_labels,
+)
+from fedseed.protocols.labels.soft_labels import Probabilities
 from fedseed.protocols.shared_model import SharedModelServer
 
 _DOWN_BITS = 8
@@ -83,5 +88,6 @@ class LabelsServer(SharedModelServer):
 
     def body_estimate(self) -> tuple[int, int]:
         """See :class:`SharedModelServer`."""
-        symbols = len(self._public.rows) * (self.setup.classes - 1)
-        return symbols + 800, symbols * self._bits // 8 + 800 * (self._bits > 1) + 50
+        texts, classes = len(self._public.rows), self.setup.classes
+        down, up = (estimated_labels(texts, classes, bits) for bits in (_DOWN_BITS, self._bits))
+        return down, up

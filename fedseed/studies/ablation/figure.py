@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedseed.results.figure import save_figure
+from fedseed.results.markdown import on_task
 from fedseed.studies.ablation.table import seed_name
 
 if TYPE_CHECKING:
@@ -39,10 +40,10 @@ def ablation_figure(record: Mapping[str, Any], path: Path) -> None:
     repeats = len(results["cells"][0]["after"]["repeats"])
     quick = ", QUICK RUN" if record["config"]["quick"] else ""
     figure.suptitle(
-        f"{record['config']['model']}: does the seed matter? {repeats} repeats, balanced test "
-        f"n = {n:,}{quick}",
-        fontsize=11,
-    )
+        f"{record['config']['model']}{on_task(record)}: does the seed matter? "
+        f"{repeats} repeats, balanced test n = {n:,}{quick}",
+        fontsize=11, parse_math=False,
+    )  # fmt: skip
     save_figure(figure, path)
 
 

@@ -9,6 +9,7 @@ from fedseed.results.markdown import (
     baseline_rows,
     grid,
     interval_in_points,
+    on_task,
     p_value,
     points,
     span,
@@ -35,7 +36,7 @@ def ablation_table(record: Mapping[str, Any]) -> str:
     repeats = len(results["cells"][0]["after"]["repeats"])
     one, balanced = (results["originals"][name] for name in ("one_class", "balanced"))
     blocks = [
-        f"# Ablation: {record['config']['model']}, {repeats} repeats",
+        f"# Ablation{on_task(record)}: {record['config']['model']}, {repeats} repeats",
         QUICK if record["config"]["quick"] else "",
         "Accuracy before and after fine-tuning with the seed documents' recipe. The first two "
         "columns are of a test set of one class, on which a constant answer is right always or "

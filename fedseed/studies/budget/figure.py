@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedseed.evaluation.costs import DOWNLOADS, cost_analysis, transfer_seconds
-from fedseed.results.figure import save_figure
+from fedseed.results.figure import accuracy_limits, save_figure
+from fedseed.results.markdown import on_task
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_USUAL_LIMITS = (50, 90)
 _COLOURS = ("#1f5fa8", "#b0581e", "#2e7d32", "#6a3d9a")
 
 
@@ -21,8 +23,9 @@ def budget_figure(record: Mapping[str, Any], path: Path) -> None:
     starts = list(dict.fromkeys(cell["start"] for cell in cells))
     figure = Figure(figsize=(3.6 * len(starts) + 5.0, 4.8), layout="constrained")
     *maps, costs = figure.subplots(1, len(starts) + 1)
+    ends = accuracy_limits([cell["after"]["value"] for cell in cells], _USUAL_LIMITS)
     images = [
-        _heat(axes, [cell for cell in cells if cell["start"] == start], start)
+        _heat(axes, [cell for cell in cells if cell["start"] == start], start, ends)
         for axes, start in zip(maps, starts, strict=True)
     ]
     figure.colorbar(images[0], ax=maps, label="mean test accuracy (%)", shrink=0.85, pad=0.01)
@@ -31,15 +34,15 @@ def budget_figure(record: Mapping[str, Any], path: Path) -> None:
     first = cells[0]["after"]
     quick = ", QUICK RUN" if record["config"]["quick"] else ""
     figure.suptitle(
-        f"{record['config']['model']}: accuracy by training examples and steps, "
+        f"{record['config']['model']}{on_task(record)}: accuracy by training examples and steps, "
         f"{len(first['repeats'])} repeats, n = {first['n']:,}, majority baseline "
         f"{100 * first['majority_baseline']:.1f} %{quick}",
-        fontsize=11,
-    )
+        fontsize=11, parse_math=False,
+    )  # fmt: skip
     save_figure(figure, path)
 
 
-def _heat(axes: "Axes", cells: list[dict[str, Any]], start: str) -> Any:
+def _heat(axes: "Axes", cells: list[dict[str, Any]], start: str, ends: tuple[float, float]) -> Any:
     import numpy as np
 
     steps = list(dict.fromkeys(cell["steps"] for cell in cells))
@@ -48,11 +51,14 @@ def _heat(axes: "Axes", cells: list[dict[str, Any]], start: str) -> Any:
     for cell in cells:
         place = sizes.index(cell["samples"]), steps.index(cell["steps"])
         values[place] = 100 * cell["after"]["value"]
-    image = axes.imshow(values, cmap="viridis", vmin=50, vmax=90, aspect="auto", origin="lower")
+    image = axes.imshow(
+        values, cmap="viridis", vmin=ends[0], vmax=ends[1], aspect="auto", origin="lower"
+    )
+    bright = ends[0] + 0.625 * (ends[1] - ends[0])
     for (row, column), value in np.ndenumerate(values):
         axes.text(
             column, row, f"{value:.0f}", ha="center", va="center", fontsize=8,
-            color="white" if value < 75 else "black",
+            color="white" if value < bright else "black",
         )  # fmt: skip
     axes.set_xticks(range(len(steps)), [f"{count:,}" for count in steps], fontsize=8)
     axes.set_yticks(range(len(sizes)), [f"{size:,}" for size in sizes], fontsize=8)

@@ -9,6 +9,7 @@ from fedseed.results.markdown import (
     QUICK,
     baseline_grid,
     grid,
+    on_task,
     speed,
     test_line,
     with_interval,
@@ -31,7 +32,7 @@ def budget_table(record: Mapping[str, Any]) -> str:
     first = cells[0]["after"]
     repeats = len(first["repeats"])
     blocks = [
-        f"# The smallest budget: {record['config']['model']}, {repeats} repeats",
+        f"# The smallest budget{on_task(record)}: {record['config']['model']}, {repeats} repeats",
         QUICK if record["config"]["quick"] else "",
         f"Mean accuracy. {test_line(first, classes)}.",
     ]

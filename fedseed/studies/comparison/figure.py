@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedseed.evaluation.frontier import TARGETS, Point, points, quickest
-from fedseed.results.figure import save_figure
+from fedseed.results.figure import accuracy_limits, save_figure
+from fedseed.results.markdown import on_task
 from fedseed.results.style import RowStyle, row_styles
 from fedseed.studies.comparison.table import client_bytes
 
@@ -16,6 +17,7 @@ Cells = Sequence[Mapping[str, Any]]
 Styles = Mapping[str, RowStyle]
 """By row."""
 _SPEEDS = (56e3, 1e9)
+_USUAL_LIMITS = (45, 92)
 
 
 def comparison_figure(record: Mapping[str, Any], path: Path) -> None:
@@ -45,16 +47,18 @@ def comparison_figure(record: Mapping[str, Any], path: Path) -> None:
     _legend(lower[-1], drawn)
     for axes in (*upper[len(partitions) :], *lower[2:]):
         axes.axis("off")
-    figure.suptitle(_title(record["config"], first), fontsize=12)
+    figure.suptitle(_title(record, first), fontsize=12, parse_math=False)
     save_figure(figure, path)
 
 
-def _title(config: Mapping[str, Any], cells: Cells) -> str:
+def _title(record: Mapping[str, Any], cells: Cells) -> str:
+    config = record["config"]
     n = max(cell["accuracy"]["n"] for cell in cells)
     quick = ", QUICK RUN" if config["quick"] else ""
     return (
-        f"What to send: {config['model']}, {config['clients']} clients, {config['repeats']} "
-        f"repeat(s), n = {n:,}, bars: 95 % intervals over test texts and repeats{quick}"
+        f"What to send{on_task(record)}: {config['model']}, {config['clients']} clients, "
+        f"{config['repeats']} repeat(s), n = {n:,}, bars: 95 % intervals over test texts and "
+        f"repeats{quick}"
     )
 
 
@@ -97,10 +101,22 @@ def _front(
             value = 100 * bounds[name]["accuracy"]["value"]
             axes.axhline(value, color=colour, linestyle="-", linewidth=1, label=f"bound: {name}")
     _draw_baselines(axes, baselines)
+    shown = [*cells, *(bounds[name] for name in ("central", "local") if name in bounds)]
     axes.set_xscale("log")
     axes.set_xlabel("payload bytes of one client, down and up (log scale)")
-    axes.set_ylim(45, 92)
+    axes.set_ylim(accuracy_limits(_shares(shown, baselines), _USUAL_LIMITS))
     axes.grid(alpha=0.3)
+
+
+def _shares(cells: Cells, baselines: Mapping[str, Any]) -> list[float]:
+    """All accuracies that are drawn."""
+    accuracies = [cell["accuracy"] for cell in cells]
+    rounds = [one["accuracy"] for cell in cells for one in cell["rounds"] if one["accuracy"]]
+    lines = [baselines[name]["value"] for name in ("tfidf_full",) if name in baselines]
+    return [
+        *lines, baselines["majority"]["majority_baseline"], *(one["value"] for one in rounds),
+        *(end for one in accuracies for end in one["ci95"]),
+    ]  # fmt: skip
 
 
 def _draw_rounds(axes: "Axes", cell: Mapping[str, Any], style: RowStyle) -> None:

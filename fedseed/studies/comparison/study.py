@@ -22,7 +22,7 @@ from fedseed.studies.comparison.options import ComparisonOptions
 from fedseed.studies.description import StudyDescription
 from fedseed.studies.measuring import TEST_COST, baseline_cell
 from fedseed.studies.recipes import CENTRAL_EPOCHS
-from fedseed.studies.rows import ROWS, StudyRow, described_protocols, run_config
+from fedseed.studies.rows import ROWS, StudyRow, described_protocols, row_words, run_config
 
 
 class Comparison(Study):
@@ -151,7 +151,7 @@ class Comparison(Study):
         newcomers = [_mean(one["newcomers"] or [one["final"]]) for one in repeats]
         worst = [_worst(one) for one in repeats]
         return {
-            "row": name, "description": row.words,
+            "row": name, "description": row_words(self.config, row),
             "protocol": row.protocol,
             "options": _options(run, row), "partition": partition, "condition": condition or None,
             "number_of_repeats": len(repeats), "accuracy": over_repeats(final),
@@ -199,7 +199,12 @@ def _worst(one: Mapping[str, Any]) -> ClassCounts:
 
 def _personal(repeats: Sequence[Any]) -> dict[str, Any] | None:
     """What adapting the final model to each client's texts gained, on the client's class mix."""
-    clients = [dict(client, repeat=r) for r, some in enumerate(repeats) for client in some or ()]
+    clients = [
+        dict(client, repeat=r)
+        for r, some in enumerate(repeats)
+        for client in some or ()
+        if any(map(min, client["labels"], client["before"]["examples"]))  # has a tested class
+    ]
     if not clients:
         return None
     for client in clients:
@@ -209,7 +214,7 @@ def _personal(repeats: Sequence[Any]) -> dict[str, Any] | None:
         client["gain"] = client["after"]["value"] - client["before"]["value"]
     gains = [
         float(np.mean([c["gain"] for c in clients if c["repeat"] == repeat]))
-        for repeat in range(len(repeats))
+        for repeat in sorted({c["repeat"] for c in clients})
     ]
     return {
         "clients": clients,

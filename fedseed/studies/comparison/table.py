@@ -8,6 +8,7 @@ from fedseed.results.markdown import (
     QUICK,
     baseline_grid,
     grid,
+    on_task,
     size,
     test_line,
     with_interval,
@@ -56,7 +57,7 @@ def _head(record: Mapping[str, Any], cells: Cells) -> list[str]:
     widest = max((cell["accuracy"] for cell in cells), key=lambda accuracy: accuracy["n"])
     classes = record["provenance"]["dataset"]["classes"]
     return [
-        f"# What to send: {config['model']}, {config['clients']} clients, "
+        f"# What to send{on_task(record)}: {config['model']}, {config['clients']} clients, "
         f"{config['repeats']} repeats",
         QUICK if config["quick"] else "",
         f"Mean accuracy (95 % interval over test texts and repeats). {test_line(widest, classes)}. "
@@ -101,9 +102,21 @@ def _personalisation(record: Mapping[str, Any]) -> list[str]:
         "**Personalisation** (every client adapts the final model to its own texts for "
         f"{record['config']['personalize']} steps; accuracy by the client's own class mix on "
         f"{tests:,} test texts, mean "
-        "over clients and repeats, beside always answering the client's largest class):",
+        "over clients and repeats, beside always answering the client's largest class"
+        f"{_untested(adapted)}):",
         personal_grid(adapted),
     ]
+
+
+def _untested(adapted: Cells) -> str:
+    """A note if a client has texts of a class of which none was tested."""
+    clients = [client for cell in adapted for client in cell["personalization"]["clients"]]
+    untested = any(
+        labels and not tests
+        for client in clients
+        for labels, tests in zip(client["labels"], client["before"]["class_counts"], strict=True)
+    )
+    return "; classes without a test text are left out" if untested else ""
 
 
 def main_grid(cells: Cells) -> str:

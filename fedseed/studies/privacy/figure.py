@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fedseed.results.figure import save_figure
+from fedseed.results.markdown import on_task
 from fedseed.results.style import RowStyle, row_styles
 from fedseed.studies.privacy.table import strongest
 
@@ -39,9 +40,11 @@ def privacy_figure(record: Mapping[str, Any], path: Path) -> None:
     _draw_curves(panels[1][1], results["defences"], styles)
     quick = ", QUICK RUN" if config["quick"] else ""
     figure.suptitle(
-        f"What each protocol gives away: {config['model']}, {config['clients']} clients with "
-        f"{config['shard']} texts, {config['repeats']} runs{quick}",
-    )
+        f"What each protocol gives away{on_task(record)}: {config['model']}, "
+        f"{config['clients']} clients with {config['shard']} texts, {config['repeats']} "
+        f"runs{quick}",
+        parse_math=False,
+    )  # fmt: skip
     save_figure(figure, path)
 
 

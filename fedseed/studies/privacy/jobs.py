@@ -15,7 +15,7 @@ from fedseed.studies.privacy.attacked_rows import (
 )
 from fedseed.studies.privacy.cells import cell_name
 from fedseed.studies.privacy.options import PrivacyOptions
-from fedseed.studies.privacy.plans import plan_of
+from fedseed.studies.privacy.plans import can_be_crafted, plan_of
 
 _BATCHES = (
     *((batch, steps, "adamw", 64) for steps in (1, 4) for batch in (1, 4, 16, 32)),
@@ -63,6 +63,11 @@ def update_rows(config: PrivacyOptions) -> list[str]:
     return rows_with_updates(config, "tokens")
 
 
+def crafted_rows(config: PrivacyOptions) -> list[str]:
+    """Rows whose clients are asked questions by crafted seeds; none where those cannot be made."""
+    return config.rows_of("crafted") if can_be_crafted(config) else []
+
+
 def few_texts(config: PrivacyOptions) -> list[dict[str, Any]]:
     """Batches of a few texts whose updates are attacked, as arguments of cells."""
     chosen = [batch for batch in _BATCHES if not config.quick or batch[0] < 16]
@@ -96,7 +101,7 @@ def _observed_runs(config: PrivacyOptions) -> Iterator[Cell]:
             names = [attack.name for attack in attacks().values() if attack.runs == runs]
             for row in config.rows_of(*names):
                 yield _cell(runs, share * _run_cost(config, row), row=row, repeat=repeat)
-        for row in config.rows_of("crafted"):
+        for row in crafted_rows(config):
             yield _cell("crafted", 30, row=row, repeat=repeat)
 
 

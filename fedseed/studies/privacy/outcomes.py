@@ -16,6 +16,7 @@ from fedseed.studies.privacy.attacked_rows import defended_unit, protocol_of
 from fedseed.studies.privacy.cells import cell_name
 from fedseed.studies.privacy.jobs import (
     audit_repeats,
+    crafted_rows,
     curve_repeats,
     defended_rows,
     few_texts,
@@ -72,7 +73,7 @@ def special_cells(config: PrivacyOptions, measured: Measured) -> RecordCells:
             setting = "no differential privacy" if epsilon is None else f"epsilon {epsilon:g}"
             place = _place("server", row, setting)
             yield from (place | cell for cell in attacks()["audit"].cells(evidence))
-    for row in config.rows_of("crafted"):
+    for row in crafted_rows(config):
         names = [cell_name("crafted", row=row, repeat=r) for r in range(config.repeats)]
         evidence = Evidence("malicious-server", [measured[name] for name in names])
         place = _place("malicious-server", row, "crafted seeds")

@@ -4,7 +4,10 @@ import functools
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from fedseed.config import RunConfig
+from fedseed.data.splits import Rows
 from fedseed.runs.plan import Plan, make_plan
 from fedseed.studies.base import dataset_of
 from fedseed.studies.privacy.attacked_rows import attacked_row
@@ -37,8 +40,27 @@ def plan_row(config: PrivacyOptions, row: StudyRow, **options: Any) -> Plan:
 def world_of(config: PrivacyOptions, clients: int, shard: int) -> World:
     """Candidates and canaries."""
     return make_world(
-        dataset_of(config), clients, shard, config.population, config.references, config.run_seed
-    )
+        dataset_of(config), clients, shard, config.population, config.references, config.run_seed,
+        set_aside(config),
+    )  # fmt: skip
+
+
+@functools.lru_cache(maxsize=1)
+def set_aside(config: PrivacyOptions) -> Rows:
+    """Training texts that are public under any of the attacked rows."""
+    rows = [np.empty(0, dtype=np.int64)]
+    for row in config.rows():
+        run, _ = run_config(config, attacked_row(row), "iid", "", 0)
+        if (run.public_texts or "").startswith("reviews:"):
+            public = plan_of(config, row).federated.public
+            assert public is not None  # the run asks for some
+            rows.append(public.rows)
+    return np.unique(np.concatenate(rows))
+
+
+def can_be_crafted(config: PrivacyOptions) -> bool:
+    """Whether a seed can be crafted for the task: its questions are of two classes."""
+    return dataset_of(config).labels == 2
 
 
 def clients_of(plan: Plan, repeat: int) -> RunConfig:

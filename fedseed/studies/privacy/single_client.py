@@ -105,7 +105,7 @@ def audit_run(config: PrivacyOptions, arguments: Arguments) -> dict[str, Any]:
     world = world_of(config, config.clients, config.shard)
     rng = generator(config.run_seed, "privacy/audit", repeat)
     count = config.audit_secrets
-    table = with_texts(world.dataset.table, *canary_texts(count, rng))
+    table = with_texts(world.dataset.table, *canary_texts(count, world.dataset.labels, rng))
     canaries = np.arange(len(world.dataset.table.labels), len(table.labels))
     inside = rng.integers(2, size=count).astype(np.bool_)
     shard = np.concatenate([world.candidates[: config.shard], canaries[inside]])

@@ -22,7 +22,8 @@ from fedseed.studies.privacy.outcomes import (
     special_cells,
     update_cells,
 )
-from fedseed.studies.rows import ROWS, described_protocols
+from fedseed.studies.privacy.plans import can_be_crafted, set_aside
+from fedseed.studies.rows import ROWS, described_protocols, row_words
 
 
 class Privacy(Study):
@@ -41,13 +42,17 @@ class Privacy(Study):
         dataset = open_dataset(self.config, display.tokenising)
         config = self.config
         need = (2 * config.clients + 1) * config.shard + config.population
-        if need > len(dataset.train):
+        there = len(dataset.train) - len(set_aside(config))
+        if need > there:
             raise ConfigError(
                 f"--clients {config.clients} with --shard {config.shard} need {need:,} training "
-                f"texts, there are {len(dataset.train):,}: lower them"
+                f"texts, there are {there:,}: lower them, or --population"
             )
-        if dataset.labels != 2:
-            raise ConfigError("the planted canaries have one of two classes: give --data with two")
+        if config.attack == "crafted" and not can_be_crafted(config):
+            raise ConfigError(
+                f"--attack crafted asks models of two classes, {config.data} has {dataset.labels}: "
+                "give another attack or other --data"
+            )
 
     def protocols(self) -> dict[str, dict[str, Any]]:
         """See :class:`Study`."""
@@ -64,6 +69,6 @@ class Privacy(Study):
         return {
             "cells": [cell for part in parts for cell in part(self.config, measured)],
             "defences": list(defence_curves(self.config, measured)), "observers": dict(OBSERVERS),
-            "rows": {row: ROWS[row].words for row in self.config.rows()},
+            "rows": {row: row_words(self.config, ROWS[row]) for row in self.config.rows()},
             "attacks": {attack.name: attack.to_record() for attack in made},
         }  # fmt: skip

@@ -8,6 +8,7 @@ from fedseed.results.markdown import (
     QUICK,
     grid,
     interval,
+    on_task,
     size,
     test_line,
     with_interval,
@@ -24,8 +25,8 @@ def privacy_table(record: Mapping[str, Any]) -> str:
     cells = results["cells"]
     plain = [cell for cell in cells if cell["setting"] is None]
     blocks = [
-        f"# What each protocol gives away: {config['model']}, {config['clients']} clients with "
-        f"{config['shard']} texts",
+        f"# What each protocol gives away{on_task(record)}: {config['model']}, "
+        f"{config['clients']} clients with {config['shard']} texts",
         QUICK if config["quick"] else "",
         "Attacks read what the observer sees of the wire, and the attacker's own shadow runs. "
         "Means over targets (95 % interval). TPR at 1 % FPR is the true positive rate at 1 % false "
@@ -39,7 +40,13 @@ def privacy_table(record: Mapping[str, Any]) -> str:
         here = [cell for cell in plain if cell["observer"] == observer]
         if here:
             blocks += [f"**{words}**", main_grid(here)]
-    blocks += [crafted_line(cells), _alive(cells), _updates(cells), _audit(cells)]
+    blocks += [
+        crafted_line(cells),
+        _not_crafted(record),
+        _alive(cells),
+        _updates(cells),
+        _audit(cells),
+    ]
     blocks += [_defences(record), DETAILS]
     blocks += ["Every attack on membership, and every planted canary:", _every(plain)]
     return "\n\n".join(block for block in blocks if block) + "\n"
@@ -163,6 +170,17 @@ def crafted_line(cells: Cells) -> str:
         for cell in cells if cell["attack"] == "crafted seed"
     ]  # fmt: skip
     return "\n\n".join(lines)
+
+
+def _not_crafted(record: Mapping[str, Any]) -> str:
+    """Why there are no crafted seeds, where they were asked for."""
+    classes = len(record["provenance"]["dataset"]["classes"])
+    if "crafted" not in record["results"]["attacks"] or classes == 2:
+        return ""
+    return (
+        "**A server that chooses the seed**: not measured here, as crafted seeds ask models of two "
+        f"classes and this task has {classes}."
+    )
 
 
 def _audit(cells: Cells) -> str:

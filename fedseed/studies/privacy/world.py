@@ -83,17 +83,18 @@ class World:
 
 
 def canary_texts(
-    count: int, rng: np.random.Generator
+    count: int, classes: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Texts of random words with random labels: ids of shape ``(count, tokens)``, and classes."""
     words = rng.integers(_FIRST_WORD, 30_000, size=(count, _CANARY_WORDS))
     ends = np.full((count, 1), _CLS), np.full((count, 1), _SEP)
-    return np.concatenate([ends[0], words, ends[1]], axis=1), rng.integers(2, size=count)
+    return np.concatenate([ends[0], words, ends[1]], axis=1), rng.integers(classes, size=count)
 
 
 def make_world(
-    dataset: Dataset, clients: int, shard: int, population: int, references: int, seed: int
-) -> World:
+    dataset: Dataset, clients: int, shard: int, population: int, references: int, seed: int,
+    public: Rows,
+) -> World:  # fmt: skip
     """Choose candidates, and make canaries.
 
     Args:
@@ -103,12 +104,13 @@ def make_world(
         population: texts that nobody holds and the attacker knows.
         references: texts of the canaries' form to compare them with.
         seed: decides all of it.
+        public: training texts that are set aside, and are nobody's candidates.
     """
     rng = generator(seed, "privacy/candidates")
-    mixed = rng.permutation(dataset.train)
+    mixed = rng.permutation(np.setdiff1d(dataset.train, public))
     size = 2 * clients * shard
     count = clients * len(CANARY_REPEATS)
-    planted = canary_texts(count + references, generator(seed, "privacy/canaries"))
+    planted = canary_texts(count + references, dataset.labels, generator(seed, "privacy/canaries"))
     table = with_texts(dataset.table, *planted)
     new = np.arange(len(dataset.table.labels), len(table.labels))
     return World(

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fedseed.results.figure import save_figure
+from fedseed.results.figure import accuracy_limits, save_figure
+from fedseed.results.markdown import on_task
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -13,6 +14,7 @@ _MARKERS = {
     "random-bert": "s", "random-scaled": "^", "minimal": "D", "stats": "v", "pca by budget": "P",
     "file": "X",
 }  # fmt: skip
+_USUAL_LIMITS = (40, 95)
 _DRAWN, _PCA, _OTHER = "#b0581e", "#1f5fa8", "#6a3d9a"
 
 
@@ -35,7 +37,11 @@ def zero_shot_figure(record: Mapping[str, Any], path: Path) -> None:
         axes.set_xlabel("bytes of the encoded seed (log scale)")
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3)
-    figure.suptitle(f"What a seed knows before any training{quick}", fontsize=11)
+    figure.suptitle(
+        f"What a seed knows{on_task(record)} before any training{quick}",
+        fontsize=11,
+        parse_math=False,
+    )
     save_figure(figure, path)
 
 
@@ -65,7 +71,10 @@ def _classifier(axes: "Axes", cells: list[dict[str, Any]], results: Mapping[str,
         label="majority baseline",
     )  # fmt: skip
     axes.set_ylabel("test accuracy (%)")
-    axes.set_ylim(40, 95)
+    drawn = [cell["before"] for cell in cells if cell["bytes"] is not None]
+    ends = [end for accuracy in drawn for end in accuracy["ci95"]]
+    lines = [one["value"] for one in (original, baseline) if one]
+    axes.set_ylim(accuracy_limits([*ends, *lines, original["majority_baseline"]], _USUAL_LIMITS))
     axes.set_title(f"Classifier, balanced test, n = {original['n']:,}", fontsize=10)
 
 

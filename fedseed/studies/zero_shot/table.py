@@ -8,6 +8,7 @@ from fedseed.results.markdown import (
     QUICK,
     baseline_grid,
     grid,
+    on_task,
     span,
     test_line,
     with_interval,
@@ -25,7 +26,7 @@ def zero_shot_table(record: Mapping[str, Any]) -> str:
     """Accuracy and perplexity with no step taken."""
     results, data = record["results"], record["provenance"]
     blocks = [
-        "# Zero-shot retention: what a seed knows before any training",
+        f"# Zero-shot retention{on_task(record)}: what a seed knows before any training",
         QUICK if record["config"]["quick"] else "",
         _DOCUMENTS,
     ]
