@@ -22,6 +22,11 @@ def first_line(error: Exception, longest: int = 160) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:longest]
 
 
+def one_line(name: str, longest: int = 160) -> str:
+    """A name out of a file, for a message: printable and at most ``longest`` characters."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name[:longest])
+
+
 class FedseedError(Exception):
     """Base class of all exceptions raised on purpose by fedseed."""
 

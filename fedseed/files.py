@@ -1,6 +1,7 @@
 """Files that are either whole or not there: write to a temporary name, then rename."""
 
 import contextlib
+import json
 import os
 import shutil
 import tempfile
@@ -11,9 +12,11 @@ from typing import Any
 
 from fedseed.errors import InputError, OutputError
 
+_LARGEST_JSON = 1 << 26
+
 
 def read_toml(path: Path, what: str, refuse: type[InputError]) -> dict[str, Any]:
-    """Read a TOML file.
+    """Read a TOML file; a byte order mark at its beginning is ignored.
 
     Args:
         path: the file.
@@ -24,11 +27,32 @@ def read_toml(path: Path, what: str, refuse: type[InputError]) -> dict[str, Any]
         InputError: of the class ``refuse``: the file cannot be read or is not TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise refuse(f"cannot read {what} {path}: {error.strerror}") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also numbers of thousands of digits
         raise refuse(f"{what} {path} is not TOML: {error}") from error
+
+
+def read_json(path: Path, what: str, refuse: type[InputError]) -> Any:
+    """Read a JSON file; a byte order mark at its beginning is ignored.
+
+    Args:
+        path: the file.
+        what: what the file is, for the message.
+        refuse: the exception to raise.
+
+    Raises:
+        InputError: of the class ``refuse``: the file cannot be read or is not JSON.
+    """
+    try:
+        if path.stat().st_size > _LARGEST_JSON:
+            raise refuse(f"{what} has more than {_LARGEST_JSON:,} bytes: give another file")
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise refuse(f"cannot read {what}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise refuse(f"{what} is not JSON: save it again") from error
 
 
 def write_bytes(path: Path, content: bytes) -> None:

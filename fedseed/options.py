@@ -120,9 +120,13 @@ class Options(BaseModel):
 
 
 def refuse_no_path(value: str | None) -> str | None:
-    """A validator for names and paths: not empty, no null byte."""
-    if value is not None and (not value or "\0" in value):
+    """A validator for names and paths: not empty, no null byte, and UTF-8, which clients get."""
+    if value is None:
+        return value
+    if not value or "\0" in value:
         raise ValueError("no name or path")
+    if any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise ValueError("letters that are not UTF-8: rename it, or set PYTHONUTF8=1")
     return value
 
 

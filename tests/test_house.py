@@ -21,7 +21,7 @@ def modules() -> list[Path]:
 
 
 ORDER = (
-    ("errors", "randomness", "validation", "files", "hub", "options", "discovery"),
+    ("errors", "randomness", "validation", "files", "hub", "options", "discovery", "machine"),
     ("recipe", "transcript", "ledger"),
     ("models",),
     ("seeds",),

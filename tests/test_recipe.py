@@ -77,6 +77,12 @@ def test_hostile_bytes(data: bytes) -> None:
     assert recipe.encode() == data
 
 
+def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_bytes(b"\xef\xbb\xbfsteps = 7\n")
+    assert Recipe.from_toml(path).steps == 7
+
+
 @pytest.mark.parametrize("content", ["", "steps = ", "steps = 'many'", "\xff\xfe"])
 def test_files(tmp_path: Path, content: str) -> None:
     path = tmp_path / "recipe.toml"

@@ -8,6 +8,7 @@ import click
 import typer
 
 from fedseed.errors import FedseedError, InputError
+from fedseed.machine import ensure_home, replace_letters
 
 INTERRUPTED = 130
 PIPE_CLOSED = 141
@@ -32,7 +33,9 @@ def run_app(app: typer.Typer, arguments: list[str] | None = None) -> int:
         interrupted; 141 when nobody reads the output any more. Programming errors keep their
         traceback.
     """
+    replace_letters()
     try:
+        ensure_home()
         status = app(arguments, standalone_mode=False)
         return status if isinstance(status, int) else 0
     except click.exceptions.Abort:

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markdown import Markdown
 
 from fedseed.cli.seeds import register
 from fedseed.errors import OutputError
+from fedseed.results.fitting import FittingMarkdown
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 
@@ -30,7 +30,7 @@ def show(
         raise OutputError(f"{record} is not the record of a completed federated run or study")
     is_run = kind == "federated"
     try:
-        tables = summary(content) if is_run else Markdown(studies[kind].make_table(content))
+        tables = summary(content) if is_run else FittingMarkdown(studies[kind].make_table(content))
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise OutputError(
             f"{record} lacks what its tables are made of ({type(error).__name__}: {error}): "
@@ -48,7 +48,7 @@ def protocols(
     """List the protocols that are installed, or one protocol's options."""
     from fedseed.cli.tables import option_table, protocol_table
 
-    Console().print(Markdown(protocol_table() if name is None else option_table(name)))
+    Console().print(FittingMarkdown(protocol_table() if name is None else option_table(name)))
 
 
 register(app)

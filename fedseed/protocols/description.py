@@ -44,6 +44,10 @@ class ProtocolOptions(BaseModel):
         """Options that change nothing beside the others: what each works with, by its name."""
         return {}
 
+    def warnings(self, clients: int) -> list[str]:  # noqa: ARG002  # others look at it
+        """What the options cannot do with so many clients in one round, a line each."""
+        return []
+
 
 @dataclass(frozen=True)
 class Style:

@@ -1,6 +1,7 @@
 """figure.png of a federated run, from its record alone."""
 
 import io
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,9 +48,14 @@ def _tried_recipes(rounds: list[dict[str, Any]]) -> bool:
 
 
 def save_figure(figure: "Figure", path: Path) -> None:
-    """Write a figure as PNG, whole or not at all, without the library's name in it."""
+    """Write a figure as PNG, whole or not at all, without the library's name in it.
+
+    Letters that the font lacks are drawn as boxes.
+    """
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=130, metadata={"Software": None})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(buffer, format="png", dpi=130, metadata={"Software": None})
     write_bytes(path, buffer.getvalue())
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from fedseed.results.class_counts import class_balance
 from fedseed.results.table import percent
 
 DETAILS = "## In detail"
@@ -11,8 +12,6 @@ ONE = "one run"
 """Stands for an interval where nothing is known of the spread."""
 ALIKE = "all alike"
 """Stands for an interval where several values are the same."""
-_LISTED = 10
-"""Most classes whose examples are listed one by one."""
 QUICK = "**This was a `--quick` run: its numbers mean little.**"
 
 
@@ -86,24 +85,9 @@ def baseline_rows(baselines: Mapping[str, Any]) -> list[list[str]]:
 
 def test_line(accuracy: Mapping[str, Any], classes: Sequence[str]) -> str:
     """What was tested on: n, examples of each class, majority baseline."""
-    balance = class_balance(classes, accuracy["class_counts"])
+    balance = class_balance(accuracy["class_counts"], classes)
     baseline = percent(accuracy["majority_baseline"])
     return f"{accuracy['n']:,} test texts: {balance}; majority baseline {baseline}"
-
-
-def class_balance(classes: Sequence[str], counts: Sequence[int]) -> str:
-    """Examples of each class; of many classes their number, and the smallest and the largest.
-
-    Of many classes few of which have examples only those are named.
-    """
-    named = list(zip(classes, counts, strict=True))
-    if len(named) > _LISTED:
-        named = [(name, n) for name, n in named if n]
-    if len(named) <= _LISTED:
-        return ", ".join(f"{n:,} {name}" for name, n in named)
-    smallest, largest = min(counts), max(counts)
-    each = f"{smallest:,}" if smallest == largest else f"{smallest:,} to {largest:,}"
-    return f"{len(classes)} classes of {each} each"
 
 
 def on_task(record: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 
 from fedseed.errors import OutputError
+from fedseed.machine import usable_cores
 from fedseed.seeds.base import Seed
 from fedseed.seeds.codec import describe
 
@@ -65,9 +66,9 @@ def _cpu_name() -> str:
 def machine(
     engine: str, workers: int, device: str = "cpu", precision: str = "fp32"
 ) -> dict[str, Any]:
-    """Cores, processor and how the run used them."""
+    """Cores that the run could use, processor and how the run used them."""
     return {
-        "cores": os.cpu_count(), "cpu": _cpu_name(), "device": device, "precision": precision,
+        "cores": usable_cores(), "cpu": _cpu_name(), "device": device, "precision": precision,
         "kernels": kernels(), "engine": engine, "workers": workers,
     }  # fmt: skip
 

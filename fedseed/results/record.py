@@ -82,7 +82,7 @@ def read_as_written(path: Path) -> dict[str, Any]:
         OutputError: as :func:`read_record`.
     """
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise OutputError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:

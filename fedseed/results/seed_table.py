@@ -10,7 +10,7 @@ from rich.text import Text
 from fedseed.evaluation.reconstruction import relative_error, total_error
 from fedseed.models.architecture import State
 from fedseed.models.registry import find_model
-from fedseed.results.table import new_table
+from fedseed.results.fitting import new_table
 from fedseed.seeds.base import Seed
 from fedseed.seeds.codec import assemble, describe, encode, expected_errors, sizes
 

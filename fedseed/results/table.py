@@ -3,27 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
-from rich import box
 from rich.console import Group
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
+
+from fedseed.results.class_counts import class_balance
+from fedseed.results.fitting import new_table
 
 
 def percent(value: float | None) -> str:
     """A share as a percentage with one decimal."""
     return "-" if value is None else f"{100 * value:.1f} %"
-
-
-def new_table(title: str) -> Table:
-    """A table in the house's style."""
-    return Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-    )
 
 
 def accuracy_rows(results: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
@@ -125,10 +115,9 @@ def _about_the_test(record: Mapping[str, Any]) -> list[str]:
     results, size = record["results"], record["ledger"]["fp32_model_bytes"]
     classes = record["provenance"]["dataset"]["classes"]
     counts = results["original"]["class_counts"]
-    balance = ", ".join(f"{count:,} {name}" for name, count in zip(classes, counts, strict=True))
     lines = [
         f"* of one client in one round; the weights in fp32 would be {size:,} bytes",
-        f"test examples: {balance}",
+        f"test examples: {class_balance(counts, classes)}",
     ]
     if "baselines" in results:
         lines.append(
@@ -138,26 +127,3 @@ def _about_the_test(record: Mapping[str, Any]) -> list[str]:
     if record["config"].get("quick"):
         lines.append("this was a --quick run: its numbers mean little")
     return lines
-
-
-def plan_table(counts: list[list[int]], classes: list[str], clients: int, most: int = 20) -> Table:
-    """Examples of each class by client; the middle is left out when there are many."""
-    table = new_table("Examples by client")
-    for name in ("client", "examples", *(escape(name) for name in classes)):
-        table.add_column(name, justify="right", no_wrap=True)
-    shown = range(len(counts))
-    skipped = len(counts) > most
-    if skipped:
-        shown = range(most // 2)
-    for pid in shown:
-        _plan_row(table, pid, counts, clients)
-    if skipped:
-        table.add_row("...", *("" for _ in range(len(classes) + 1)))
-        for pid in range(len(counts) - most // 2, len(counts)):
-            _plan_row(table, pid, counts, clients)
-    return table
-
-
-def _plan_row(table: Table, pid: int, counts: list[list[int]], clients: int) -> None:
-    name = f"{pid}" if pid < clients else f"{pid} (newcomer)"
-    table.add_row(name, f"{sum(counts[pid]):,}", *(f"{count:,}" for count in counts[pid]))

@@ -11,10 +11,11 @@ from rich.console import Console
 from fedseed.config import RunConfig
 from fedseed.errors import OutputError
 from fedseed.federation.engines import count_workers
+from fedseed.results.class_counts import plan_table
 from fedseed.results.display import Display, Workload, make_display
 from fedseed.results.folder import STATE, default_folder, is_begun
 from fedseed.results.provenance import describe_seed, packages, refuse_other_kernels
-from fedseed.results.table import plan_table, summary
+from fedseed.results.table import summary
 from fedseed.runs.plan import Plan, make_plan
 from fedseed.runs.plan_object import plan_object
 from fedseed.runs.resume import Begun, find_run, goes_on, run_folder
@@ -158,7 +159,8 @@ def _refuse_changes(plan: Plan, record: Mapping[str, Any]) -> None:
 
 def _print_plan(plan: Plan, console: Console) -> None:
     config, dataset = plan.config, plan.federated.dataset
-    console.print(plan_table(plan.federated.label_counts(), list(dataset.classes), config.clients))
+    counts = plan.federated.label_counts()
+    console.print(plan_table(counts, dataset.classes, config.clients, console.width))
     estimate = plan.server().payload_estimate()
     cohort = config.cohort_size
     down = cohort * (estimate["down_first"] + (config.rounds - 1) * estimate["down_later"])
@@ -171,12 +173,14 @@ def _print_plan(plan: Plan, console: Console) -> None:
         f"{dataset.duplicates_dropped} duplicates dropped, {dataset.empty_dropped} empty",
         *(f"data: {note}" for note in dataset.notes),
         f"model: {plan.seed.model}, seed of kind {plan.seed.kind}, {len(plan.encoded_seed)} bytes",
+        *plan.model_notes,
         f"rounds: {config.rounds} of {cohort} clients, {config.steps} steps each: "
         f"{steps:,} steps, and {tests:,} for testing",
         f"estimated payload: {down:,} bytes down, {up:,} up in all; a client gets "
         f"{estimate['down_first']} in round 1, {estimate['down_later']} later, sends "
         f"{estimate['up']}",
         f"weights in fp32 would be {plan.fp32_model_bytes():,} bytes each way",
+        *(f"warning: {warning}" for warning in plan.warnings),
     ):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     for name, value in config.for_record().items():

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fedseed.data.federated_dataset import FederatedDataset
+from fedseed.data.partition import count_topped_up
 from fedseed.errors import OutputError, RunError
 from fedseed.federation.cohort import draw_cohort
 from fedseed.federation.engines import Grid, count_workers, run_local, run_ray
@@ -78,8 +79,8 @@ class RecordedRun:
                 self.engine, count_workers(plan.config), plan.compute.device,
                 plan.compute.precision,
             ),
-            "seed": describe_seed(plan.seed), **describe_shards(plan.federated),
-            **describe_public(plan.federated),
+            "seed": describe_seed(plan.seed), **describe_start(plan),
+            **describe_shards(plan.federated), **describe_public(plan.federated),
             **({} if plan.budget is None else {"privacy": plan.budget.to_record()}),
             "started": self._earlier.get(
                 "started", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -118,6 +119,8 @@ class RecordedRun:
         config = self.plan.config
         if self.plan.budget is not None:
             self.display.phase(str(self.plan.budget))
+        for warning in self.plan.warnings:
+            self.display.phase(f"warning: {warning}")
         session = Session(
             grid, config.clients + config.newcomers, self.history, self.display,
             config.client_timeout, count_workers(config) if self.engine == "ray" else None,
@@ -168,6 +171,11 @@ class RecordedRun:
         self.record.write(self.out / RECORD)
 
 
+def describe_start(plan: Plan) -> dict[str, Any]:
+    """What is said of a published model; nothing of others."""
+    return {"model_notes": list(plan.model_notes)} if plan.model_notes else {}
+
+
 def describe_public(federated: FederatedDataset) -> dict[str, Any]:
     """Which texts server and clients share; nothing without any."""
     public = federated.public
@@ -181,7 +189,13 @@ def describe_public(federated: FederatedDataset) -> dict[str, Any]:
 
 
 def describe_shards(federated: FederatedDataset) -> dict[str, Any]:
-    """Examples of each class by client; of many clients the sizes alone."""
+    """Clients that were topped up, and examples of each class by client; of many the sizes."""
+    labels = federated.dataset.table.labels
+    topped_up = count_topped_up(federated.config, labels, federated.parts)
+    return {"topped_up_clients": topped_up} | _describe_sizes(federated)
+
+
+def _describe_sizes(federated: FederatedDataset) -> dict[str, Any]:
     if len(federated.parts) <= MOST_COUNTED:
         return {"label_counts": federated.label_counts()}
     sizes = sorted(len(part) for part in federated.parts)

@@ -5,7 +5,7 @@ import contextlib
 import hashlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from fedseed.data.tokens import Dataset
 from fedseed.errors import OutputError
 from fedseed.evaluation.metrics import Accuracy, ClassCounts, accuracy
 from fedseed.files import write_bytes, write_text
-from fedseed.models.architecture import FROM_PRNG
+from fedseed.models.architecture import FROM_PRNG, REGISTRY
 from fedseed.models.published import tokenizer_file
 from fedseed.models.registry import to_state
 from fedseed.randomness import generator, random_key
@@ -78,11 +78,18 @@ def original_recipe(model: str, examples: int, max_length: int, steps: int | Non
     )
 
 
-def start_seed(model: str, labels: int, scheme: str, key: int) -> Seed:
-    """The seed a model starts from: drawn from a key, or published weights."""
+def start_seed(model: str, classes: Sequence[str], scheme: str, key: int) -> Seed:
+    """The seed a model starts from: drawn from a key, or published weights.
+
+    Args:
+        model: its name.
+        classes: names of the data's classes, to which those of a published head are matched.
+        scheme: of a random seed.
+        key: of all that is drawn.
+    """
     if model in FROM_PRNG:
-        return random_seed(model, labels, key, scheme)
-    return pretrained_seed(model, labels, key)
+        return random_seed(model, len(classes), key, scheme)
+    return pretrained_seed(model, len(classes), key, classes)
 
 
 def find_original(
@@ -152,7 +159,7 @@ def _keep(key: str, record: RunRecord, module: nn.Module) -> None:
 
 
 def _seed(dataset: Dataset, model: str) -> bytes:
-    return encode(start_seed(model, dataset.labels, "scaled", random_key(0, "original")))
+    return encode(start_seed(model, dataset.classes, "scaled", random_key(0, "original")))
 
 
 def _key(dataset: Dataset, model: str, recipe: Recipe) -> str:
@@ -162,6 +169,8 @@ def _key(dataset: Dataset, model: str, recipe: Recipe) -> str:
     whole.update(hashlib.sha256(tokenizer_file(model).read_bytes()).digest())
     whole.update(_seed(dataset, model))
     whole.update(recipe.encode())
+    if model not in REGISTRY:  # earlier versions drew what a file has under an old name
+        whole.update(b"old names")
     return whole.hexdigest()
 
 

@@ -1,18 +1,23 @@
 """Plan: everything a federated run has decided before the first message."""
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 
 from fedseed.config import RunConfig
 from fedseed.data.federated_dataset import FederatedDataset, open_dataset, partition_dataset
 from fedseed.data.natural import natural_clients
+from fedseed.data.partition import count_topped_up
 from fedseed.data.tokenise import Progress
+from fedseed.data.tokens import Dataset
 from fedseed.errors import ConfigError, SeedError
 from fedseed.federation.client_app import compute_of
 from fedseed.federation.privacy_budget import defence_of, within_budget
 from fedseed.federation.strategies import make_aggregator
-from fedseed.models.architecture import CAUSAL
+from fedseed.models.architecture import CAUSAL, FROM_PRNG, REGISTRY
+from fedseed.models.head import order_note, start_notes
 from fedseed.models.registry import find_model
+from fedseed.models.weight_files import stored_tensors
 from fedseed.privacy.budget import Budget
 from fedseed.protocols import find_protocol
 from fedseed.protocols.base import ProtocolServer, Setup
@@ -20,7 +25,7 @@ from fedseed.randomness import random_key
 from fedseed.recipe import Recipe
 from fedseed.runs.original import start_seed
 from fedseed.seeds.base import Seed
-from fedseed.seeds.codec import assemble, encode, read_seed
+from fedseed.seeds.codec import assemble, describe, encode, read_seed
 from fedseed.seeds.registry import find_kind
 from fedseed.training import Compute, Trainer
 
@@ -51,6 +56,30 @@ class Plan:
     def compute(self) -> Compute:
         """Precision and device on this machine."""
         return compute_of(self.config)
+
+    @property
+    def model_notes(self) -> tuple[str, ...]:
+        """What of a published model is drawn at random, and how its head's classes are taken."""
+        name, classes = self.seed.model, self.federated.dataset.classes
+        made_from = find_kind(self.seed.kind).made_from
+        if made_from == "name":
+            return start_notes(find_model(name, self.seed.labels), classes)
+        note = None if name in REGISTRY or made_from == "key" else order_note(name, classes)
+        return () if note is None else (note,)
+
+    @functools.cached_property
+    def warnings(self) -> list[str]:
+        """What does not turn out as it was asked for, a line each."""
+        config, federated = self.config, self.federated
+        labels = federated.dataset.table.labels
+        topped_up = count_topped_up(config, labels, federated.parts)
+        lines = config.options.warnings(config.cohort_size)
+        if topped_up:
+            lines.append(
+                f"--partition {config.partition} left {topped_up} of {len(federated.parts)} "
+                "clients without an example: each was given one of the largest client's"
+            )
+        return lines
 
     def fp32_model_bytes(self) -> int:
         """What sending the weights once would cost."""
@@ -106,10 +135,12 @@ def make_plan(
     if asked not in (None, model):
         raise SeedError(f"the seed is for {model}, not {asked}: leave out --model")
     config = config.replace(max_length=length, model=model)
+    if stored is None and model not in FROM_PRNG:  # refuse now a folder that lacks something
+        stored_tensors(model)
     dataset = open_dataset(config, progress)
     config = config.replace(clients=natural_clients(config, dataset, many))
     key = random_key(config.run_seed, "seed")
-    seed = stored or start_seed(model, dataset.labels, config.scheme, key)
+    seed = stored or start_seed(model, dataset.classes, config.scheme, key)
     if seed.labels != dataset.labels:
         raise SeedError(
             f"the seed is for {seed.labels} classes, {dataset.source} has {dataset.labels}: "
@@ -117,6 +148,20 @@ def make_plan(
         )
     if find_kind(seed.kind).made_from != "key":  # refuse now weights that do not fit
         assemble(seed, find_model(seed.model, seed.labels).shapes())
+    _refuse_another_order(seed, dataset)
     federated = partition_dataset(config, dataset)
     config, budget = within_budget(config, given, federated)
     return Plan(config, given, seed, federated, budget)
+
+
+def _refuse_another_order(seed: Seed, dataset: Dataset) -> None:
+    """Refuse a seed of published weights that takes the head's classes in another order."""
+    if find_kind(seed.kind).made_from != "name":
+        return
+    about = describe(seed)
+    again = start_seed(seed.model, dataset.classes, "", int(str(about["key"])))
+    if describe(again).get("head_rows") != about.get("head_rows"):
+        raise SeedError(
+            f"the seed takes the classes of {seed.model} in another order than the names of the "
+            "data's classes say: leave out --seed-file and give --model"
+        )

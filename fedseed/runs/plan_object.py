@@ -12,9 +12,11 @@ def plan_object(plan: Plan) -> dict[str, Any]:
     """What a run would read, partition and send.
 
     Returns:
-        ``dataset``: its description, with the examples of each class by split; ``clients``: the
+        ``dataset``: its description, with the examples of each class by split; ``model_notes``:
+        what is taken of a published model; ``clients``: the
         examples of each partition, newcomers last; ``payload_estimate``: bytes of one client,
-        as the protocol estimates them; ``config``: the resolved options.
+        as the protocol estimates them; ``config``: the resolved options; ``warnings``: what does
+        not turn out as it was asked for, a line each.
     """
     dataset = plan.federated.dataset
     labels = dataset.table.labels
@@ -24,7 +26,9 @@ def plan_object(plan: Plan) -> dict[str, Any]:
     }
     return {
         "dataset": {**describe_dataset(dataset), "class_counts": counts},
+        "model_notes": list(plan.model_notes),
         "clients": [len(part) for part in plan.federated.parts],
         "payload_estimate": plan.server().payload_estimate(),
         "config": plan.config.for_record(),
+        "warnings": plan.warnings,
     }

@@ -5,8 +5,10 @@ from pathlib import Path
 from fedseed.errors import ConfigError
 from fedseed.models.architecture import CAUSAL, REGISTRY, State
 from fedseed.models.causal import is_causal
-from fedseed.models.published import published_weights, read_config
+from fedseed.models.head import class_table
 from fedseed.models.registry import find_model
+from fedseed.models.taking import published_weights
+from fedseed.models.weight_files import headers, read_tensors, today
 from fedseed.seeds.codec import assemble
 from fedseed.seeds.kinds.pretrained import pretrained_seed
 
@@ -37,23 +39,20 @@ def open_weights(source: str, model: str | None, key: int = 0) -> tuple[str, int
     if model is not None:
         raise ConfigError("--model is for a .safetensors file: a folder says itself what it is")
     if is_causal(source):
-        shapes = find_model(source, CAUSAL).shapes()
-        return source, CAUSAL, dict(published_weights(source, shapes))
-    labels = len(read_config(source).get("id2label", ())) or 2
+        return source, CAUSAL, published_weights(find_model(source, CAUSAL)).weights
+    labels = max(2, len(class_table(source)))
     shapes = find_model(source, labels).shapes()
     return source, labels, assemble(pretrained_seed(source, labels, key), shapes)
 
 
 def read_weights(path: Path) -> State:
-    """Tensors of a safetensors file, as float32.
+    """Tensors of a safetensors file, as float32, layer norms under their present names.
 
     Raises:
-        ConfigError: the file cannot be read.
+        ConfigError: the file cannot be read, or its weights are quantised.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return {name: part.float().numpy() for name, part in load_file(path).items()}
-    except (SafetensorError, OSError) as error:
-        raise ConfigError(f"the weights in {path} cannot be read: {error}") from error
+    what = f"the weights in {path}"
+    stored = headers([path], what)
+    floats = [name for name, part in stored.items() if part.is_float]
+    tensors = read_tensors(stored, floats, what)
+    return {today(name): part.numpy() for name, part in tensors.items()}

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from rich.console import Console
-from rich.markdown import Markdown
 
 from fedseed.data.federated_dataset import open_dataset, subset
 from fedseed.data.options import task_name
@@ -19,6 +18,7 @@ from fedseed.errors import OutputError
 from fedseed.federation.workers import count_cores
 from fedseed.files import write_text
 from fedseed.results.display import Display, make_display
+from fedseed.results.fitting import FittingMarkdown
 from fedseed.results.folder import CELLS, RECORD, default_folder, is_begun
 from fedseed.results.markdown import DETAILS
 from fedseed.results.provenance import (
@@ -136,7 +136,7 @@ def study_command(
     finally:
         display.stop()
     brief, _, more = kind.about.make_table(record).partition(DETAILS)
-    console.print(Markdown(brief))
+    console.print(FittingMarkdown(brief))
     rest = f"; the rest of the table: {folder / TABLE}" if more else ""
     line = f"record, table and figure: {folder}{rest}"
     console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -10,8 +10,9 @@ import torch
 from fedseed.config import RunConfig
 from fedseed.data.federated_dataset import open_dataset
 from fedseed.errors import ConfigError, SeedError
-from fedseed.models.published import published_digest, tokenizer_file
+from fedseed.models.published import tokenizer_file
 from fedseed.models.registry import GenericModel, find_model, max_tokens
+from fedseed.models.weight_files import published_digest
 from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import assemble, encode
 from fedseed.seeds.kinds.pretrained import pretrained_seed
@@ -156,7 +157,7 @@ def test_a_head_of_another_size_is_refused(tmp_path: Path) -> None:
 
 def test_other_weights_than_the_seed_names(tmp_path: Path) -> None:
     encoded = encode(pretrained_seed(str(folder(tmp_path)), 3, 1))
-    (tmp_path / "extra.safetensors").write_bytes(b"other")
+    (tmp_path / "model.safetensors").write_bytes(b"other")
     published_digest.cache_clear()
     with pytest.raises(SeedError, match="not those that the seed names"):
         grow(encoded)

@@ -1,6 +1,13 @@
 """Output folders: one run at a time, nothing overwritten."""
 
+import errno
+import fcntl
+import os
+import stat
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -20,6 +27,64 @@ def test_two_runs_at_once(tmp_path: Path) -> None:
         raise AssertionError("both got in")
     with locked(folder):
         pass
+
+
+Take = Callable[[IO[str], int], None]
+
+
+def without_locks(take: Take, code: int, below: Path) -> Take:
+    """A system call that knows no locks for files below a folder."""
+
+    def call(file: IO[str], how: int) -> None:
+        if Path(file.name).is_relative_to(below):
+            raise OSError(code, os.strerror(code))
+        take(file, how)
+
+    return call
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A temporary folder of the machine's."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+@pytest.mark.parametrize("code", [errno.ENOTSUP, errno.ENOLCK, errno.ENOSYS])
+def test_a_file_system_without_locks(
+    tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str], code: int,
+) -> None:  # fmt: skip
+    folder = make_folder(tmp_path / "run")
+    for name in ("flock", "lockf"):
+        monkeypatch.setattr(fcntl, name, without_locks(getattr(fcntl, name), code, folder))
+    for _ in range(2):
+        with (
+            locked(folder),
+            pytest.raises(OutputError, match="another run is writing"),
+            locked(folder),
+        ):
+            raise AssertionError("both got in")
+    assert "only runs of this machine are kept out" in capsys.readouterr().err
+    [stand_in] = temporary.iterdir()
+    assert stat.S_IMODE(stand_in.stat().st_mode) == 0o700
+    for name in ("flock", "lockf"):
+        monkeypatch.setattr(fcntl, name, without_locks(getattr(fcntl, name), code, tmp_path))
+    with pytest.raises(OutputError, match="choose another --out or TMPDIR"), locked(folder):
+        raise AssertionError
+
+
+def test_a_file_system_with_locks_of_one_kind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_folder(tmp_path / "run")
+    taken: list[str] = []
+    monkeypatch.setattr(fcntl, "flock", without_locks(fcntl.flock, errno.ENOSYS, folder))
+    monkeypatch.setattr(fcntl, "lockf", lambda file, _: taken.append(file.name))
+    with locked(folder):
+        assert taken == [str(folder / ".lock")]
 
 
 def test_a_failed_write_leaves_the_old_file(

@@ -8,9 +8,9 @@ from pydantic import Field, field_validator
 from fedseed.privacy.protection import DpSgd, GaussianNoise
 from fedseed.protocols.description import Protocol, ProtocolOptions, Style
 from fedseed.protocols.rows import BEST, USUAL, Row
+from fedseed.protocols.weights.strategies import STRATEGIES
 
-STRATEGIES = ("fedavg", "fedadam", "fedmedian", "fedtrimmedavg", "krum", "multikrum")
-"""Names that ``--strategy`` takes."""
+_NAMES = list(STRATEGIES)
 
 
 class WeightsOptions(ProtocolOptions):
@@ -25,7 +25,7 @@ class WeightsOptions(ProtocolOptions):
     )
     strategy: str = Field(
         "fedavg", description=f"How the server aggregates, by Flower's strategies: "
-        f"{', '.join(STRATEGIES[:-1])} or {STRATEGIES[-1]}."
+        f"{', '.join(_NAMES[:-1])} or {_NAMES[-1]}."
     )  # fmt: skip
 
     @field_validator("strategy")
@@ -38,6 +38,11 @@ class WeightsOptions(ProtocolOptions):
     def without_effect(self) -> Mapping[str, str]:
         """See :class:`ProtocolOptions`."""
         return {} if self.codec == "topk" else {"keep": "--codec topk"}
+
+    def warnings(self, clients: int) -> list[str]:
+        """See :class:`ProtocolOptions`."""
+        warning = STRATEGIES[self.strategy].warning(self.strategy, clients)
+        return [] if warning is None else [warning]
 
 
 def _refuse_changes(options: WeightsOptions, _: Any) -> None:

@@ -65,10 +65,10 @@ def label_of(row: str, extracted_from: str, test_set: str) -> str:
 
 
 @functools.lru_cache(maxsize=1)
-def _untrained(config: AblationOptions, labels: int) -> State:
+def _untrained(config: AblationOptions, classes: tuple[str, ...]) -> State:
     """Weights of a model that was never trained on the task."""
     key = random_key(config.run_seed, "study/untrained")
-    return to_state(grow(encode(start_seed(config.model, labels, "bert", key))))
+    return to_state(grow(encode(start_seed(config.model, classes, "bert", key))))
 
 
 def measure(config_json: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,13 +96,13 @@ def _seed(config: AblationOptions, dataset: Dataset, arguments: Mapping[str, Any
     """The seed that a cell starts from."""
     key = random_key(config.run_seed, f"study/{arguments['repeat']}")
     if arguments["what"] == "central":
-        return start_seed(config.model, dataset.labels, "scaled", key)
+        return start_seed(config.model, dataset.classes, "scaled", key)
     row, weights = arguments["row"], None
     if kind_of_row(row).is_extracted:
         weights = (
             cached_weights(original_of(config)[1])
             if arguments["extracted_from"] == "original"
-            else _untrained(config, dataset.labels)
+            else _untrained(config, dataset.classes)
         )
     options = config.seed_options().get(row)
     return make_row(row, config.model, dataset.labels, key, weights, options)

@@ -26,9 +26,15 @@ def _body(name: str) -> Any:
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
-        model: Any = AutoModel.from_pretrained(model_folder(name), use_safetensors=True)
+        made: Any = AutoModel.from_pretrained(
+            model_folder(name), use_safetensors=True, output_loading_info=True
+        )
     except (OSError, ValueError) as error:
         raise ConfigError(f"{name} is no model known here: {first_line(error)}") from error
+    model, report = made
+    lost = sorted(part for part in report["missing_keys"] if "pooler." not in part)
+    if lost:
+        raise ConfigError(f"the weights of {name} lack {lost[0]}: copy or download it again")
     return model.eval()
 
 

@@ -21,8 +21,9 @@ from fedseed.errors import ConfigError
 from fedseed.files import new_folder
 from fedseed.models.architecture import CAUSAL, State
 from fedseed.models.causal import SMALL_GPT2, CausalModel
-from fedseed.models.published import published_weights, tokenizer_file
+from fedseed.models.published import tokenizer_file
 from fedseed.models.registry import to_state
+from fedseed.models.taking import published_weights
 from fedseed.randomness import generator, random_key
 from fedseed.recipe import Recipe
 from fedseed.seeds.codec import assemble
@@ -148,11 +149,7 @@ def read_language_model(name: str) -> tuple[CausalModel, State, Tokenizer]:
         ConfigError: something is missing or cannot be read.
     """
     model = CausalModel(name)
-    shapes = model.shapes()
-    weights = published_weights(name, shapes)
-    for tensor in shapes:
-        if tensor not in weights:
-            raise ConfigError(f"the weights of {name} lack {tensor}: give another model")
+    weights = published_weights(model).weights
     try:
         tokenizer = Tokenizer.from_file(str(tokenizer_file(name)))
     except Exception as error:  # the library raises nothing more exact

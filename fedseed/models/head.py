@@ -1,0 +1,155 @@
+"""Head: which of a published head's classes is which of the data's, by their names."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from fedseed.errors import ConfigError, one_line
+from fedseed.models.architecture import CAUSAL
+from fedseed.models.published import how_to_save, read_config
+from fedseed.models.registry import Model
+from fedseed.models.taking import drawn_parts, final_layer
+
+_DEFAULT = re.compile(r"(label)?[ _-]?\d+", re.IGNORECASE)
+"""Names that transformers gives to classes without one, and bare numbers."""
+_SHOWN = 6
+"""Class names in a message."""
+
+
+def has_head(model: Model) -> bool:
+    """Whether the files of a published model hold the layer that gives the classes."""
+    return model_classes(model) > 0 and not set(final_layer(model.shapes())) & set(
+        drawn_parts(model)
+    )
+
+
+def model_classes(model: Model) -> int:
+    """Number of classes of a model; 0 of a causal language model."""
+    return getattr(model, "labels", CAUSAL)
+
+
+def class_names(name: str) -> tuple[str, ...]:
+    """Names of a published head's classes in the order of its rows; empty where it has none.
+
+    Raises:
+        ConfigError: the config.json gives no name for a class, or contradicts itself.
+    """
+    table = class_table(name)
+    given = tuple(table[str(number)] for number in range(len(table)))
+    numbers = read_config(name).get("label2id")
+    back = numbers if isinstance(numbers, dict) else {}
+    again = {str(number): str(word) for word, number in back.items()}
+    named, back_named = _are_names(given), _are_names(again.values())
+    if named and back_named and again != table:
+        raise ConfigError(
+            f"id2label and label2id of {name} in its config.json contradict each other: mend them"
+        )
+    if not named and back_named and set(again) == set(table):
+        return tuple(again[str(number)] for number in range(len(again)))
+    return given if named else ()
+
+
+def class_table(name: str) -> dict[str, str]:
+    """The names of a model's classes by their numbers, as its config.json has them.
+
+    Raises:
+        ConfigError: they are no names of the classes 0, 1, 2 and so on.
+    """
+    table = read_config(name).get("id2label") or {}
+    if not isinstance(table, dict) or not all(isinstance(w, str | int) for w in table.values()):
+        raise ConfigError(f"the id2label of {name} in its config.json is no table: mend it")
+    names = {str(number): str(word) for number, word in table.items()}
+    if set(names) != {str(number) for number in range(len(names))}:
+        raise ConfigError(
+            f"the id2label of {name} in its config.json does not number the classes from 0: mend it"
+        )
+    return names
+
+
+def head_rows(model: Model, classes: Sequence[str]) -> tuple[int, ...]:
+    """The rows of a published head in the order of the data's classes.
+
+    Names are compared without regard to case and to white space around them.
+
+    Args:
+        model: a published model with as many classes as the data.
+        classes: names of the data's classes, in their order.
+
+    Returns:
+        A row for every class; empty if the rows stay as they are: in that order already, drawn
+        at random, or taken in order because model or data do not name their classes.
+
+    Raises:
+        ConfigError: the model's classes have other names than the data's.
+    """
+    if not has_head(model):
+        return ()
+    own = [_plain(word) for word in class_names(model.name)]
+    data = [_plain(word) for word in classes]
+    if sorted(own) == sorted(data) and len(set(own)) == len(own):
+        rows = tuple(own.index(word) for word in data)
+        return () if rows == tuple(range(len(rows))) else rows
+    if not own or _are_numbers(classes):
+        return ()
+    raise ConfigError(
+        f"the classes of {model.name} are {_shown(class_names(model.name))}, and the data's have "
+        f"other names: name them so, or take the body: {how_to_save(model.name, only_body=True)}"
+    )
+
+
+def start_notes(model: Model, classes: Sequence[str]) -> tuple[str, ...]:
+    """What of a published model is drawn at random, and how its head's classes are taken.
+
+    Args:
+        model: a published model.
+        classes: names of the data's classes, in their order.
+
+    Raises:
+        ConfigError: see :func:`head_rows`.
+    """
+    drawn = drawn_parts(model)
+    notes = [f"drawn at random, as {model.name} lacks them: {', '.join(drawn)}"] if drawn else []
+    if has_head(model):
+        notes.append(f"head of {model.name}: {_taken(model, classes)}")
+    return tuple(notes)
+
+
+def order_note(name: str, classes: Sequence[str]) -> str | None:
+    """What is to be said of a seed extracted from weights of a model with other order of classes.
+
+    Such a seed holds no names: its head may have the model's order, or that of other data.
+    """
+    own = class_names(name)
+    plain, data = [_plain(word) for word in own], [_plain(word) for word in classes]
+    if plain == data or sorted(plain) != sorted(data):
+        return None
+    return f"the seed's head is taken in the order of the data's classes; {name}: {_shown(own)}"
+
+
+def _taken(model: Model, classes: Sequence[str]) -> str:
+    own = class_names(model.name)
+    if head_rows(model, classes):
+        return "its classes are matched to the data's by name"
+    if not own:
+        return "its classes have no names: taken in the order of the data's"
+    if sorted(map(_plain, own)) == sorted(map(_plain, classes)):
+        return "its classes are the data's, in the same order"
+    return f"the data's classes are numbers: taken as those of {_shown(own)}, from 0 on"
+
+
+def _are_names(words: Iterable[str]) -> bool:
+    """Whether at least one of them says what a class is."""
+    return any(not _DEFAULT.fullmatch(word.strip()) for word in words)
+
+
+def _plain(word: str) -> str:
+    return word.strip().casefold()
+
+
+def _are_numbers(classes: Sequence[str]) -> bool:
+    """Whether the data's classes are the numbers 0, 1, 2 and so on: rows of a head."""
+    return list(classes) == [str(number) for number in range(len(classes))]
+
+
+def _shown(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(one_line(name, 40) for name in names[:_SHOWN]) + more
