@@ -27,7 +27,8 @@ def answers(classes: int, sureness: float, texts: int, key: int) -> Probabilitie
     """What a model says of some texts: softmax of normal scores of a deviation."""
     scores = np.random.default_rng(key).normal(size=(texts, classes)) * sureness
     likelihoods = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return (likelihoods / likelihoods.sum(axis=1, keepdims=True)).astype(np.float32)
+    whole = likelihoods.sum(axis=1, keepdims=True)
+    return np.asarray(likelihoods / whole, dtype=np.float32)
 
 
 def sent(labels: Probabilities, bits: int) -> Probabilities:
