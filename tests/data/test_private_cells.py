@@ -40,11 +40,11 @@ def write(path: Path, body: list[tuple[object, object]], header: tuple[str, str]
     names = [name.replace(MARK, "") for name in header or ("body", "stars")]  # keys are no cells
     records = [dict(zip(names, row, strict=True)) for row in body]
     if path.suffix == ".parquet":
+        words = [{name: str(cell) for name, cell in record.items()} for record in records]
         try:
-            table = pa.Table.from_pylist(records)
-        except (pa.ArrowInvalid, pa.ArrowTypeError):  # cells of one column are of several types
-            table = pa.Table.from_pylist([{n: str(v) for n, v in r.items()} for r in records])
-        pq.write_table(table, path)
+            pq.write_table(pa.Table.from_pylist(records), path)
+        except pa.ArrowException:  # cells of one column are of several types, or of an odd one
+            pq.write_table(pa.Table.from_pylist(words), path)
     elif path.suffix == ".json":
         path.write_text(json.dumps(records))
     elif path.suffix in (".jsonl", ""):
