@@ -4,6 +4,7 @@ import functools
 import importlib.util
 import os
 import socket
+import threading
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -33,7 +34,14 @@ def prepare_hub() -> None:
 
 
 def datasets_library() -> Any:
-    """The datasets library, imported late and kept from writing to the terminal itself."""
+    """The datasets library, imported late and kept from writing to the terminal itself.
+
+    Its progress bars are off; the lock between processes that they would make is left behind by
+    workers that are ended, and Python warns of it.
+    """
+    import tqdm
+
+    tqdm.tqdm.set_lock(threading.RLock())
     import datasets
 
     datasets.disable_progress_bars()
