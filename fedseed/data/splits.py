@@ -38,26 +38,33 @@ def fold(text: str) -> str:
     return " ".join(text.split())
 
 
+def folded_digest(text: str) -> bytes:
+    """A digest of 16 bytes, the same for texts that differ in white space alone."""
+    return hashlib.blake2b(fold(text).encode(), digest_size=16).digest()
+
+
 def text_digests(texts: Sequence[str]) -> NDArray[np.void]:
-    """A digest of each text, 16 bytes: the same for texts that differ in white space alone."""
-    digests = (hashlib.blake2b(fold(text).encode(), digest_size=16).digest() for text in texts)
-    return np.frombuffer(b"".join(digests), "V16")
+    """The :func:`folded_digest` of each text, shape ``(texts,)``."""
+    return np.frombuffer(b"".join(folded_digest(text) for text in texts), "V16")
 
 
 def split(
-    digests: NDArray[np.void], labels: Rows, official_test: NDArray[np.bool_] | None = None, *,
-    rows: Rows | None = None, drop_rare: int = 0, first_row: Callable[[int], str] = str,
+    folded: NDArray[np.void], labels: Rows, official_test: NDArray[np.bool_] | None = None, *,
+    seen: NDArray[np.void] | None = None, rows: Rows | None = None, drop_rare: int = 0,
+    first_row: Callable[[int], str] = str,
 ) -> Split:  # fmt: skip
     """Drop duplicates and split.
 
     A text that stands in both official splits stays in the test split. Without an official
     test split, a fifth of each class is set aside by a generator of fixed name, whatever the
-    run's seed.
+    run's seed. Their order is drawn before the tokenizer says what it cannot tell apart, so that
+    two tokenizers test on almost the same texts.
 
     Args:
-        digests: equal for texts that are duplicates, shape ``(texts,)``.
+        folded: equal for texts that differ in white space alone, shape ``(texts,)``.
         labels: class numbers, shape ``(texts,)``.
         official_test: whether the source calls a text a test example; None without a split.
+        seen: equal for texts that a model cannot tell apart either; ``folded`` when None.
         rows: texts that may be kept, ascending; all of them when None.
         drop_rare: classes of fewer examples are left out.
         first_row: says where a class first occurs, for a message.
@@ -67,17 +74,21 @@ def split(
     """
     rows = np.arange(len(labels)) if rows is None else rows
     official = np.zeros(len(labels), dtype=bool) if official_test is None else official_test
-    kept, conflicts = _first_of_each(digests, labels, rows, official)
+    distinct, conflicts = _first_of_each(folded, labels, rows, official)
+    kept, others = distinct, 0
+    if seen is not None:
+        kept, others = _first_of_each(seen, labels, distinct, official)
     dropped = len(rows) - len(kept)
     counts = np.bincount(labels[kept], minlength=1)
     rare = np.flatnonzero((counts > 0) & (counts < drop_rare))
     kept = kept[~np.isin(labels[kept], rare)]
-    test = _stratified(labels[kept]) if official_test is None else np.flatnonzero(official[kept])
+    tests = _stratified(labels, distinct, kept) if official_test is None else kept[official[kept]]
+    test = np.searchsorted(kept, tests)
     train = np.setdiff1d(np.arange(len(kept)), test)
     _refuse_one_class(labels[kept], train, test)
     if official_test is None:
         _refuse_too_small(labels[kept], test, first_row)
-    return Split(kept, train, test, dropped, conflicts, tuple(rare.tolist()))
+    return Split(kept, train, test, dropped, conflicts + others, tuple(rare.tolist()))
 
 
 def _refuse_one_class(labels: Rows, train: Rows, test: Rows) -> None:
@@ -120,13 +131,15 @@ def _first_of_each(
     return np.sort(firsts), conflicts
 
 
-def _stratified(labels: Rows) -> Rows:
+def _stratified(labels: Rows, distinct: Rows, kept: Rows) -> Rows:
+    """Rows to test on: of each class the first fifth of those kept, in an order of all distinct."""
     rng = generator(0, "test-split")
-    chosen = [
-        rng.permutation(np.flatnonzero(labels == number))[: round(TEST_SHARE * int(count))]
-        for number, count in zip(*np.unique(labels, return_counts=True), strict=True)
-    ]
-    return np.sort(np.concatenate([np.zeros(0, np.int64), *chosen]))
+    chosen = [np.zeros(0, dtype=np.int64)]
+    for number in np.unique(labels[distinct]):
+        order = distinct[rng.permutation(np.flatnonzero(labels[distinct] == number))]
+        order = order[np.isin(order, kept)]
+        chosen.append(order[: round(TEST_SHARE * len(order))])
+    return np.sort(np.concatenate(chosen))
 
 
 def content_digest(content: NDArray[np.void], labels: Rows) -> str:

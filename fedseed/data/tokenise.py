@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fedseed.data.splits import folded_digest
 from fedseed.errors import ConfigError
 
 _CHUNK = 1000
@@ -27,6 +28,8 @@ class Tokens:
     seen: NDArray[np.void]
     """Digest of the tokens of each whole text, 16 bytes: equal for texts that a model cannot tell
     apart, however long they are; shape ``(texts,)``."""
+    folded: NDArray[np.void]
+    """Digest of each text with its white space folded, 16 bytes; shape ``(texts,)``."""
     content: NDArray[np.void]
     """sha256 of each text's UTF-8, shape ``(texts,)``."""
     empty: NDArray[np.bool_]
@@ -81,7 +84,7 @@ class Encoder:
         pieces: list[NDArray[Any]] = [np.zeros(0, dtype=self._dtype)]
         sizes: list[NDArray[np.int64]] = []
         empty: list[NDArray[np.bool_]] = []
-        seen, content = bytearray(), bytearray()
+        seen, folded, content = bytearray(), bytearray(), bytearray()
         while chunk := list(islice(source, _CHUNK)):
             whole = self._whole.encode_batch_fast(chunk, add_special_tokens=False)
             ids = [np.asarray(self._cut.post_process(one).ids, self._dtype) for one in whole]
@@ -91,6 +94,7 @@ class Encoder:
             for text, one in zip(chunk, whole, strict=True):
                 raw = np.asarray(one.ids, dtype="<u4").tobytes()
                 seen += hashlib.blake2b(raw, digest_size=16).digest()
+                folded += folded_digest(text)
                 content += hashlib.sha256(text.encode()).digest()
             done += len(chunk)
             if progress:
@@ -98,5 +102,6 @@ class Encoder:
         offsets = np.concatenate([np.zeros(1, dtype=np.int64), *sizes]).cumsum()
         return Tokens(
             np.concatenate(pieces), offsets, np.frombuffer(bytes(seen), "V16"),
+            np.frombuffer(bytes(folded), "V16"),
             np.frombuffer(bytes(content), "V32"), np.concatenate([np.zeros(0, bool), *empty]),
         )  # fmt: skip

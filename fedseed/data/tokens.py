@@ -19,7 +19,7 @@ from fedseed.data.tokenise import Encoder, Progress, Tokens
 from fedseed.errors import OutputError
 from fedseed.files import new_folder
 
-_CACHE_VERSION = 4
+_CACHE_VERSION = 5
 
 
 @dataclass(frozen=True)
@@ -194,8 +194,8 @@ def _fill(
     encoded = encoder.encode(reading, done)
     labels, classes = reading.classes()
     parts = split(
-        encoded.seen, labels, reading.official_test(), rows=np.flatnonzero(~encoded.empty),
-        drop_rare=drop_rare, first_row=reading.first_row,
+        encoded.folded, labels, reading.official_test(), seen=encoded.seen,
+        rows=np.flatnonzero(~encoded.empty), drop_rare=drop_rare, first_row=reading.first_row,
     )  # fmt: skip
     _save(folder, encoded, parts.kept)
     groups = reading.groups()[parts.kept]
