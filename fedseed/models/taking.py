@@ -26,6 +26,9 @@ _SPARE = 50_000_000
 """Numbers beyond those in the files that a model may have: a head is far smaller."""
 IsHead = Callable[[str], bool]
 
+_LARGEST = 1e9
+"""Of any weight; trained ones stay below 1e4."""
+
 
 class Published(NamedTuple):
     """What the files of a published model give to an architecture."""
@@ -83,6 +86,11 @@ def _finite(model: str, weights: State) -> State:
         if not np.isfinite(values).all():
             raise SeedError(
                 f"the weights of {model}: {name} holds NaN or infinity: copy or download them again"
+            )
+        if values.size and float(np.abs(values).max()) > _LARGEST:
+            raise SeedError(
+                f"the weights of {model}: {name} holds a number above {_LARGEST:.0e}, whose "
+                "products are infinite: copy or download them again"
             )
     return weights
 

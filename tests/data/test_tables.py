@@ -244,3 +244,9 @@ def test_the_plan_as_json(tmp_path: Path) -> None:
     assert "separated by semicolon" in dataset["notes"]
     assert sum(plan["clients"]) == 96
     assert plan["payload_estimate"]["up"] > 0
+
+
+def test_a_first_line_that_other_quotes_shorten(tmp_path: Path) -> None:
+    path = put(tmp_path / "a.csv", 'x\\,text,label\n1,"w" v,0\n2,"w" u,1\n')
+    with pytest.raises(DataError, match="row 2 "):
+        load(path)

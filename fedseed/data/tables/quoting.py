@@ -124,7 +124,9 @@ def _pass(file: TableFile, encoding: str, dialect: Dialect, choice: Choice) -> S
     width, first = 0, ""
     for row in records(file, encoding, dialect):
         if row.number == 1:
-            width, first = len(row.cells), row.cells[choice.label]
+            width = len(row.cells)
+            _refuse_ragged(file.name, row, width, choice)
+            first = row.cells[choice.label]
         else:
             _refuse_ragged(file.name, row, width, choice)
             label = row.cells[choice.label]
