@@ -98,11 +98,10 @@ class Reading(Iterator[str]):
             self._labels.name_classes(table.classes, table.name)
             for row, cells in enumerate(table.rows(), 1):
                 text = clean_text(cells.texts, table.name, row)
-                if cells.group is not None:
-                    group = str(cells.group)
-                    number = self._group_numbers.setdefault(group, len(self._group_numbers))
-                else:
-                    number = -1
+                group = "" if cells.group is None else str(cells.group).strip()
+                number = (
+                    self._group_numbers.setdefault(group, len(self._group_numbers)) if group else -1
+                )
                 self._labels.add(cells.label, table.name, row)
                 self._tests.append(test)
                 self._groups.append(number)
@@ -129,8 +128,19 @@ class Reading(Iterator[str]):
         return tests if tests.any() else None
 
     def groups(self) -> NDArray[np.int64]:
-        """Number of the group that every row belongs to, -1 for none."""
-        return np.frombuffer(self._groups, dtype=np.int32).astype(np.int64)
+        """Number of the group that every row belongs to, -1 for none.
+
+        Raises:
+            DataError: some rows say whose they are, and others do not.
+        """
+        groups = np.frombuffer(self._groups, dtype=np.int32).astype(np.int64)
+        missing = np.flatnonzero(groups < 0)
+        if 0 < len(missing) < len(groups):
+            raise DataError(
+                f"{self.name}: data row {missing[0] + 1} does not say whose it is "
+                f"({len(missing):,} such rows): fill in the column of --by, or leave them out"
+            )
+        return groups
 
 
 def _used_splits(name: str, parts: Parts, notes: list[str]) -> list[tuple[bool, Table]]:

@@ -222,6 +222,18 @@ def test_the_natural_partition(tmp_path: Path) -> None:
         make_plan(RunConfig.parse(options | {"clients": 6}))
 
 
+def test_a_row_that_says_not_whose_it_is(tmp_path: Path) -> None:
+    body = [("" if n == 30 else f"user{n % 7}", t, label) for n, (t, label) in enumerate(TWO)]
+    path = put(tmp_path / "a.csv", separated(body, ("user", "text", "label")))
+    with pytest.raises(DataError, match="data row 31 does not say whose it is"):
+        load(path, group="user")
+
+
+def test_one_column_is_not_text_and_label(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="give two columns"):
+        load(put(tmp_path / "a.csv", separated(TWO)), text="label", label="label")
+
+
 def test_the_bundled_sentences() -> None:
     dataset = load("bundled:sentences")
     assert dataset.classes == ("negative", "positive")

@@ -100,9 +100,12 @@ def choose_columns(
 
     text = wanted.text
     parts = [text] if text is None or text in columns else text.split("+")
+    texts, label = tuple(one(part, "text") for part in parts), one(wanted.label, "label")
+    if label in texts:
+        raise DataError(f"{where}: one column cannot be text and label: give two columns")
     return Choice(
-        tuple(one(part, "text") for part in parts),
-        one(wanted.label, "label"),
+        texts,
+        label,
         None if wanted.group is None else one(wanted.group, "by"),
         None if wanted.keep is None else one(wanted.keep[0], "keep"),
     )
