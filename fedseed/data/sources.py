@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fedseed.data import hub_tables
 from fedseed.data.digests import file_digest, key_of
+from fedseed.data.hub_tables import Parts
 from fedseed.data.labels import ClassNumbers
 from fedseed.data.tables.cells import Table, Wanted
 from fedseed.data.tables.class_folders import (
@@ -30,7 +31,6 @@ CORPORA = {"bundled": ("imdb", "IMDB"), "bundled:sentences": ("rotten_tomatoes",
 """Corpora of the bundled file: what its column ``source`` calls them, and their names."""
 _READER = 1
 """Goes up whenever the same bytes would be read otherwise."""
-Parts = dict[str, list[Table]]
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,6 @@ from datetime import date, datetime
 
 from fedseed.errors import DataError
 
-_REPLACEMENT = "\ufffd"
-
 
 def clean_text(cells: Sequence[object], where: str, row: int) -> str:
     """The text that the cells of a row make: joined by spaces, empty if nothing is in them.

@@ -103,7 +103,7 @@ def read_class_folders(
 def _read(path: Path, wanted: Wanted) -> str:
     file = TableFile(str(path))
     notes: list[str] = []
-    encoding = find_encoding(file, wanted.encoding or None, notes)
+    encoding = find_encoding(file, wanted.encoding, notes)
     if notes:
         raise DataError(f"{path.name} is not UTF-8 text: give --encoding NAME, such as cp1252")
     with open_text(file, encoding) as text:

@@ -123,13 +123,12 @@ def _pass(file: TableFile, encoding: str, dialect: Dialect, choice: Choice) -> S
     survey = Survey()
     width, first = 0, ""
     for row in records(file, encoding, dialect):
+        width = width or len(row.cells)
+        _refuse_ragged(file.name, row, width, choice)
+        label = row.cells[choice.label]
         if row.number == 1:
-            width = len(row.cells)
-            _refuse_ragged(file.name, row, width, choice)
-            first = row.cells[choice.label]
+            first = label
         else:
-            _refuse_ragged(file.name, row, width, choice)
-            label = row.cells[choice.label]
             survey.labels.add(label)
             survey.first_label_again |= label == first
             if len(row.lines) > 1:
