@@ -117,7 +117,7 @@ def read_table(path: Path, rng: Rng) -> str:
 
     wanted = Wanted(one(_COLUMNS), one(_COLUMNS), encoding=one(_ENCODINGS))
     try:
-        texts = open_source(str(path), reading=wanted).read()
+        texts = open_source(str(path), wanted).read()
         for text in texts.texts:
             text.encode()
         official = None if texts.official_test is None else np.array(texts.official_test)

@@ -18,6 +18,14 @@ BAD = ("awful", "boring", "hated", "terrible", "waste", "mess")
 NEUTRAL = ("film", "actor", "scene", "plot", "music", "camera", "story", "the", "was", "very")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Check the types first: that one test takes a minute, for which nobody shall wait at the end.
+
+    The sort is stable: everything else stays in its order.
+    """
+    items.sort(key=lambda item: item.path.name != "test_types.py")
+
+
 def review(rng: np.random.Generator, positive: bool) -> str:
     """A few words, two of which give the label away."""
     words = [*rng.choice(NEUTRAL, 6), *rng.choice(GOOD if positive else BAD, 2)]

@@ -31,6 +31,8 @@ class FederatedDataset:
     parts: tuple[Rows, ...]
     public: PublicTexts | None = None
     """Unlabelled texts of everybody, under a protocol that needs them."""
+    topped_up: int = 0
+    """Clients whose draw left them without an example: they have one of the largest client's."""
 
     def shard(self, partition_id: int) -> Shard:
         """The private shard of one client.
@@ -75,7 +77,7 @@ class FederatedDataset:
 
     def label_counts(self) -> list[list[int]]:
         """Examples of each class by partition."""
-        return label_counts(self.dataset.table.labels, list(self.parts), self.dataset.labels)
+        return label_counts(self.dataset.table.labels, self.parts, self.dataset.labels)
 
 
 def subset(dataset: Dataset, rows: Rows, size: int | None) -> Rows:
@@ -112,7 +114,7 @@ def open_dataset(config: DataOptions, progress: Progress | None = None) -> Datas
             f"{config.model} takes texts of at most {longest} tokens, not {length}: "
             "lower --max-length or the recipe's max_length"
         )
-    source = open_source(config.data, reading=config.wanted)
+    source = open_source(config.data, config.wanted)
     tokenizer = tokenizer_file(config.model)
     dataset = load_dataset(source, tokenizer, length, progress, config.drop_rare)
     if config.model not in REGISTRY:  # whose tokenizer is its own; to look would read all tokens
@@ -156,11 +158,10 @@ def partition_dataset(config: ShardOptions, dataset: Dataset) -> FederatedDatase
         public, rows = open_public(config.public_texts, dataset, tokenizer, length)
     rng, clients = generator(config.run_seed, "partition"), config.clients + config.newcomers
     if config.partition == NATURAL:
-        natural = natural_partition(dataset, clients, rng)
-        parts = [np.intersect1d(part, rows) for part in natural]
+        split = natural_partition(dataset, rows, clients, rng)
     else:
-        parts = partition(
+        split = partition(
             dataset.table.labels, rows, clients, config.partition, rng, alpha=config.alpha,
             shards_per_client=config.shards_per_client, minimum=1,
         )  # fmt: skip
-    return FederatedDataset(config, dataset, tuple(parts), public)
+    return FederatedDataset(config, dataset, split.parts, public, split.topped_up)

@@ -7,13 +7,23 @@ largest one.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from fedseed.data.options import PARTITIONS, ShardOptions
+from fedseed.data.options import PARTITIONS
 from fedseed.data.splits import Rows
 from fedseed.errors import DataError
-from fedseed.randomness import generator
+
+
+@dataclass(frozen=True)
+class Partition:
+    """Rows of each client."""
+
+    parts: tuple[Rows, ...]
+    """One sorted array of rows for each client; together they are the rows that were split."""
+    topped_up: int = 0
+    """Clients that the draw left without an example."""
 
 
 def partition(
@@ -26,7 +36,7 @@ def partition(
     alpha: float = 0.5,
     shards_per_client: int = 2,
     minimum: int = 2,
-) -> list[Rows]:
+) -> Partition:
     """Split the rows among clients.
 
     Args:
@@ -43,9 +53,6 @@ def partition(
         shards_per_client: pieces for each client under ``shards``.
         minimum: least number of rows of a client.
 
-    Returns:
-        One sorted array of rows for each client; together they are ``rows``.
-
     Raises:
         DataError: more clients than the rows can serve, or an unknown scheme.
     """
@@ -54,27 +61,9 @@ def partition(
             f"{clients} clients need at least {minimum} examples each, the train split has "
             f"{len(rows)}: give fewer --clients or more data"
         )
-    parts = _drawn(labels, rows, clients, scheme, rng, alpha, shards_per_client)
-    return [np.sort(part) for part in _top_up(parts, minimum)]
-
-
-def count_topped_up(config: ShardOptions, labels: Rows, parts: Sequence[Rows]) -> int:
-    """Clients of a run's partition whose draw left them without an example.
-
-    The sizes are drawn again, which is quick beside reading the data.
-
-    Args:
-        config: how the data are split.
-        labels: class number of every text of the data set.
-        parts: the rows of each client, newcomers last.
-    """
-    if config.partition not in PARTITIONS:  # it was not drawn
-        return 0
-    rng, rows = generator(config.run_seed, "partition"), np.concatenate(list(parts))
-    drawn = _drawn(
-        labels, rows, len(parts), config.partition, rng, config.alpha, config.shards_per_client
-    )
-    return sum(len(part) < 1 for part in drawn)
+    drawn = _drawn(labels, rows, clients, scheme, rng, alpha, shards_per_client)
+    parts = tuple(np.sort(part) for part in _top_up(drawn, minimum))
+    return Partition(parts, sum(len(part) < 1 for part in drawn))
 
 
 def _drawn(
@@ -135,6 +124,6 @@ def _top_up(parts: list[Rows], minimum: int) -> list[Rows]:
     return parts
 
 
-def label_counts(labels: Rows, parts: list[Rows], classes: int) -> list[list[int]]:
+def label_counts(labels: Rows, parts: Sequence[Rows], classes: int) -> list[list[int]]:
     """Examples of each class by client, a list of ``classes`` counts for each."""
     return [np.bincount(labels[part], minlength=classes).tolist() for part in parts]

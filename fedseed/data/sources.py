@@ -172,23 +172,18 @@ def _labels_hidden(table: Table) -> bool:
     return all(cells.label in (None, -1, "-1", "") for cells in table.rows())
 
 
-def open_source(
-    data: str, text_column: str | None = None, label_column: str | None = None, *,
-    reading: Wanted | None = None,
-) -> Source:  # fmt: skip
+def open_source(data: str, wanted: Wanted | None = None) -> Source:
     """Find a data set without reading its texts.
 
     Args:
         data: ``bundled`` (IMDB), ``bundled:sentences``, ``hub``, ``hub:NAME[:CONFIG]``, or a path
             to a table, to a folder of tables, of a folder for each class, or of ``save_to_disk``.
-        text_column: the text column; found by the usual names when None.
-        label_column: the label column; found by the usual names when None.
-        reading: how tables are to be read, in place of the two columns.
+        wanted: how tables are to be read; columns are found by the usual names when None.
 
     Raises:
         DataError: nothing of that name can be read.
     """
-    wanted = reading or Wanted(text_column, label_column)
+    wanted = wanted or Wanted()
     if data in CORPORA:
         return _bundled(data)
     if data == "hub" or data.startswith("hub:"):

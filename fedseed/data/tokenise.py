@@ -63,15 +63,12 @@ class Encoder:
         from tokenizers import Tokenizer
 
         try:
-            self._whole = Tokenizer.from_file(str(tokenizer))
-            self._cut = Tokenizer.from_file(str(tokenizer))
+            self._tokenizer = Tokenizer.from_file(str(tokenizer))
         except Exception as error:  # the library raises nothing more exact
             raise ConfigError(f"{tokenizer} is not a tokenizer: {error}") from error
-        for part in (self._whole, self._cut):
-            part.no_padding()
-        self._whole.no_truncation()
-        self._cut.enable_truncation(max_length)
-        self._dtype = np.uint16 if self._whole.get_vocab_size() <= 65536 else np.uint32
+        self._tokenizer.no_padding()
+        self._max_length = max_length
+        self._dtype = np.uint16 if self._tokenizer.get_vocab_size() <= 65536 else np.uint32
 
     def encode(self, texts: Iterable[str], progress: Callable[[int], None] | None = None) -> Tokens:
         """Tokens of all texts.
@@ -86,8 +83,10 @@ class Encoder:
         empty: list[NDArray[np.bool_]] = []
         seen, folded, content = bytearray(), bytearray(), bytearray()
         while chunk := list(islice(source, _CHUNK)):
-            whole = self._whole.encode_batch_fast(chunk, add_special_tokens=False)
-            ids = [np.asarray(self._cut.post_process(one).ids, self._dtype) for one in whole]
+            self._tokenizer.no_truncation()
+            whole = self._tokenizer.encode_batch_fast(chunk, add_special_tokens=False)
+            self._tokenizer.enable_truncation(self._max_length)
+            ids = [np.asarray(self._tokenizer.post_process(one).ids, self._dtype) for one in whole]
             pieces.append(np.concatenate(ids))
             sizes.append(np.array([len(part) for part in ids], dtype=np.int64))
             empty.append(np.array([not one.ids for one in whole], dtype=bool))

@@ -28,7 +28,7 @@ def measure_baselines(
         tests: test rows.
         max_length: tokens that the model is given.
     """
-    source = open_source(config.data, reading=config.wanted)
+    source = open_source(config.data, config.wanted)
     most = _QUICK if config.quick else None
     return find_baselines(dataset, source, tokenizer_file(config.model), max_length, tests, most)
 

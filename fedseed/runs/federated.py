@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from fedseed.data.federated_dataset import FederatedDataset
-from fedseed.data.partition import count_topped_up
 from fedseed.errors import OutputError, RunError
 from fedseed.federation.cohort import draw_cohort
 from fedseed.federation.engines import Grid, count_workers, run_local, run_ray
@@ -190,9 +189,7 @@ def describe_public(federated: FederatedDataset) -> dict[str, Any]:
 
 def describe_shards(federated: FederatedDataset) -> dict[str, Any]:
     """Clients that were topped up, and examples of each class by client; of many the sizes."""
-    labels = federated.dataset.table.labels
-    topped_up = count_topped_up(federated.config, labels, federated.parts)
-    return {"topped_up_clients": topped_up} | _describe_sizes(federated)
+    return {"topped_up_clients": federated.topped_up} | _describe_sizes(federated)
 
 
 def _describe_sizes(federated: FederatedDataset) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from pathlib import Path
 from fedseed.config import RunConfig
 from fedseed.data.federated_dataset import FederatedDataset, open_dataset, partition_dataset
 from fedseed.data.natural import natural_clients
-from fedseed.data.partition import count_topped_up
 from fedseed.data.tokenise import Progress
 from fedseed.data.tokens import Dataset
 from fedseed.errors import ConfigError, SeedError
@@ -71,8 +70,7 @@ class Plan:
     def warnings(self) -> list[str]:
         """What does not turn out as it was asked for, a line each."""
         config, federated = self.config, self.federated
-        labels = federated.dataset.table.labels
-        topped_up = count_topped_up(config, labels, federated.parts)
+        topped_up = federated.topped_up
         lines = config.options.warnings(config.cohort_size)
         if topped_up:
             more = "lower --clients" if config.partition == "shards" else "raise --alpha"

@@ -26,7 +26,7 @@ RECORDS = [{"text": text, "label": label} for text, label in BODY]
 
 def load(data: object, drop_rare: int = 0, **wanted: str | None) -> Dataset:
     """Read and tokenise a data set."""
-    source = open_source(str(data), reading=Wanted(**wanted))  # type: ignore[arg-type]
+    source = open_source(str(data), Wanted(**wanted))  # type: ignore[arg-type]
     return load_dataset(source, tokenizer_file("bert-tiny"), 16, drop_rare=drop_rare)
 
 
@@ -74,6 +74,7 @@ FORMATS: dict[str, Callable[[Path], object]] = {
     "utf16.csv": as_bytes(separated(BODY), "utf-16"),
     "a.tsv": as_bytes(separated(BODY, delimiter="\t")),
     "semicolon.csv": as_bytes(separated(BODY, delimiter=";")),
+    "excel.csv": as_bytes("sep=;\r\n" + separated(BODY, delimiter=";")),
     "quoted.csv": as_bytes(separated(BODY, quoting=1)),
     "latin-1.csv": as_bytes(separated(BODY), "latin-1"),
     "a.json": as_bytes(json.dumps(RECORDS, indent=1)),

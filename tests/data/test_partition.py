@@ -1,6 +1,7 @@
 """Partitioners: every row given out once, to the definitions of the literature."""
 
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -8,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedseed.data import partition as partition_module
-from fedseed.data.options import PARTITIONS, ShardOptions
-from fedseed.data.partition import count_topped_up, label_counts, partition
+from fedseed.data.options import PARTITIONS
+from fedseed.data.partition import label_counts, partition
 from fedseed.errors import DataError
 from fedseed.randomness import generator
 
@@ -25,20 +26,22 @@ ROWS = np.arange(100, 1000)
     seed=st.integers(0, 99),
 )
 def test_every_row_once(scheme: str, clients: int, alpha: float, seed: int) -> None:
-    parts = partition(LABELS, ROWS, clients, scheme, generator(seed, "partition"), alpha=alpha)
+    parts = partition(
+        LABELS, ROWS, clients, scheme, generator(seed, "partition"), alpha=alpha
+    ).parts
     assert len(parts) == clients
     assert np.array_equal(np.sort(np.concatenate(parts)), ROWS)
     assert min(len(part) for part in parts) >= 2
 
 
 def test_iid_sizes() -> None:
-    parts = partition(LABELS, ROWS, 7, "iid", generator(0, "partition"))
+    parts = partition(LABELS, ROWS, 7, "iid", generator(0, "partition")).parts
     assert sorted(len(part) for part in parts) == [128, 128, 128, 129, 129, 129, 129]
 
 
 def test_shards_hold_few_labels() -> None:
     labels = np.arange(1000) % 10
-    parts = partition(labels, np.arange(1000), 50, "shards", generator(0, "partition"))
+    parts = partition(labels, np.arange(1000), 50, "shards", generator(0, "partition")).parts
     kinds = [np.count_nonzero(counts) for counts in label_counts(labels, parts, 10)]
     assert max(kinds) <= 4  # two pieces, each of at most two classes
     assert np.mean(kinds) < 3
@@ -46,7 +49,7 @@ def test_shards_hold_few_labels() -> None:
 
 def test_alpha_decides_how_uneven() -> None:
     def spread(alpha: float) -> float:
-        parts = partition(LABELS, ROWS, 10, "dirichlet", generator(1, "x"), alpha=alpha)
+        parts = partition(LABELS, ROWS, 10, "dirichlet", generator(1, "x"), alpha=alpha).parts
         shares = np.array([counts[0] / sum(counts) for counts in label_counts(LABELS, parts, 2)])
         return float(shares.std())
 
@@ -55,7 +58,7 @@ def test_alpha_decides_how_uneven() -> None:
 
 def test_ten_thousand_clients() -> None:
     labels = np.arange(25_000) % 2
-    parts = partition(labels, np.arange(25_000), 10_000, "dirichlet", generator(0, "p"))
+    parts = partition(labels, np.arange(25_000), 10_000, "dirichlet", generator(0, "p")).parts
     assert len(parts) == 10_000
 
 
@@ -69,7 +72,6 @@ def test_more_clients_than_examples(clients: int) -> None:
 def test_clients_that_were_topped_up_are_counted(
     scheme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = ShardOptions(clients=198, newcomers=2, partition=scheme, alpha=0.05, run_seed=3)
     short: list[int] = []
 
     def note(parts: list[np.ndarray], minimum: int) -> list[np.ndarray]:
@@ -78,8 +80,8 @@ def test_clients_that_were_topped_up_are_counted(
 
     top_up = partition_module._top_up
     monkeypatch.setattr(partition_module, "_top_up", note)
-    parts = partition(LABELS, ROWS, 200, scheme, generator(3, "partition"), alpha=0.05, minimum=1)
-    assert count_topped_up(config, LABELS, parts) == short[0]
+    split = partition(LABELS, ROWS, 200, scheme, generator(3, "partition"), alpha=0.05, minimum=1)
+    assert split.topped_up == short[0]
     assert (short[0] > 20) == (scheme in ("dirichlet", "quantity"))
 
 
@@ -93,7 +95,7 @@ def test_dirichlet_shares_are_as_uneven_as_those_of_flwr_datasets(alpha: float) 
     labels = np.arange(2000) % 2
     table = datasets.Dataset.from_dict({"label": labels})
 
-    def spread(parts: list[np.ndarray]) -> float:
+    def spread(parts: Sequence[np.ndarray]) -> float:
         shares = [np.bincount(labels[part], minlength=2) / len(part) for part in parts]
         return float(np.std([share[0] for share in shares]))
 
@@ -101,7 +103,7 @@ def test_dirichlet_shares_are_as_uneven_as_those_of_flwr_datasets(alpha: float) 
     for seed in range(12):
         parts = partition(
             labels, np.arange(2000), 8, "dirichlet", generator(seed, "p"), alpha=alpha
-        )
+        ).parts
         ours.append(spread(parts))
         library = partitioners.DirichletPartitioner(
             8, "label", alpha, min_partition_size=2, self_balancing=False, seed=seed

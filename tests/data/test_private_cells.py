@@ -56,7 +56,7 @@ def write(path: Path, body: list[tuple[object, object]], header: tuple[str, str]
 def refusal(path: Path, wanted: Wanted) -> str:
     """What is said of a table that is refused; nothing of one that is read."""
     try:
-        texts = open_source(str(path), reading=wanted).read()
+        texts = open_source(str(path), wanted).read()
         split(text_digests(texts.texts), np.array(texts.labels))
     except DataError as error:
         return str(error)

@@ -8,6 +8,7 @@ import pandas
 import pytest
 
 from fedseed.data.sources import open_source
+from fedseed.data.tables.cells import Wanted
 from fedseed.errors import DataError
 
 ROWS = [(f"text number {n}, with a comma", ("bad", "good")[n % 2]) for n in range(20)]
@@ -44,7 +45,7 @@ def test_named_columns_and_numeric_classes(tmp_path: Path) -> None:
     frame().assign(label=[n % 3 + 9 for n in range(20)]).rename(
         columns={"text": "body", "label": "stars"}
     ).to_csv(path, index=False)
-    labelled = open_source(str(path), "body", "stars").read()
+    labelled = open_source(str(path), Wanted("body", "stars")).read()
     assert labelled.classes == ("9", "10", "11")
 
 

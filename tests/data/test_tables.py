@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -220,6 +221,21 @@ def test_the_natural_partition(tmp_path: Path) -> None:
     assert make_plan(RunConfig.parse(options | {"clients": 3})).config.clients == 3
     with pytest.raises(DataError, match="--by makes 7 clients"):
         make_plan(RunConfig.parse(options | {"clients": 6}))
+
+
+def test_no_client_is_left_without_a_text_of_its_own(tmp_path: Path) -> None:
+    from fedseed.data.natural import natural_partition
+    from fedseed.randomness import generator
+
+    body = [(f"user{n % 7}", text, label) for n, (text, label) in enumerate(TWO)]
+    path = put(tmp_path / "a.csv", separated(body, ("user", "text", "label")))
+    dataset = load(path, group="user")
+    assert dataset.groups is not None
+    private = dataset.train[dataset.groups[dataset.train] != 3]  # all texts of one are public
+    split = natural_partition(dataset, private, 6, generator(0, "partition"))
+    assert sorted(np.concatenate(split.parts)) == sorted(private)
+    with pytest.raises(DataError, match="makes 6 clients with examples to train on, not 7"):
+        natural_partition(dataset, private, 7, generator(0, "partition"))
 
 
 def test_a_row_that_says_not_whose_it_is(tmp_path: Path) -> None:

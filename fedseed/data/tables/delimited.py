@@ -14,7 +14,7 @@ from fedseed.data.tables.cells import (
 )
 from fedseed.data.tables.containers import TableFile
 from fedseed.data.tables.encoding import find_encoding
-from fedseed.data.tables.quoting import Dialect, records, survey_file
+from fedseed.data.tables.quoting import Dialect, named_separator, records, survey_file
 from fedseed.errors import DataError
 
 SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
@@ -33,8 +33,12 @@ def read_delimited(file: TableFile, wanted: Wanted, usual: str) -> Table:
     """
     notes: list[str] = []
     encoding = find_encoding(file, wanted.encoding, notes)
-    separator, choice, header = _find_separator(file, encoding, wanted, usual)
-    if separator != usual and wanted.separator is None:
+    named = named_separator(file, encoding)
+    if named is not None:
+        notes.append(f"its first line, which is not counted, says sep={named}")
+    given = wanted.separator or named
+    separator, choice, header = _find_separator(file, encoding, wanted, usual, given)
+    if separator != usual and given is None:
         notes.append(f"separated by {SEPARATORS.get(separator, repr(separator))}")
     dialect, survey = survey_file(file, encoding, separator, choice)
     if dialect.quoting == "escaped":
@@ -75,14 +79,14 @@ def _named(wanted: Wanted, header: list[str]) -> bool:
 
 
 def _find_separator(
-    file: TableFile, encoding: str, wanted: Wanted, usual: str
+    file: TableFile, encoding: str, wanted: Wanted, usual: str, given: str | None
 ) -> tuple[str, Choice, list[str]]:
-    """The separator under which the columns are found: the usual one if it will do.
+    """The separator under which the columns are found: the given or usual one if it will do.
 
     Raises:
         DataError: it cannot be told; what the usual separator lacks is said.
     """
-    given = {"tab": "\t", "\\t": "\t"}.get(wanted.separator or "", wanted.separator)
+    given = {"tab": "\t", "\\t": "\t"}.get(given or "", given)
     if given is not None and (len(given) != 1 or given in '"\r\n\\'):
         raise DataError("--separator takes one character, or tab")
     candidates = [given] if given else [usual, *(s for s in SEPARATORS if s != usual)]

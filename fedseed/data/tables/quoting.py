@@ -1,6 +1,7 @@
 """Quoting of separated values: strict, by RFC 4180 or by backslashes, and what it swallows."""
 
 import csv
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from fedseed.errors import DataError
 
 LONGEST_CELL = 1 << 24
 """Characters of one cell."""
+_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[\r\n]*')
 
 
 @dataclass(frozen=True)
@@ -56,14 +58,24 @@ class _Lines(Iterator[str]):
         return line
 
 
+def named_separator(file: TableFile, encoding: str) -> str | None:
+    """The separator that a first line such as ``sep=;`` names: Excel reads and writes it so."""
+    with open_text(file, encoding) as text:
+        match = _SEPARATOR_LINE.fullmatch(text.readline(16))
+    return match and match[1]
+
+
 def records(file: TableFile, encoding: str, dialect: Dialect) -> Iterator[Row]:
-    """All records but blank lines.
+    """All records but blank lines, and a line that names the separator.
 
     Raises:
         DataError: a record that breaks the dialect, named by its row.
     """
     csv.field_size_limit(LONGEST_CELL)
+    named = named_separator(file, encoding) is not None
     with open_text(file, encoding) as text:
+        if named:
+            next(text)
         lines = _Lines(iter(text))
         reader = dialect.reader(lines)
         number = 0

@@ -75,11 +75,11 @@ class World:
         rng = generator(run_seed, "privacy/skew", repeat)
         labels = self.dataset.table.labels
         chosen = rng.permutation(self.candidates)[: self.clients * self.shard]
-        parts = partition(
+        skewed = partition(
             labels, np.sort(chosen), self.clients, "dirichlet", rng, alpha=0.5,
             shards_per_client=2, minimum=10,
         )  # fmt: skip
-        return FederatedDataset(config, self.dataset, (*parts, self.newcomer), public)
+        return FederatedDataset(config, self.dataset, (*skewed.parts, self.newcomer), public)
 
 
 def canary_texts(
