@@ -26,6 +26,7 @@ ORDER = (
     ("models",),
     ("seeds",),
     ("data",),
+    ("linear",),
     ("training",),
     ("privacy",),
     ("recipe_search",),

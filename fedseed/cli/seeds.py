@@ -7,14 +7,24 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from fedseed.cli.flags import flag_of, flags_of_choices, given, with_flags
+from fedseed.cli.flags import flag_of, flags_of_choices, given, make_flag, with_flags
+from fedseed.data.options import DataOptions
 from fedseed.errors import ConfigError, OutputError
 from fedseed.seeds.description import SeedKind
 from fedseed.seeds.registry import find_kind, seed_kinds
 
+_READING = (
+    "text_column", "label_column", "encoding", "separator", "header", "drop_rare", "max_length",
+)  # fmt: skip
+"""Options of how labelled texts are read, and how much of each counts."""
+_Made = tuple[Any, Any, tuple[str, ...]]
+"""A seed, the weights that it was made of, and what of them was drawn."""
+_WHOLE = 512
+"""Tokens of a text that count without ``--max-length``: all that the models take."""
+
 
 def _extracted_kinds() -> list[SeedKind]:
-    return [kind for kind in seed_kinds().values() if kind.is_extracted]
+    return [kind for kind in seed_kinds().values() if kind.made_from in ("weights", "texts")]
 
 
 _KINDS = "; ".join(f"{kind.name}: {kind.summary}" for kind in _extracted_kinds())
@@ -25,6 +35,8 @@ def register(app: typer.Typer) -> None:
     app.command("inspect")(_inspect)
     models = {kind.name: kind.options for kind in _extracted_kinds()}
     flags = flags_of_choices("--kind", models, shown=list(models))
+    panel = "Labelled texts (--kind lexicon)"
+    flags += [make_flag(name, DataOptions.model_fields[name], panel) for name in _READING]
     app.command("extract")(with_flags(flags)(_extract))
 
 
@@ -34,6 +46,9 @@ def _inspect(
         str | None,
         typer.Option(help="Compare with these weights: a folder, an id, or a .safetensors file."),
     ] = None,
+    hide_words: Annotated[
+        bool, typer.Option("--hide-words", help="Leave out the words of a lexicon.")
+    ] = False,
 ) -> None:
     """Print what a seed says, its bytes by part, and its reconstruction errors."""
     from fedseed.results.seed_table import seed_tables
@@ -49,49 +64,84 @@ def _inspect(
         model = decoded.model if weights.endswith(".safetensors") else None
         shapes = find_model(decoded.model, decoded.labels).shapes()
         state = check_weights(open_weights(weights, model)[2], shapes)
-    Console().print(seed_tables(decoded, state), highlight=False)
+    Console().print(seed_tables(decoded, state, not hide_words), highlight=False)
 
 
 def _extract(
     source: Annotated[
-        str, typer.Argument(help="minilm, a Hugging Face folder or id, or a .safetensors file.")
+        str,
+        typer.Argument(
+            help="minilm, a Hugging Face folder or id, or a .safetensors file; for a lexicon "
+            "labelled texts: bundled, bundled:sentences, or a table or folder."
+        ),
     ],
     out: Annotated[str, typer.Option(help="The .fseed file to write.")],
     options: Mapping[str, Any],
-    kind: Annotated[str, typer.Option(help=f"What is kept of the weights. {_KINDS}.")] = "pca",
+    kind: Annotated[str, typer.Option(help=f"What is kept. {_KINDS}.")] = "pca",
     model: Annotated[
-        str | None, typer.Option(help="Architecture of a .safetensors file, such as bert-tiny.")
+        str | None,
+        typer.Option(
+            help="Architecture of a .safetensors file, or for which a lexicon is (bert-tiny)."
+        ),
     ] = None,
     key: Annotated[int, typer.Option(help="Key of everything drawn.", min=0)] = 0,
+    hide_words: Annotated[
+        bool, typer.Option("--hide-words", help="Leave out the words of a lexicon.")
+    ] = False,
 ) -> None:
-    """Extract a seed from weights, write it, and print what it keeps."""
-    from fedseed.models.registry import find_model
-    from fedseed.models.taking import drawn_parts
+    """Extract a seed from weights or labelled texts, write it, and print what it keeps."""
     from fedseed.results.seed_table import seed_tables
     from fedseed.seeds.codec import write_seed
-    from fedseed.seeds.make import make_seed
-    from fedseed.seeds.weights import open_weights
 
     options = given(options)
+    reading = {name: options.pop(name) for name in _READING if name in options}
     _refuse_other_kinds(kind, options)
     if key >= 2**64:
         raise ConfigError(f"the key {key} is not in 0 to 2**64 - 1")
     if Path(out).exists():
         raise OutputError(f"{out} is there already: choose another --out")
-    find_kind(kind).options.parse(options)  # says what is wrong before weights are looked for
-    name, labels, weights = open_weights(source, model, key)
-    seed = make_seed(kind, name, labels, key, weights, options)
+    find_kind(kind).options.parse(options)  # says what is wrong before anything is looked for
+    if find_kind(kind).made_from == "texts":
+        values = {"max_length": _WHOLE, "data": source, "model": model or "bert-tiny"} | reading
+        made: _Made = (_of_texts(values, key, options), None, ())
+    elif reading:
+        flag = flag_of(next(iter(reading)))
+        raise ConfigError(f"{flag}: for --kind lexicon only: leave it out")
+    else:
+        made = _of_weights(source, model, kind, key, options)
+    seed, weights, drawn = made
     write_seed(Path(out), seed)
-    Console().print(seed_tables(seed, weights), highlight=False)
-    drawn = () if source.endswith(".safetensors") else drawn_parts(find_model(name, labels))
+    Console().print(seed_tables(seed, weights, not hide_words), highlight=False)
     if drawn:
         print(f"drawn from --key, as {source} lacks them: {', '.join(drawn)}")
+
+
+def _of_texts(values: Mapping[str, Any], key: int, options: Mapping[str, Any]) -> Any:
+    """A seed of labelled texts."""
+    from fedseed.runs.extraction import extract_from_texts
+
+    return extract_from_texts(DataOptions.parse(values), key, options)
+
+
+def _of_weights(
+    source: str, model: str | None, kind: str, key: int, options: Mapping[str, Any]
+) -> _Made:
+    """A seed of weights, those weights, and what of them was drawn."""
+    from fedseed.models.registry import find_model
+    from fedseed.models.taking import drawn_parts
+    from fedseed.seeds.make import make_seed
+    from fedseed.seeds.weights import open_weights
+
+    name, labels, weights = open_weights(source, model, key)
+    seed = make_seed(kind, name, labels, key, weights, options)
+    whole = source.endswith(".safetensors")
+    return seed, weights, () if whole else tuple(drawn_parts(find_model(name, labels)))
 
 
 def _refuse_other_kinds(name: str, options: Mapping[str, Any]) -> None:
     """Refuse kinds that are not extracted, and options of other kinds than the one asked for."""
     kind = find_kind(name)
-    if not kind.is_extracted:
+    if kind not in _extracted_kinds():
         known = ", ".join(kind.name for kind in _extracted_kinds())
         raise ConfigError(f"a seed of kind '{name}' holds nothing of weights: choose from {known}")
     for option in options:

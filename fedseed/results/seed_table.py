@@ -2,26 +2,36 @@
 
 from collections.abc import Mapping
 
+import numpy as np
 from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
+from tokenizers import Tokenizer
 
 from fedseed.evaluation.reconstruction import relative_error, total_error
 from fedseed.models.architecture import State
+from fedseed.models.published import tokenizer_file
 from fedseed.models.registry import find_model
 from fedseed.results.fitting import new_table
 from fedseed.seeds.base import Seed
 from fedseed.seeds.codec import assemble, describe, encode, expected_errors, sizes
+from fedseed.seeds.kinds.lexicon.format import read_lexicon
+from fedseed.seeds.kinds.lexicon.words import by_class, rarity
+from fedseed.seeds.registry import find_kind
+
+_WORDS = 12
+"""Words shown of each class."""
 
 
-def seed_tables(seed: Seed, weights: State | None = None) -> Group:
+def seed_tables(seed: Seed, weights: State | None = None, words: bool = True) -> Group:
     """Return what is printed about a seed.
 
     Args:
         seed: any seed.
         weights: what to compare the assembled weights with; without them the errors are those
             that follow from the seed alone.
+        words: whether the strongest words of a lexicon are shown: they come from private texts.
 
     Raises:
         SeedError: the seed does not fit its architecture.
@@ -44,7 +54,23 @@ def seed_tables(seed: Seed, weights: State | None = None) -> Group:
         after.append(f"reconstruction error over all tensors: {total:.3f}")
     if errors:
         after.append("error: ||assembled - weights|| / ||weights - their mean||; 0 is exact")
-    return Group(*map(Text, lines), table, *map(Text, after))
+    shown = [_strongest(seed)] if words and find_kind(seed.kind).made_from == "texts" else []
+    return Group(*map(Text, lines), table, *shown, *map(Text, after))
+
+
+def _strongest(seed: Seed) -> Table:
+    """The words that say most for each class of a lexicon, and how much."""
+    lexicon, *_ = read_lexicon(seed.payload)
+    names = Tokenizer.from_file(str(tokenizer_file(seed.model)))
+    weights = by_class(lexicon.columns_of_weights()) / rarity(0.5)[lexicon.tokens][:, None]
+    table = new_table("Strongest words of each class, by weight and frequency")
+    for name in ("class", "words"):
+        table.add_column(name, overflow="fold")
+    for number, column in enumerate(weights.T):
+        best = [row for row in np.argsort(-column, kind="stable")[:_WORDS] if column[row] > 0]
+        words = [str(names.id_to_token(int(lexicon.tokens[row]))) for row in best]
+        table.add_row(str(number), escape(", ".join(words)))
+    return table
 
 
 def _shape(shape: tuple[int, ...]) -> str:

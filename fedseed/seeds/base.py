@@ -67,7 +67,9 @@ class Material:
     options: Any
     """The kind's, see :class:`fedseed.seeds.description.SeedKind`."""
     weights: Mapping[str, Floats] | None = None
-    """The model's weights by name, for kinds that are extracted."""
+    """The model's weights by name, for kinds that are extracted from them."""
+    extract: Any = None
+    """What was extracted from labelled texts, for kinds that are made of them."""
 
     def state(self) -> State:
         """The weights that the architecture names, in its order.

@@ -16,6 +16,7 @@ def make_seed(
     key: int,
     weights: Mapping[str, Floats] | None = None,
     options: Mapping[str, Any] | None = None,
+    extract: Any = None,
 ) -> Seed:
     """Make a seed.
 
@@ -24,8 +25,9 @@ def make_seed(
         model: the architecture's name.
         labels: number of classes; 0 for a language model.
         key: of everything that is drawn, in [0, 2**64).
-        weights: the model's, for kinds that are extracted.
+        weights: the model's, for kinds that are extracted from them.
         options: the kind's, by name.
+        extract: what was extracted from texts, for kinds that are made of them.
 
     Raises:
         SeedError: there is no such kind, or it cannot be made of this model.
@@ -33,7 +35,7 @@ def make_seed(
     """
     shapes = find_model(model, labels).shapes()
     parsed = find_kind(kind).options.parse(options or {})
-    return format_of(kind).make(Material(model, labels, shapes, key, parsed, weights))
+    return format_of(kind).make(Material(model, labels, shapes, key, parsed, weights, extract))
 
 
 def make_row(

@@ -75,7 +75,7 @@ def test_extract_from_a_folder(kind: str, tmp_path: Path) -> None:
         (["--model", "bert-tiny", "--budget", "words"], "PATTERN=K"),
         (["--model", "bert-tiny", "--step", "0"], "step"),
         (["--model", "bert-tiny", "--max-bytes", "10"], "give more"),
-        (["--model", "bert-tiny", "--kind", "stats", "--max-bytes", "99"], "for --kind pca only"),
+        (["--kind", "stats", "--max-bytes", "99"], "for --kind pca or lexicon only"),
         ([], "--model is missing"),
     ],
 )
@@ -132,3 +132,40 @@ def test_baselines_fit_the_table() -> None:
     Console(file=screen, width=80).print(accuracy_table(results | {"baselines": baselines}))
     assert "baseline: bigrams, 128" in screen.getvalue()
     assert "\N{HORIZONTAL ELLIPSIS}" not in screen.getvalue()
+
+
+def test_a_lexicon_of_texts(
+    reviews: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "a.fseed")
+    words = ["extract", str(reviews), "--kind", "lexicon", "--out", out, "--max-bytes", "300"]
+    assert run_app(app, [*words, "--text-column", "review"]) == 0
+    printed = capsys.readouterr().out
+    assert "kind: lexicon" in printed
+    assert "wonderful" in printed
+    seed = read_seed(Path(out))
+    assert (seed.kind, seed.model, seed.labels) == ("lexicon", "bert-tiny", 2)
+    assert Path(out).stat().st_size <= 300
+    assert run_app(app, ["inspect", out]) == 0
+    assert "wonderful" in capsys.readouterr().out
+    assert run_app(app, ["inspect", out, "--hide-words"]) == 0
+    assert "wonderful" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--kind", "lexicon", "--k", "3"], "--k: for --kind pca only"),
+        (["--kind", "lexicon", "--max-bytes", "60"], "max-bytes = 60"),
+        (["--kind", "lexicon", "--model", "minilm"], "not minilm"),
+        (["--kind", "pca", "--max-length", "16"], "--max-length: for --kind lexicon only"),
+        (["--kind", "lexicon", "--text-column", "none"], "no text column 'none'"),
+    ],
+)
+def test_a_lexicon_that_cannot_be_extracted(
+    reviews: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], said: str
+) -> None:
+    out = tmp_path / "a.fseed"
+    assert run_app(app, ["extract", str(reviews), "--out", str(out), *options]) == 2
+    assert said in capsys.readouterr().err
+    assert not out.exists()

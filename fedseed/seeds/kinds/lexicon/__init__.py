@@ -1,0 +1,32 @@
+"""The lexicon seed: which words speak for which class, and how much."""
+
+from pydantic import Field
+
+from fedseed.seeds.description import SeedKind, SeedOptions
+
+DEFAULT_BYTES = 1500
+
+
+class LexiconOptions(SeedOptions):
+    """How large a lexicon is. What is left out is chosen on texts set aside."""
+
+    max_bytes: int = Field(
+        DEFAULT_BYTES,
+        ge=64,
+        le=1 << 20,
+        description="Longest seed, bytes, with header and checksum.",
+    )
+    words: int | None = Field(None, ge=1, le=30_000, description="Tokens of the model that count.")
+    levels: int | None = Field(
+        None, ge=1, le=127, description="Levels of a weight on either side of zero."
+    )
+
+
+SEED_KIND = SeedKind(
+    name="lexicon",
+    code=6,
+    summary="weighted words: a bag of words that a transformer computes",
+    made_from="texts",
+    format=f"{__name__}.format:LexiconFormat",
+    options=LexiconOptions,
+)

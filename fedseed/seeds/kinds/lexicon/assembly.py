@@ -1,0 +1,144 @@
+"""From a lexicon to a BERT that computes it: before any step, the model is a bag of words.
+
+One coordinate of the hidden state belongs to each class. A token's word embedding carries its
+weights there, which add up to 0 over the classes, so that layer norms, whose mean all coordinates
+share, leave the differences alone. The first layer's attention, which is nearly uniform, adds the
+mean over the text to every token; residual connections carry it on, and nothing else reads or
+writes these coordinates. The pooler and the head read them. All else is drawn as by the random
+seed's scheme ``scaled``, and the head does not look at it until it is trained.
+"""
+
+import numpy as np
+
+from fedseed.errors import SeedError
+from fedseed.models.architecture import FROM_PRNG, REGISTRY, Floats, Shapes, State
+from fedseed.seeds.kinds.lexicon.words import Lexicon
+from fedseed.seeds.kinds.random import draw
+
+LARGEST_ENTRY = np.float32(0.03)
+"""Of a weight in the word embedding: small beside the token type's, so that norms stay put."""
+GAIN = np.float32(20.0)
+"""By which the attention multiplies the mean."""
+DIVISOR = np.float32(4.0)
+"""Scores are divided by it before tanh, and multiplied after, so that tanh hardly bends them."""
+_WORD = "bert.embeddings.word_embeddings.weight"
+_TYPE = "bert.embeddings.token_type_embeddings.weight"
+_EPSILON = 1e-12
+
+
+def most_classes(model: str) -> int:
+    """Classes that a model's hidden state can carry beside everything else: three quarters.
+
+    Raises:
+        SeedError: the model does not start from a random generator.
+    """
+    if model not in FROM_PRNG:
+        raise SeedError(f"a lexicon seed assembles {', '.join(FROM_PRNG)}, not {model}")
+    return REGISTRY[model].hidden * 3 // 4
+
+
+def _base(key: int, shapes: Shapes, classes: int) -> State:
+    """What the random seed assembles, with the classes' coordinates cut off from all else."""
+    state = {name: draw(key, "scaled", name, shape) for name, shape in shapes.items()}
+    state[_TYPE][:, :classes] = 0
+    for name, values in state.items():
+        if values.ndim != 2 or "embeddings" in name:
+            continue
+        if name == "classifier.weight":
+            values[:] = 0
+        elif "intermediate" in name:
+            values[:, :classes] = 0
+        elif ".output.dense" in name and ".attention." not in name:
+            values[:classes] = 0
+        else:
+            values[:classes] = 0
+            values[:, :classes] = 0
+    return state
+
+
+def _centring(classes: int) -> Floats:
+    """The matrix that takes the classes' mean off, shape ``(classes, classes)``."""
+    return np.eye(classes, dtype=np.float32) - np.float32(1.0) / np.float32(classes)
+
+
+def assemble_lexicon(lexicon: Lexicon, key: int, slope: float, shapes: Shapes) -> State:
+    """All weights.
+
+    Args:
+        lexicon: weighted words.
+        key: of everything that is drawn.
+        slope: how far a score moves the pooler's input, see :func:`slope_of`.
+        shapes: name and shape of every parameter.
+
+    Raises:
+        SeedError: all weights are the same for all classes.
+    """
+    weights = lexicon.weights()
+    classes = weights.shape[1]
+    state = _base(key, shapes, classes)
+    state[_WORD][:, :classes] = weights * (LARGEST_ENTRY / _largest(weights))
+    first = "bert.encoder.layer.0.attention"
+    state[f"{first}.self.value.weight"][:classes, :classes] = _centring(classes) * GAIN
+    state[f"{first}.output.dense.weight"][:classes, :classes] = np.eye(classes, dtype=np.float32)
+    pooler = _centring(classes) / (DIVISOR * np.float32(slope))
+    state["bert.pooler.dense.weight"][:classes, :classes] = pooler
+    state["bert.pooler.dense.bias"][:classes] = lexicon.class_biases() / DIVISOR
+    state["classifier.weight"][:, :classes] = np.eye(classes, dtype=np.float32) * DIVISOR
+    return state
+
+
+def slope_of(lexicon: Lexicon, key: int, shapes: Shapes) -> float:
+    """How far a text's score of 1 moves its class's coordinate in the last layer.
+
+    Every token without a weight has about the same hidden state, the token type's. That state is
+    sent through the layers once, to see what their norms divide by. It is computed where a seed
+    is made, and travels in the seed: it need not come out the same everywhere.
+    """
+    weights = lexicon.weights()
+    state = _base(key, shapes, weights.shape[1])
+    common = state[_TYPE][0].astype(np.float64)
+    noise = float(np.square(state[_WORD], dtype=np.float64).mean())
+    deviation = np.sqrt(common.var() + noise + _EPSILON)
+    hidden, slope = (common - common.mean()) / deviation, 1 / deviation
+    for prefix in _layers(shapes):
+        value = state[f"{prefix}.attention.self.value.weight"] @ hidden
+        hidden, deviation = _norm(hidden + state[f"{prefix}.attention.output.dense.weight"] @ value)
+        slope /= deviation
+        wide = _gelu(state[f"{prefix}.intermediate.dense.weight"] @ hidden)
+        hidden, deviation = _norm(hidden + state[f"{prefix}.output.dense.weight"] @ wide)
+        slope /= deviation
+    return float(slope * GAIN * LARGEST_ENTRY / _largest(weights))
+
+
+def _largest(weights: Floats) -> np.float32:
+    """The length of the longest token's weights, as an entry of two that are alike would have it.
+
+    Every sum is in the order of the classes, so that it is the same on every machine.
+
+    Raises:
+        SeedError: all are 0, or one is not finite.
+    """
+    squares = np.zeros(len(weights), dtype=np.float32)
+    for column in weights.T:
+        squares = squares + column * column
+    largest = np.sqrt(squares.max() / np.float32(2))
+    if not 0 < largest < np.inf:  # NaN is neither
+        raise SeedError("the lexicon's words say nothing about the classes: make it again")
+    return np.float32(largest)
+
+
+def _layers(shapes: Shapes) -> list[str]:
+    names = [name for name in shapes if name.endswith("attention.self.query.weight")]
+    return [name.removesuffix(".attention.self.query.weight") for name in names]
+
+
+def _norm(values: Floats) -> tuple[Floats, float]:
+    deviation = float(np.sqrt(values.var() + _EPSILON))
+    return (values - values.mean()) / deviation, deviation
+
+
+def _gelu(values: Floats) -> Floats:
+    from scipy.special import ndtr
+
+    gated: Floats = values * ndtr(values)
+    return gated
