@@ -65,7 +65,7 @@ def marked(start: bytes) -> str | None:
 
 def letters_of(start: bytes) -> str:
     """A file's first bytes as text, without a byte order mark and blank space before it."""
-    return start.decode(marked(start) or "utf-8", "replace").lstrip()
+    return start.decode(marked(start) or "utf-8", "replace").lstrip("\0 \t\r\n")
 
 
 def _known(name: str) -> str:
