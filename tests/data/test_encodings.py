@@ -71,6 +71,18 @@ def test_no_byte_order_mark(tmp_path: Path, encoding: str, given: str | None) ->
     assert load(path, encoding=encoding).sha256 == expected
 
 
+def test_bytes_that_are_no_text(tmp_path: Path) -> None:
+    for given in (None, "utf-16"):
+        with pytest.raises(DataError, match="save it as CSV in UTF-8, or give"):
+            load(put(tmp_path / "a.csv", bytes(range(0, 256, 5)) * 9 + bytes(9999)), encoding=given)
+
+
+def test_a_sign_among_few_accents(tmp_path: Path) -> None:
+    body = [(f"{text} très naïve café ¤", label) for text, label in TWO]
+    path = put(tmp_path / "a.csv", separated(body), "cp1252")
+    assert open_source(str(path)).read().texts == [text for text, _ in body]
+
+
 def test_a_mark_and_an_encoding_that_says_the_order(tmp_path: Path) -> None:
     path = put(tmp_path / "a.csv", b"\xff\xfe" + separated(TWO).encode("utf-16-le"))
     source = open_source(str(path), Wanted("text", "label", encoding="utf-16-le"))

@@ -162,6 +162,12 @@ def test_lines_above_the_column_names(tmp_path: Path, name: str, above: str) -> 
         texts_of(path, text="body", separator=",")
 
 
+def test_lines_that_stand_in_quotes(tmp_path: Path) -> None:
+    path = put(tmp_path / "a.csv", with_odd('"{t},{n}"', '"{t},{n}"', '"text,label"'))
+    with pytest.raises(DataError, match="quotes as a whole"):
+        texts_of(path)
+
+
 def test_a_row_by_its_line(tmp_path: Path) -> None:
     path = put(tmp_path / "a.csv", with_odd('\n\n"{t}" x,{n}', '"{t}\nmore",{n}'))
     with pytest.raises(DataError, match=r"row 9 \(line 18\)"):

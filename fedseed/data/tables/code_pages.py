@@ -1,5 +1,6 @@
 """Which code page a text of Latin letters is in: the one whose letters one language explains."""
 
+import re
 import unicodedata
 from collections import Counter
 
@@ -34,8 +35,10 @@ _LANGUAGES = {
 """Letters beyond ASCII of the languages that are written in a code page; the commonest first."""
 _SIGNS = frozenset(
     "\u2018\u2019\u201a\u201c\u201d\u201e\u2013\u2014\u2026\u2022\u20ac"  # quotes, dashes, euro
-    "\xab\xbb\xa3\xb0\xa9\xae\u2122\xa7\xa1\xbf\xb4\xb7\xbd\xa0\xad"
+    "\xab\xbb\xa3\xb0\xa9\xae\u2122\xa7\xa1\xbf\xb4\xb7\xbd\xa4\xa0\xad"
 )
+_INSIDE = re.compile(r"(?<=[a-z])[^\x00-\x7f]")
+"""Letters within words, where capitals are odd."""
 _EXPLAINED = 0.9
 
 
@@ -66,12 +69,13 @@ def latin_page(content: bytes, guess: str) -> str | None:
 def _explained(content: bytes, page: str) -> float:
     """Share of the bytes beyond ASCII that one language explains; -1 if some are no letter."""
     try:
-        counts = Counter(content.decode(page))
+        text = content.decode(page)
     except UnicodeDecodeError:
         return -1
-    beyond = {letter: n for letter, n in counts.items() if letter > "\x7f"}
+    beyond = Counter(letter for letter in text if letter > "\x7f")
+    odd = Counter(letter for letter in _INSIDE.findall(text) if letter.isupper())
     explained = max(
         sum(n for letter, n in beyond.items() if letter in _SIGNS or letter.lower()[0] in alphabet)
         for alphabet in _LANGUAGES[page]
     )
-    return explained / max(1, sum(beyond.values()))
+    return (explained - odd.total()) / max(1, beyond.total())

@@ -90,8 +90,8 @@ def _refuse_odd_rows(name: str, survey: Survey, choice: Choice) -> None:
     if 0 < 2 * survey.nameless_filled < survey.rows:
         raise DataError(
             f"{name}: {survey.first_nameless} fills a column without a name, which most rows leave "
-            "empty: put texts that hold the separator in quotes, or join the columns by their "
-            f"numbers, as in --text-column {choice.text[0] + 1}+{choice.text[0] + 2}"
+            "empty: put texts that hold the separator in double quotes, or join the columns by "
+            f"their numbers, as in --text-column {choice.text[0] + 1}+{choice.text[0] + 2}"
         )
 
 
@@ -178,6 +178,9 @@ def _refuse_lines_above(
                 choose_columns(cells, wanted, file.name)
             except DataError:
                 continue
+            if row.number == 1:
+                raise DataError(f"{file.name}: its first line stands in quotes as a whole: take "
+                                "the quotes around whole lines away")  # fmt: skip
             raise DataError(
                 f"{file.name}: the column names seem to stand in line {row.line}: delete the "
                 "lines above it"

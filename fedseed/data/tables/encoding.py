@@ -43,7 +43,8 @@ def find_encoding(file: TableFile, given: str | None, notes: list[str]) -> str:
     if mark is not None:
         return mark
     if start.count(0) > len(start) // 10:
-        raise DataError(f"{file.name} holds NUL bytes: {_without_mark(start)}")
+        raise DataError(f"{file.name} is not a readable table: it holds NUL bytes; "
+                        f"{_without_mark(start)}")  # fmt: skip
     sample = _bytes_that_are_no_utf8(file)
     if sample is None:
         return "utf-8"
@@ -86,7 +87,7 @@ def _given(name: str, codec: str, start: bytes, mark: str | None) -> str:
         DataError: it does not, and neither does the file.
     """
     if codec in ("utf-16", "utf-32") and mark != codec:
-        raise DataError(f"{name} has no byte order mark: {_without_mark(start)}")
+        raise DataError(f"{name} has no byte order mark; {_without_mark(start)}")
     return mark if mark is not None and codec.startswith(f"{mark}-") else codec
 
 
@@ -99,8 +100,8 @@ def _without_mark(start: bytes) -> str:
         plain[name] = sum("\0" < letter < "\x7f" for letter in text) / max(1, len(text))
     best = max(plain, key=lambda name: plain[name])
     if plain[best] < 0.1:
-        return "give --encoding utf-16-le or utf-16-be, or save it as UTF-8"
-    return f"it seems to be {best}; give --encoding {best}, or save it as UTF-8"
+        return "save it as CSV in UTF-8, or give --encoding utf-16-le or utf-16-be if it is that"
+    return f"it seems to be {best}: give --encoding {best}, or save it as UTF-8"
 
 
 def _bytes_that_are_no_utf8(file: TableFile) -> bytes | None:

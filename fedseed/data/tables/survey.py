@@ -170,7 +170,7 @@ class _Widths:
             raise DataError(
                 f"{self._name}: every row has one cell more than the first line: name the first "
                 "column there if it holds row names (as R writes them), or put texts that hold "
-                "the separator in quotes"
+                "the separator in double quotes"
             )
         usual = max([self._width, *self._seen], key=lambda width: self._seen.get(width, 0))
         wide = [row for n, row in self._first.items() if n > max(usual, self._width)]
@@ -178,7 +178,7 @@ class _Widths:
         if odd is not None:
             short = len(odd.cells) < self._least
             step = "fill in what is missing" if short else (
-                "put texts that hold the separator in quotes"
+                "put texts that hold the separator in double quotes"
             )  # fmt: skip
             at = "" if odd.line == odd.number else f" (line {odd.line})"
             raise DataError(
