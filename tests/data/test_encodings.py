@@ -28,6 +28,11 @@ SENTENCES = {
     "it": "Il film era molto bello. Il libro è migliore, perché è più lungo. Così è la città, "
     "però torneremo.",
 }
+OTHERS = {
+    "ru": "Фильм был хороший, но книга лучше. Никто уже не может дождаться следующей части.",
+    "ja": "映画はとても良かったですが、本の方がもっと良いです。次の作品が待ちきれません。",
+    "zh": "电影非常好看。但是书更好。我迫不及待地想看下一部。因为这部真的很有趣。",
+}
 SENTENCES["mixed"] = " ".join(SENTENCES[language] for language in ("sv", "de", "it"))
 
 
@@ -42,6 +47,17 @@ def test_code_pages(tmp_path: Path, language: str, encoding: str, few: bool) -> 
     parts = [" ".join(words[n % len(words) :][:6]) for n in range(120)]
     body = [(f"{text if few else n} {part}", label)
             for n, ((text, label), part) in enumerate(zip(TWO, parts, strict=True))]  # fmt: skip
+    path = put(tmp_path / "a.csv", separated(body), encoding)
+    assert open_source(str(path)).read().texts == [text for text, _ in body]
+
+
+@pytest.mark.parametrize(
+    ("language", "encoding"),
+    [("ru", "cp1251"), ("ja", "shift_jis"), ("ja", "euc_jp"), ("zh", "gbk")],
+)
+def test_other_scripts(tmp_path: Path, language: str, encoding: str) -> None:
+    words = OTHERS[language]
+    body = [(f"{words[n % 20 :]} {n}", n % 2) for n in range(120)]
     path = put(tmp_path / "a.csv", separated(body), encoding)
     assert open_source(str(path)).read().texts == [text for text, _ in body]
 
