@@ -43,9 +43,11 @@ def datasets_library() -> Any:
 
     tqdm.tqdm.set_lock(threading.RLock())
     import datasets
+    import huggingface_hub
 
     datasets.disable_progress_bars()
     datasets.logging.set_verbosity(datasets.logging.CRITICAL)
+    huggingface_hub.utils.logging.set_verbosity_error()
     return datasets
 
 
