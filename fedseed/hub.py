@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+import logging
 import os
 import socket
 import threading
@@ -43,11 +44,10 @@ def datasets_library() -> Any:
 
     tqdm.tqdm.set_lock(threading.RLock())
     import datasets
-    import huggingface_hub
 
     datasets.disable_progress_bars()
     datasets.logging.set_verbosity(datasets.logging.CRITICAL)
-    huggingface_hub.utils.logging.set_verbosity_error()
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     return datasets
 
 

@@ -43,18 +43,16 @@ def open_folder(folder: Path, wanted: Wanted) -> Source:
     in_hub_format = (hub_tables.has_card(folder) and bool(tables or below)) or (
         any(says_split(path) for path in below) and not are_complete(tables)
     )
-    beside = _folders_of(below)
     if len(layout.names) > 1:
         rivals = tables or (below if in_hub_format else [])
         if not rivals or _texts_are_meant(folder, layout, rivals, wanted):
-            notes = not_read("file(s)", tables) + not_read("folder(s)", beside)
-            return _class_folders(folder, layout, wanted, notes)
+            return _class_folders(folder, layout, wanted, not_read("file(s)", tables))
     texts = _folders_of(path for part in layout.folders for path in part.files[:1])
     if in_hub_format:
         notes = not_read("folder(s)", texts)
         return open_built(str(folder), None, f"folder {folder.name}", wanted, notes, tables)
     if tables:
-        return _tables(folder, tables, wanted, not_read("folder(s)", [*texts, *beside]))
+        return _tables(folder, tables, wanted, not_read("folder(s)", [*texts, *_folders_of(below)]))
     return _deeper(folder, layout, wanted)
 
 

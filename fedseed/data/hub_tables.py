@@ -5,6 +5,7 @@ Tables are streamed: nothing of them is left in another library's cache.
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,6 @@ from fedseed.data.reading import Parts
 from fedseed.data.tables.arrow_table import table_of
 from fedseed.data.tables.cells import Table, Wanted
 from fedseed.data.tables.class_folders import folders_in
-from fedseed.data.tables.containers import TableFile
 from fedseed.data.tables.table_folders import open_tables
 from fedseed.errors import DataError, first_line, one_line
 from fedseed.hub import datasets_library, prepare_hub
@@ -26,11 +26,15 @@ _COLUMNAR = frozenset({"parquet", "arrow"})
 
 
 def has_card(folder: Path) -> bool:
-    """Whether a folder has a README.md that begins with a card of the hub."""
-    card = folder / "README.md"
-    return card.is_file() and TableFile(str(card)).start(64).lstrip(b"\xef\xbb\xbf").startswith(
-        b"---"
-    )
+    """Whether the card of a folder's README.md says where its tables are, or their columns."""
+    return re.search(r"^(configs|dataset_info):", _card(folder), re.MULTILINE) is not None
+
+
+def _card(folder: Path) -> str:
+    """What stands between lines of dashes at the top of a folder's README.md; nothing without."""
+    path = folder / "README.md"
+    text = path.read_text(encoding="utf-8-sig", errors="replace") if path.is_file() else ""
+    return text.split("---")[1] if text.startswith("---") and text.count("---") > 1 else ""
 
 
 def is_saved_to_disk(folder: Path) -> bool:
@@ -126,7 +130,8 @@ def find_builder(name: str, config: str | None) -> Any:
         if Path(name).is_dir():
             raise DataError(
                 f"{short} is no folder of tables that can be read "
-                f"({type(error).__name__}): give a table, or a folder for each class"
+                f"({first_line(error, 100)}): give a table, or a folder for each class "
+                "with a text in each file ending in .txt"
             ) from error
         raise DataError(
             f"cannot load '{name}' from the hub ({first_line(error)}): check the name and the "
@@ -144,7 +149,7 @@ def _configurations(name: str) -> Sequence[str]:
 
 def _card_is_broken(folder: Path) -> bool:
     """Whether the library cannot read what a folder's README.md says of its data."""
-    if not has_card(folder):
+    if not _card(folder):
         return False
     datasets = datasets_library()
     try:

@@ -71,6 +71,8 @@ def said(dataset: Dataset) -> str:
         ({"train.psv": separated(TWO[:80], delimiter="|"), "test.csv": TEST}, (80, 40), ""),
         ({"train.csv": TRAIN, "test.csv": TEST, "sample_submission.csv": "id"}, (80, 40), "sample"),
         ({"reviews.csv": WHOLE, "stats.json": "{}"}, (96, 24), "stats.json"),
+        ({"TRAIN.CSV": WHOLE, "README.md": "---\nlicense: mit\n---\n"}, (96, 24), ""),
+        ({"train.csv": WHOLE, "README.md": CARD, **texts("a", "b")}, (96, 24), "a, b"),
         ({**SPLIT, **texts("docs", "notes")}, (12, 12), "docs, notes"),
         ({**SPLIT, "labels.csv": "a,b\n1,2\n"}, (12, 12), "labels.csv"),
         ({f"x-{name}": text for name, text in SPLIT.items()}, (12, 12), ""),
@@ -92,6 +94,7 @@ def test_what_is_meant_is_read(
         (texts("pos/old", count=40), "40 in folders below them"),
         ({**texts("pos", ending=".md"), **texts("pos", ending=".html")}, "6 ending in .md"),
         ({"pos/README": "about", "neg/README.txt": "about"}, "2 README or licence"),
+        (texts("so", ending=".md"), "without texts right in them so"),
         ({"pos/.hidden": "x", "neg/.DS_Store": "x"}, ""),
     ],
 )
@@ -122,7 +125,9 @@ def test_a_folder_of_a_split_without_classes(tmp_path: Path) -> None:
         ({"train.csv": TRAIN, "test.csv": "id,text\n1,q\n"}, r"has no labels.*\(train.csv\)"),
         ({"train.csv": TRAIN + "text,label\n", "test.csv": TEST}, "data row 81 repeats the names"),
         (texts("docs"), "one class only"),
+        (texts("Pos", "pos"), "differ only in how their names are written"),
         ({"README.md": "---\nconfigs: [\n---\n", "train.csv": TRAIN}, "README.md cannot be read"),
+        ({"README.md": CARD, "train.csv": TRAIN, "test.jsonl": "{}"}, "no folder of tables"),
         (
             {"README.md": CARD.replace("'0': neg", "'3': neg"), "train.csv": TRAIN},
             "README.md cannot be read",

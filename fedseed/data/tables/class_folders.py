@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fedseed.data.label_words import folded
 from fedseed.data.tables.cells import Cells, Table, Wanted
 from fedseed.data.tables.containers import TableFile
 from fedseed.data.tables.encoding import find_encoding, open_text
@@ -89,6 +90,8 @@ def _layout(parts: Sequence[tuple[str, Path]], by_split: bool, notes: list[str])
     for split, path in parts:
         if path.name.lower() in _UNLABELLED:
             notes.append(f"not read: the folder {path.name} of the {split} split, without labels")
+    bare = [path for _, path in labelled if not texts_in(path) and any(path.iterdir())]
+    notes += not_read("folder(s) without texts right in them", bare)
     if passed:
         listed = ", ".join(f"{count:,} {what}" for what, count in passed.most_common(6))
         notes.append(f"not read in the folders of the classes: {listed}"[:200])
@@ -166,8 +169,11 @@ def read_class_folders(layout: Layout, where: str, wanted: Wanted) -> dict[str, 
         wanted: an encoding, if one was given; columns there are none.
 
     Raises:
-        DataError: columns were asked for.
+        DataError: columns were asked for, or two classes differ only in how they are written.
     """
+    if len({folded(part.name) for part in layout.folders}) < len(layout.names):
+        raise DataError(f"{where}: two folders of classes differ only in how their names are "
+                        "written: make them one")  # fmt: skip
     if wanted.text or wanted.label or wanted.group:
         raise DataError(f"{where} has a folder for each class, no columns: leave out "
                         "--text-column, --label-column and --by")  # fmt: skip
