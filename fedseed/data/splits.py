@@ -92,11 +92,7 @@ def split(
     tests = _stratified(labels, distinct, kept) if official_test is None else kept[official[kept]]
     test = np.searchsorted(kept, tests)
     train = np.setdiff1d(np.arange(len(kept)), test)
-    _refuse_one_class(labels[kept], train, test)
-    if not np.isin(labels[kept][test], labels[kept][train]).any():
-        raise DataError(
-            "no class of the test split stands in the train split: write the labels of both alike"
-        )
+    _refuse_unfit(labels[kept], train, test)
     if official_test is None:
         _refuse_too_small(labels[kept], test, first_row)
     return Split(kept, train, test, dropped, conflicts + others, tuple(rare.tolist()))
@@ -118,7 +114,7 @@ def _refuse_all_small(counts: Rows, drop_rare: int, has_test: bool) -> None:
         )
 
 
-def _refuse_one_class(labels: Rows, train: Rows, test: Rows) -> None:
+def _refuse_unfit(labels: Rows, train: Rows, test: Rows) -> None:
     for name, part in (("train", train), ("test", test)):
         present = np.unique(labels[part])
         if len(present) < 2:
@@ -127,6 +123,10 @@ def _refuse_one_class(labels: Rows, train: Rows, test: Rows) -> None:
                 "duplicates are dropped: accuracy means nothing there; give data with at least "
                 "two classes and several examples of each in every split"
             )
+    if not np.isin(labels[test], labels[train]).any():
+        raise DataError(
+            "no class of the test split stands in the train split: write the labels of both alike"
+        )
 
 
 def _refuse_too_small(labels: Rows, test: Rows, first_row: Callable[[int], str]) -> None:
