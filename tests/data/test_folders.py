@@ -1,6 +1,8 @@
 """Folders: what stands in them is read as it is meant, what is left out is said, doubt refused."""
 
+import io
 import json
+import logging
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,6 +19,7 @@ from .test_formats import load
 TWO = rows(60, 60)
 TRAIN, TEST = separated(TWO[:80]), separated(TWO[80:])
 WHOLE = separated(TWO)
+LINES = "".join(f"__label__{label} {text}\n" for text, label in TWO)
 
 
 def texts(*folders: str, ending: str = ".txt", count: int = 6) -> dict[str, str]:
@@ -67,6 +70,15 @@ def said(dataset: Dataset) -> str:
         ({"train.csv": TRAIN, "test.csv": TEST, **texts("docs")}, (80, 40), "docs"),
         ({"data.csv": WHOLE, **texts("LICENSES", "bin", ending="")}, (96, 24), "LICENSES, bin"),
         ({"data/train.csv": TRAIN, "data/test.csv": TEST, **texts("a", "b")}, (80, 40), "a, b"),
+        (
+            {
+                "train.txt": LINES,
+                "test.txt": "".join(LINES.splitlines(True)[:30]),
+                **texts("docs", "notes"),
+            },
+            (90, 30),
+            "docs, notes",
+        ),
         ({"TRAIN.CSV": TRAIN, "Test.Csv": TEST}, (80, 40), ""),
         ({"train.psv": separated(TWO[:80], delimiter="|"), "test.csv": TEST}, (80, 40), ""),
         ({"train.csv": TRAIN, "test.csv": TEST, "sample_submission.csv": "id"}, (80, 40), "sample"),
@@ -168,9 +180,14 @@ def test_the_card_names_the_classes_of_its_own_column(tmp_path: Path, label: str
     assert load(fill(tmp_path, {"README.md": other}), label=label).classes == ("0", "1")
 
 
-def test_no_word_of_the_library(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_no_word_of_the_library(tmp_path: Path) -> None:
+    said = io.StringIO()
+    handler = logging.StreamHandler(said)
+    library = logging.getLogger("huggingface_hub")
+    library.addHandler(handler)
     load(fill(tmp_path, {"data/train.csv": WHOLE, "README.md": "# Reviews\n"}))
-    assert capfd.readouterr() == ("", "")
+    library.removeHandler(handler)
+    assert said.getvalue() == ""
 
 
 def test_one_user_however_it_is_written(tmp_path: Path) -> None:

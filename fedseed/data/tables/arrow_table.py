@@ -46,28 +46,36 @@ def table_of(dataset: Any, name: str, wanted: Wanted) -> Table:
 
 
 def _refuse_odd(path: Path, builder: str) -> None:
-    """Raise a DataError for a sound file that the library cannot take, and say why."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+    """Raise a DataError for a file that the library cannot take, and say why."""
     try:
-        if builder == "parquet":
-            about = pq.read_metadata(path)
-            schema, rows = about.schema.to_arrow_schema(), about.num_rows
-        else:
-            schema, rows = _arrow_schema(path), 1
-    except (pa.ArrowException, OSError) as error:
+        what = _odd(path, builder)
+    except Exception as error:  # pyarrow's own kinds are many
         raise DataError(
             f"{path.name} is not a readable table ({type(error).__name__}): make the file again"
         ) from error
-    maps = [field.name for field in schema if pa.types.is_map(field.type)]
-    what = "holds no rows: give a file with labelled texts" if not rows else ""
-    if len(set(schema.names)) < len(schema.names):
-        what = "has two columns of one name: rename one"
-    elif maps:
-        what = f"has a column of maps ({one_line(maps[0], 40)}): leave it out, or save its values"
     if what:
         raise DataError(f"{path.name} {what}")
+
+
+def _odd(path: Path, builder: str) -> str | None:
+    """What is odd in a file that is sound."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if builder == "parquet":
+        about = pq.read_metadata(path)
+        schema, rows = about.schema.to_arrow_schema(), about.num_rows
+    else:
+        schema, rows = _arrow_schema(path), 1
+    if not rows:
+        return "holds no rows: give a file with labelled texts"
+    if len(set(schema.names)) < len(schema.names):
+        return "has two columns of one name: rename one"
+    for field in schema:
+        if pa.types.is_map(field.type):
+            name = one_line(field.name, 40)
+            return f"has a column of maps ({name}): leave it out, or save its values"
+    return None
 
 
 def _arrow_schema(path: Path) -> Any:

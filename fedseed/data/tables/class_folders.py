@@ -11,6 +11,7 @@ from fedseed.data.label_words import folded
 from fedseed.data.tables.cells import Cells, Table, Wanted
 from fedseed.data.tables.containers import TableFile
 from fedseed.data.tables.encoding import find_encoding, open_text
+from fedseed.data.tables.json_table import refuse_separators
 from fedseed.errors import DataError
 
 SPLITS = {
@@ -171,6 +172,7 @@ def read_class_folders(layout: Layout, where: str, wanted: Wanted) -> dict[str, 
     Raises:
         DataError: columns were asked for, or two classes differ only in how they are written.
     """
+    refuse_separators(wanted, where)
     if len({folded(part.name) for part in layout.folders}) < len(layout.names):
         raise DataError(f"{where}: two folders of classes differ only in how their names are "
                         "written: make them one")  # fmt: skip

@@ -15,6 +15,7 @@ from fedseed.data.tables.class_folders import (
 )
 from fedseed.data.tables.containers import TableFile
 from fedseed.data.tables.files import ENDINGS, read_file
+from fedseed.data.tables.labelled_lines import has_labels
 from fedseed.errors import DataError
 
 _ABOUT_TABLES = frozenset({"dataset_info", "dataset_infos", "dataset_dict", "state", "metadata"})
@@ -22,14 +23,19 @@ _ABOUT_TABLES = frozenset({"dataset_info", "dataset_infos", "dataset_dict", "sta
 
 
 def tables_in(folder: Path) -> list[Path]:
-    """Tables right in a folder, told by their endings; plain .txt is none by its name alone."""
+    """Tables right in a folder, told by their endings; in .txt those of lines with labels."""
     return [
         path
         for path in files_in(folder)
-        if TableFile(path.name).ending in ENDINGS - {".txt", ".text"}
+        if _may_be_table(TableFile(str(path)))
         and path.name.partition(".")[0].lower() not in _ABOUT_TABLES
         and not is_about(path)
     ]
+
+
+def _may_be_table(file: TableFile) -> bool:
+    lines = file.ending in (".txt", ".text")
+    return file.ending in ENDINGS and (not lines or has_labels(file))
 
 
 def tables_below(folder: Path) -> list[Path]:
