@@ -135,7 +135,7 @@ def test_a_folder_of_a_split_without_classes(tmp_path: Path) -> None:
         ({"train.csv": TRAIN, "train.jsonl": "{}"}, "the train split in several kinds"),
         ({"pos.txt": "one\ntwo\n", "neg.txt": "three\nfour\n"}, "a folder for each class"),
         ({"train.csv": TRAIN, "test.csv": "id,text\n1,q\n"}, r"has no labels.*\(train.csv\)"),
-        ({"train.csv": TRAIN + "text,label\n", "test.csv": TEST}, "data row 81 repeats the names"),
+        ({"train.csv": TRAIN + "text,label\n", "test.csv": TEST}, "row 82 .* repeats the column"),
         (texts("docs"), "one class only"),
         (texts("Pos", "pos"), "differ only in how their names are written"),
         ({"README.md": "---\nconfigs: [\n---\n", "train.csv": TRAIN}, "README.md cannot be read"),
