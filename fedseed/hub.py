@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+import logging
 import os
 import socket
 import threading
@@ -46,6 +47,7 @@ def datasets_library() -> Any:
 
     datasets.disable_progress_bars()
     datasets.logging.set_verbosity(datasets.logging.CRITICAL)
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     return datasets
 
 

@@ -4,26 +4,31 @@ Numbers in any clothing (1, 1.0, "1", true, a Decimal) are one class; classes th
 come in numerical order, before those that are words, in alphabetical order.
 """
 
-import numbers
-import re
-import unicodedata
 from array import array
-from collections.abc import Iterable, Sequence
-from decimal import Decimal, InvalidOperation
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fedseed.data.label_words import (
+    Key,
+    are_whole,
+    decimal_commas,
+    folded,
+    key_of_word,
+    listed,
+    missing_among_numbers,
+    name_of,
+    number_of,
+    several_in_one,
+    word_of,
+)
 from fedseed.errors import DataError
 
 MAX_CLASSES = 255
-_NUMBER = re.compile(r"[+-]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40})([eE][+-]?\d{1,2})?", re.ASCII)
-_LIST = re.compile(r"""\[\s*(('.*'|".*"|-?\d[-\d.,\s]*)\s*)?\]""", re.DOTALL)
-"""A list that was written as text."""
-_TRUTH = {"true": Decimal(1), "false": Decimal(0)}
 _MOST_DISTINCT = 100_000
 """Distinct labels after which a column is given up: no such number of classes is trained."""
-Key = tuple[int, Decimal, str]
 
 
 class ClassNumbers:
@@ -32,6 +37,9 @@ class ClassNumbers:
     def __init__(self) -> None:
         self._places: dict[tuple[type, object], int] = {}
         self._keys: dict[Key, int] = {}
+        self.notes: list[str] = []
+        """What was assumed, once :meth:`finish` was called."""
+        self._read_as: Mapping[Key, Key] = {}
         self._names: list[str] = []
         self._spellings: dict[str, tuple[str, int]] = {}
         self._rows = array("i")
@@ -91,20 +99,21 @@ class ClassNumbers:
             value = value.decode(errors="replace")
         if isinstance(value, list | tuple | dict | set | np.ndarray):
             raise _several(where, row)
-        if value is None or value != value or (isinstance(value, str) and not value.strip()):
-            raise DataError(f"{where}: the label of data row {row} is missing: fill it in, or "
-                            "leave the row out")  # fmt: skip
-        word = str(value).strip() if not isinstance(value, bool) else str(value).lower()
-        if _LIST.fullmatch(word):
-            raise _several(where, row)
-        number = self._number(value, word)
+        word = word_of(value)
+        if value is None or value != value or word in ("", r"\N"):
+            raise _missing(where, row)
+        parts = listed(word)
+        if parts is not None:
+            if len(parts) != 1:
+                raise _several(where, row)
+            return self._key(parts[0], where, row)
+        number = number_of(value, word)
         if self._given is not None:
             number = self._of_given(number, word, where, row)
             return (0, number, ""), self._given[int(number)]
         if number is None:
-            return (1, Decimal(0), word), word
-        name = word.lower() if word.lower() in _TRUTH else _plain(number)
-        return (0, number, ""), name
+            return key_of_word(word), word
+        return (0, number, ""), name_of(number, word)
 
     def _of_given(self, number: Decimal | None, word: str, where: str, row: int) -> Decimal:
         assert self._given is not None
@@ -118,20 +127,8 @@ class ClassNumbers:
                             f"{len(self._given)} classes that the source names")  # fmt: skip
         return number
 
-    @staticmethod
-    def _number(value: object, word: str) -> Decimal | None:
-        if word.lower() in _TRUTH:
-            return _TRUTH[word.lower()]
-        if isinstance(value, str | numbers.Number):
-            try:
-                return Decimal(word) if _NUMBER.fullmatch(word) else None
-            except InvalidOperation:
-                return None
-        return None
-
     def _refuse_other_spelling(self, name: str, where: str, row: int) -> None:
-        folded = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
-        other, first = self._spellings.setdefault(folded, (name, row))
+        other, first = self._spellings.setdefault(folded(name), (name, row))
         if other != name:
             raise DataError(
                 f"{where}: the labels of data rows {first} and {row} differ only in how they are "
@@ -147,32 +144,57 @@ class ClassNumbers:
         """Class number by the order in which classes first occurred."""
         if self._given is not None:
             return np.array([int(number) for _, number, _ in self._keys], dtype=np.int64)
-        ordered = sorted(self._keys)
-        numbers_of = {key: number for number, key in enumerate(ordered)}
-        return np.array([numbers_of[key] for key in self._keys], dtype=np.int64)
+        keys = [self._read_as.get(key, key) for key in self._keys]
+        numbers_of = {key: number for number, key in enumerate(sorted(set(keys)))}
+        return np.array([numbers_of[key] for key in keys], dtype=np.int64)
 
     def finish(self, where: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
         """Class numbers of all rows, and the classes' names by number.
 
         Raises:
-            DataError: there is one class only, or there are over 255.
+            DataError: there is one class only, there are over 255, or a label that occurs is
+                several or none among the others.
         """
-        if len(self._names) < 2:
+        if self._given is None:
+            self._settle()
+        order = self._order()
+        if len(np.unique(order)) < 2:
             raise DataError(
                 f"{where} holds one class only: accuracy means nothing there; give data with at "
                 "least two classes"
             )
-        order, names = self._order(), self._given
+        names = self._given
         if names is None:
-            names = tuple(self._names[place] for place in np.argsort(order))
+            places = np.unique(order, return_index=True)[1]
+            names = tuple(self._names[place] for place in places)
         if len(names) > MAX_CLASSES:
             raise _too_many(where, len(names))
         return order[np.frombuffer(self._rows, dtype=np.int32)], names
 
+    def _settle(self) -> None:
+        """Read words by what the other labels are.
 
-def _plain(number: Decimal) -> str:
-    """A number's name: 1 for 1.0, 0.5 for 0.50."""
-    return str(int(number)) if number == int(number) else format(number.normalize(), "f")
+        Raises:
+            DataError: a word that means none among numbers, or several labels in one string.
+        """
+        keys = list(self._keys)
+        place = missing_among_numbers(keys)
+        if place is not None:
+            raise _missing(*self._first[place])
+        self._read_as = decimal_commas(keys)
+        place = None if are_whole(self._read_as.values()) else several_in_one(keys)
+        if place is not None:
+            raise _several(*self._first[place])
+        if self._read_as:
+            self.notes.append("labels with a decimal comma are numbers")
+            for place, key in enumerate(keys):
+                if key in self._read_as:
+                    self._names[place] = name_of(self._read_as[key][1], "")
+
+
+def _missing(where: str, row: int) -> DataError:
+    return DataError(f"{where}: the label of data row {row} is missing: fill it in, or leave the "
+                     "row out")  # fmt: skip
 
 
 def _several(where: str, row: int) -> DataError:

@@ -70,9 +70,15 @@ def split(
         first_row: says where a class first occurs, for a message.
 
     Raises:
-        DataError: a class is too small to be split, or a split would hold one class or nothing.
+        DataError: all texts are empty, a class is too small to be split, a split would hold one
+            class or nothing, or the splits share no class.
     """
     rows = np.arange(len(labels)) if rows is None else rows
+    if not len(rows):
+        raise DataError(
+            f"none of the {len(labels):,} rows has a text that holds anything: give --text-column "
+            "NAME"
+        )
     official = np.zeros(len(labels), dtype=bool) if official_test is None else official_test
     distinct, conflicts = _first_of_each(folded, labels, rows, official)
     kept, others = distinct, 0
@@ -81,17 +87,34 @@ def split(
     dropped = len(rows) - len(kept)
     counts = np.bincount(labels[kept], minlength=1)
     rare = np.flatnonzero((counts > 0) & (counts < drop_rare))
+    _refuse_all_small(counts, drop_rare, official_test is not None)
     kept = kept[~np.isin(labels[kept], rare)]
     tests = _stratified(labels, distinct, kept) if official_test is None else kept[official[kept]]
     test = np.searchsorted(kept, tests)
     train = np.setdiff1d(np.arange(len(kept)), test)
-    _refuse_one_class(labels[kept], train, test)
+    _refuse_unfit(labels[kept], train, test)
     if official_test is None:
         _refuse_too_small(labels[kept], test, first_row)
     return Split(kept, train, test, dropped, conflicts + others, tuple(rare.tolist()))
 
 
-def _refuse_one_class(labels: Rows, train: Rows, test: Rows) -> None:
+def _refuse_all_small(counts: Rows, drop_rare: int, has_test: bool) -> None:
+    """Raise a DataError where no class is left, or none could give an example to test on."""
+    most, classes = int(counts.max()), int((counts > 0).sum())
+    if most < drop_rare:
+        raise DataError(
+            f"no class has {drop_rare:,} examples, the largest has {most:,}: give a smaller "
+            "--drop-rare"
+        )
+    if not has_test and round(TEST_SHARE * most) < 1:
+        raise DataError(
+            f"none of the {classes} classes has more than {most} example(s) once duplicates are "
+            "dropped, too few to be trained on and tested: the label column seems to hold numbers "
+            "of rows or texts; give --label-column NAME"
+        )
+
+
+def _refuse_unfit(labels: Rows, train: Rows, test: Rows) -> None:
     for name, part in (("train", train), ("test", test)):
         present = np.unique(labels[part])
         if len(present) < 2:
@@ -100,6 +123,10 @@ def _refuse_one_class(labels: Rows, train: Rows, test: Rows) -> None:
                 "duplicates are dropped: accuracy means nothing there; give data with at least "
                 "two classes and several examples of each in every split"
             )
+    if not np.isin(labels[test], labels[train]).any():
+        raise DataError(
+            "no class of the test split stands in the train split: write the labels of both alike"
+        )
 
 
 def _refuse_too_small(labels: Rows, test: Rows, first_row: Callable[[int], str]) -> None:

@@ -44,6 +44,11 @@ def _text(cell: object, where: str, row: int) -> str:
         return ""
     if isinstance(cell, bool | numbers.Number | date | datetime):
         return str(cell)
+    if isinstance(cell, dict):
+        raise DataError(
+            f"{where}: the text of data row {row} is a record of several values: flatten nested "
+            "records to a column for each value, in pandas by json_normalize"
+        )
     raise DataError(f"{where}: the text of data row {row} is a {_kind(cell)}, no text: give "
                     "--text-column NAME")  # fmt: skip
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedseed.data.cache import cache_folder
-from fedseed.data.sources import Reading, Source
+from fedseed.data.reading import Reading, Source
 from fedseed.data.splits import Rows, Split, content_digest, split
 from fedseed.data.tokenise import Encoder, Progress, Tokens
 from fedseed.errors import OutputError

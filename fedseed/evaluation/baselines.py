@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from fedseed.data.cache import cache_folder
-from fedseed.data.sources import Source
+from fedseed.data.reading import Source
 from fedseed.data.splits import Rows
 from fedseed.data.tokens import Dataset
 from fedseed.errors import DataError, OutputError

@@ -1,5 +1,6 @@
 """Folders in the formats of the datasets library: words stay words, rows are named, names kept."""
 
+import zipfile
 from pathlib import Path
 
 import pyarrow as pa
@@ -57,3 +58,25 @@ def test_columns_as_other_tools_write_them(tmp_path: Path) -> None:
         pq.write_table(pa.table({"text": text, "label": label}), path, compression="zstd")
         digests.add(load(path).sha256)
     assert len(digests) == 1
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        (pa.table({"text": pa.array([], pa.string()), "label": pa.array([], pa.int8())}), "no row"),
+        (pa.table([["a"], ["b"], [1]], names=["text", "text", "label"]), "two columns of one name"),
+        (pa.table({"text": pa.array([[("q", "q")]], pa.map_(pa.string(), pa.string())),
+                   "label": [1]}), "a column of maps"),
+    ],
+)  # fmt: skip
+def test_what_is_odd_in_a_parquet_file_is_said(tmp_path: Path, table: pa.Table, says: str) -> None:
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=says):
+        load(tmp_path / "a.parquet")
+
+
+def test_a_zip_of_nothing(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.csv.zip", "w"):
+        pass
+    with pytest.raises(DataError, match="holds no file"):
+        load(tmp_path / "a.csv.zip")

@@ -65,6 +65,21 @@ def test_a_class_too_small_to_be_tested() -> None:
     assert len(parts.kept) == 40
 
 
+@pytest.mark.parametrize(
+    ("labels", "official", "drop_rare", "says"),
+    [
+        (list(range(20)), None, 0, "none of the 20 classes has more than 1 example"),
+        ([0, 1] * 10, None, 1000, "no class has 1,000 examples, the largest has 10"),
+        ([0, 1] * 5 + [2, 3] * 5, [False] * 10 + [True] * 10, 0, "write the labels of both alike"),
+    ],
+)
+def test_labels_that_cannot_be_classes(
+    labels: list[int], official: list[bool] | None, drop_rare: int, says: str
+) -> None:
+    with pytest.raises(DataError, match=says):
+        split_texts([f"t{n}" for n in range(20)], labels, official, drop_rare)
+
+
 def test_conflicts_are_counted() -> None:
     lines = [f"t{n}" for n in range(20)] * 3
     labels = [n % 2 for n in range(20)] * 2 + [(n + 1) % 2 for n in range(20)]

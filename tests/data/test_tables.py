@@ -28,12 +28,24 @@ def test_empty_texts_are_dropped_alike_in_all_formats(tmp_path: Path) -> None:
     body = [*TWO, ("", 0), ("  \t ", 1), ("\u200b\u200d", 1)]
     put(tmp_path / "a.csv", separated(body))
     records = [{"text": text, "label": label} for text, label in [*body, (None, 0)]]
-    put(tmp_path / "a.jsonl", json_lines([*records, {"label": 1}]))
+    put(tmp_path / "a.jsonl", json_lines(records))
     table = {"text": [text for text, _ in body] + [None], "label": [n for _, n in body] + [1]}
     pq.write_table(pa.table(table), tmp_path / "a.parquet")
     datasets = [load(tmp_path / name) for name in ("a.csv", "a.jsonl", "a.parquet")]
-    assert [dataset.empty_dropped for dataset in datasets] == [3, 5, 4]
+    assert [dataset.empty_dropped for dataset in datasets] == [3, 4, 4]
     assert len({dataset.sha256 for dataset in datasets}) == 1
+
+
+@pytest.mark.parametrize("kind", ["a.csv", "a.jsonl", "a.parquet"])
+def test_texts_that_are_all_empty(tmp_path: Path, kind: str) -> None:
+    if kind == "a.parquet":
+        pq.write_table(pa.table({"text": pa.nulls(8), "label": [0, 1] * 4}), tmp_path / kind)
+    else:
+        records = [{"text": "", "label": n % 2} for n in range(8)]
+        body = separated([("", n % 2) for n in range(8)])
+        put(tmp_path / kind, body if kind == "a.csv" else json_lines(records))
+    with pytest.raises(DataError, match="none of the 8 rows has a text"):
+        load(tmp_path / kind)
 
 
 def test_a_text_without_a_token_reaches_no_model(tmp_path: Path) -> None:

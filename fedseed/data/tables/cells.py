@@ -17,6 +17,10 @@ USUAL: dict[str, tuple[str, ...]] = {
 MOST_COLUMNS = 10_000
 
 
+class NoColumnError(DataError):
+    """A table has no column of the name or number that is looked for."""
+
+
 class Cells(NamedTuple):
     """What one row holds."""
 
@@ -52,9 +56,15 @@ class Choice:
     keep: int | None = None
 
     @property
+    def columns(self) -> set[int]:
+        """All of them."""
+        others = {n for n in (self.group, self.keep) if n is not None}
+        return {*self.text, self.label, *others}
+
+    @property
     def last(self) -> int:
         """The rightmost of them."""
-        return max(*self.text, self.label, self.group or 0, self.keep or 0)
+        return max(self.columns)
 
     def cells(self, row: Sequence[object]) -> Cells:
         """What a row holds."""
@@ -121,7 +131,9 @@ def _column(
     elif is_number(given) and given not in shown:  # a cell of the first line, maybe
         number = int(given)
         if not 1 <= number <= len(names):
-            raise DataError(f"{where} has no column {number}: it has {len(names)}; give {option}")
+            raise NoColumnError(
+                f"{where} has no column {number}: it has {len(names)}; give {option}"
+            )
         return number - 1
     else:
         places = [n for n, name in enumerate(names) if name == given.strip()]
@@ -133,7 +145,7 @@ def _column(
         what = f"the {kind}" if given is None else f"'{given}'"
         raise DataError(f"{where}: {twice} {what}; {listed}: give {option}")
     named = f"'{given}'" if given else f"({', '.join(USUAL[kind][:3])}, ...)"
-    raise DataError(
+    raise NoColumnError(
         f"{where} has no {kind} column {named}; {listed}: give {option}, or its number from 1"
     )
 

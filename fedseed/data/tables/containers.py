@@ -17,8 +17,8 @@ from fedseed.errors import DataError, first_line
 PACKED = (".gz", ".zip", ".xz", ".bz2", ".zst", ".zstd")
 """Endings of packed files."""
 _MAGIC = {
-    b"\x1f\x8b": ".gz", b"PK\x03\x04": ".zip", b"\xfd7zXZ\x00": ".xz", b"BZh": ".bz2",
-    b"\x28\xb5\x2f\xfd": ".zst",
+    b"\x1f\x8b": ".gz", b"PK\x03\x04": ".zip", b"PK\x05\x06": ".zip", b"\xfd7zXZ\x00": ".xz",
+    b"BZh": ".bz2", b"\x28\xb5\x2f\xfd": ".zst",
 }  # fmt: skip
 _UNPACKING = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, zipfile.BadZipFile,
               NotImplementedError, RuntimeError)  # fmt: skip
@@ -136,6 +136,8 @@ def _only_member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
     ]
     if any(member.filename == "[Content_Types].xml" for member in members):
         raise DataError(f"{name} is a workbook: save its sheet as CSV in UTF-8")
+    if not members:
+        raise DataError(f"{name} holds no file: make it again, or give --data the table")
     if len(members) != 1:
         raise DataError(f"{name} holds {len(members)} files: unpack it, and give --data a table "
                         "or the folder")  # fmt: skip

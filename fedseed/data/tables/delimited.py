@@ -1,6 +1,7 @@
 """Tables of separated values (CSV, TSV, ...): separator and header are found, or refused."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from fedseed.data.tables.cells import (
     Cells,
@@ -14,9 +15,12 @@ from fedseed.data.tables.cells import (
 )
 from fedseed.data.tables.containers import TableFile
 from fedseed.data.tables.encoding import find_encoding
-from fedseed.data.tables.quoting import Dialect, named_separator, records, survey_file
+from fedseed.data.tables.quoting import Dialect, named_separator, records
+from fedseed.data.tables.survey import Survey, survey_file
 from fedseed.errors import DataError
 
+_LINES_ABOVE = 30
+"""Lines in which column names are looked for that do not stand in the first."""
 SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
 
 
@@ -36,15 +40,12 @@ def read_delimited(file: TableFile, wanted: Wanted, usual: str) -> Table:
     named = named_separator(file, encoding)
     if named is not None:
         notes.append(f"its first line, which is not counted, says sep={named}")
-    given = wanted.separator or named
+    given = named if wanted.separator is None else wanted.separator
     separator, choice, header = _find_separator(file, encoding, wanted, usual, given)
     if separator != usual and given is None:
         notes.append(f"separated by {SEPARATORS.get(separator, repr(separator))}")
     dialect, survey = survey_file(file, encoding, separator, choice)
-    if dialect.quoting == "escaped":
-        notes.append("quotes within quotes stand behind a backslash")
-    if dialect.quoting == "none":
-        notes.append("quotes are read as letters, since some are never closed")
+    notes += _quoting_notes(dialect, survey)
     if wanted.header != "auto":
         skip = wanted.header == "yes"
     else:
@@ -57,13 +58,41 @@ def read_delimited(file: TableFile, wanted: Wanted, usual: str) -> Table:
             )
     shown = header if skip else [f"number {n + 1}" for n in range(len(header))]
     notes.append(describe_choice(shown, choice))
+    if skip:
+        _refuse_odd_rows(file.name, survey, choice)
 
     def rows() -> Iterator[Cells]:
         for row in records(file, encoding, dialect):
-            if row.number > skip and _is_kept(row.cells, choice, wanted):
+            if row.number > skip and row.cells and _is_kept(row.cells, choice, wanted):
                 yield choice.cells(row.cells)
 
     return Table(file.name, rows, notes=notes, size=survey.rows - skip)
+
+
+def _quoting_notes(dialect: Dialect, survey: Survey) -> Iterator[str]:
+    """What is said of a file's quotes and empty rows."""
+    if dialect.quoting == "escaped":
+        yield "quotes within quotes stand behind a backslash"
+    if dialect.quoting == "none":
+        yield "quotes are read as letters, since some are never closed"
+    if dialect.spaced:
+        yield "spaces before a quote are no part of the text"
+    if survey.all_wrapped and dialect.quoting != "none":
+        yield "every text stands in quotes that are read as part of it"
+    if survey.empty:
+        yield f"{survey.empty:,} row(s) of empty cells are passed over"
+
+
+def _refuse_odd_rows(name: str, survey: Survey, choice: Choice) -> None:
+    """Raise a DataError for rows that do not fit the column names above them."""
+    if survey.first_again is not None:
+        raise DataError(f"{name}: {survey.first_again} repeats the column names: delete it")
+    if 0 < 2 * survey.nameless_filled < survey.rows:
+        raise DataError(
+            f"{name}: {survey.first_nameless} fills a column without a name, which most rows leave "
+            "empty: put texts that hold the separator in double quotes, or join the columns by "
+            f"their numbers, as in --text-column {choice.text[0] + 1}+{choice.text[0] + 2}"
+        )
 
 
 def _is_kept(cells: list[str], choice: Choice, wanted: Wanted) -> bool:
@@ -89,7 +118,7 @@ def _find_separator(
     given = {"tab": "\t", "\\t": "\t"}.get(given or "", given)
     if given is not None and (len(given) != 1 or given in '"\r\n\\'):
         raise DataError("--separator takes one character, or tab")
-    candidates = [given] if given else [usual, *(s for s in SEPARATORS if s != usual)]
+    candidates = [usual, *(s for s in SEPARATORS if s != usual)] if given is None else [given]
     refusal: DataError | None = None
     fits: dict[str, tuple[Choice, list[str]]] = {}
     for separator in candidates:
@@ -106,6 +135,7 @@ def _find_separator(
             break
     if not fits:
         assert refusal is not None
+        _refuse_lines_above(file, encoding, wanted, candidates)
         raise refusal
     if len(fits) > 1:
         raise DataError(
@@ -124,10 +154,34 @@ def _first_row(file: TableFile, encoding: str, separator: str) -> list[str]:
     """
     for quoting in ("doubled", "none"):
         try:
-            for row in records(file, encoding, Dialect(separator, quoting)):
-                return row.cells
+            for row in records(file, encoding, Dialect(separator, quoting, spaced=True)):
+                if row.cells:
+                    return row.cells
             break
         except DataError:
             if quoting == "none":
                 raise
     raise DataError(f"{file.name} holds no rows: give a file with labelled texts")
+
+
+def _refuse_lines_above(
+    file: TableFile, encoding: str, wanted: Wanted, candidates: Sequence[str]
+) -> None:
+    """Raise a DataError if the column names stand below the first line, under a title maybe."""
+    if any(is_number(part) for part in (wanted.text or "", wanted.label or "")):
+        return
+    for separator in candidates:
+        rows = records(file, encoding, Dialect(separator, "none", spaced=True))
+        for row in islice(rows, _LINES_ABOVE):
+            cells = [cell.strip('"') for cell in row.cells]
+            try:
+                choose_columns(cells, wanted, file.name)
+            except DataError:
+                continue
+            if row.number == 1:
+                raise DataError(f"{file.name}: its first line stands in quotes as a whole: take "
+                                "the quotes around whole lines away")  # fmt: skip
+            raise DataError(
+                f"{file.name}: the column names seem to stand in line {row.line}: delete the "
+                "lines above it"
+            )

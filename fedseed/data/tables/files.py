@@ -3,9 +3,11 @@
 from pathlib import Path
 
 from fedseed.data.tables.arrow_table import read_arrow
-from fedseed.data.tables.cells import Table, Wanted
+from fedseed.data.tables.cells import NoColumnError, Table, Wanted
 from fedseed.data.tables.containers import TableFile
+from fedseed.data.tables.contents import foreign_content, looks_like_json
 from fedseed.data.tables.delimited import read_delimited
+from fedseed.data.tables.encoding import letters_of
 from fedseed.data.tables.json_table import read_json
 from fedseed.data.tables.labelled_lines import has_labels, read_labelled_lines
 from fedseed.errors import DataError
@@ -44,13 +46,24 @@ def read_file(path: str, wanted: Wanted) -> Table:
         raise DataError(f"{file.name} is empty: give a file with a text and a label column")
     if start.startswith(b"version https://git-lfs"):
         raise DataError(f"{file.name} is a pointer of git lfs, not the file: run git lfs pull")
+    what = foreign_content(start)
+    if what is not None:
+        raise DataError(f"{file.name} {what}")
     if start.startswith(b"\x80") and file.ending not in _COLUMNAR and b"pandas" in start:
         raise DataError(f"{file.name} is a pickle, which is not read: save it as Parquet")
     if file.ending in _COLUMNAR or start.startswith((b"PAR1", b"ARROW1")):
         return _columnar(path, file, start, wanted)
     if file.ending in _SEPARATED:
+        if looks_like_json(file.start()):
+            raise DataError(f"{file.name} holds JSON by its first line: end its name in .json, or "
+                            "in .jsonl if it is an object a line")  # fmt: skip
         return read_delimited(file, wanted, _SEPARATED[file.ending])
     if file.ending in _JSON:
+        if wanted.encoding is None and letters_of(start)[:1] not in ("{", "["):
+            raise DataError(
+                f"{file.name} is not a readable table: no JSON, since it does not begin with a "
+                "bracket; end its name in .csv if it holds separated values"
+            )
         return read_json(file, wanted)
     return _told_by_content(file, start, wanted)
 
@@ -67,13 +80,15 @@ def _told_by_content(file: TableFile, start: bytes, wanted: Wanted) -> Table:
     """A file whose name does not say what it is."""
     if has_labels(file):
         return read_labelled_lines(file, wanted)
-    if start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[")):
+    if letters_of(start).startswith(("{", "[")):
         table = read_json(file, wanted)
         table.notes.insert(0, "JSON by its content")
         return table
     try:
         table = read_delimited(file, wanted, ",")
-    except DataError as error:
+    except NoColumnError as error:
+        if wanted.text or wanted.label or wanted.separator:
+            raise
         known = file.ending in (".txt", ".text")
         raise DataError(
             f"{file.name} is no table that can be told "

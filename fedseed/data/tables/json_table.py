@@ -1,8 +1,8 @@
-"""JSON tables: one object a line, a list of objects, or an object of columns."""
+"""JSON tables: one object a line, a list of objects, or an object of columns or of rows."""
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -39,6 +39,7 @@ def read_json(file: TableFile, wanted: Wanted) -> Table:
     Raises:
         DataError: it is no such table, or has no such columns.
     """
+    refuse_separators(wanted, file.name)
     notes: list[str] = []
     encoding = find_encoding(file, wanted.encoding, notes)
     whole = None if _is_lines(file, encoding) else _whole(file, encoding, notes)
@@ -55,15 +56,28 @@ def read_json(file: TableFile, wanted: Wanted) -> Table:
     notes.append(describe_choice(names, choice))
 
     def rows() -> Iterator[Cells]:
-        for record in _records(file, encoding, whole):
-            yield _cells(record, names, choice)
+        for number, record in enumerate(_records(file, encoding, whole), 1):
+            try:
+                yield _cells(record, names, choice)
+            except KeyError as error:
+                raise DataError(
+                    f"{file.name}: data row {number} has no key for the text: call it as in the "
+                    "other rows, or give it null"
+                ) from error
 
     return Table(file.name, rows, notes=notes)
 
 
+def refuse_separators(wanted: Wanted, name: str) -> None:
+    """Raise a DataError where a separator or a first line was said of a table that has none."""
+    if wanted.separator is not None or wanted.header != "auto":
+        raise DataError(f"{name} has no separated values: leave out --separator and --header")
+
+
 def _cells(record: Record, names: Sequence[str], choice: Choice) -> Cells:
+    """What a row holds; raises a KeyError where it has no text, not even an empty one."""
     group = None if choice.group is None else record.get(names[choice.group])
-    texts = tuple(record.get(names[column]) for column in choice.text)
+    texts = tuple(record[names[column]] for column in choice.text)
     return Cells(texts, record.get(names[choice.label]), group)
 
 
@@ -100,6 +114,11 @@ def _whole(file: TableFile, encoding: str, notes: list[str]) -> list[Record]:
     except _TwiceError as error:
         raise DataError(f"{file.name}: an object has a key twice: save it again") from error
     except (ValueError, RecursionError) as error:
+        if content.lstrip().startswith("[") and "Extra data" in str(error):
+            raise DataError(
+                f"{file.name} has a list in each line, which says not what is in it: make each "
+                'line an object, {"text": ..., "label": ...}'
+            ) from error
         at = f" at line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
         raise DataError(
             f"{file.name} is not a readable table: no JSON{at}; save it again, or as JSON Lines"
@@ -119,12 +138,35 @@ def _rows_of(value: Any, name: str, notes: list[str]) -> list[Record]:
         if not tables and len(lists) > 1 and len({len(part) for part in lists.values()}) == 1:
             notes.append("an object of columns")
             return [dict(zip(lists, cells, strict=True)) for cells in zip(*lists.values())]
+        if len(value) > 1 and all(isinstance(part, dict) and part for part in value.values()):
+            return _of_objects(value, name, notes)
         if not lists:
             return [value]
     raise DataError(
         f"{name} is JSON but no table: give a list of objects with a text and a label each, or "
         "JSON Lines"
     )
+
+
+def _of_objects(value: dict[str, dict[str, object]], name: str, notes: list[str]) -> list[Record]:
+    """Rows of an object of columns or of rows: what is called by numbers is the rows."""
+    parts = list(value.values())
+    if all(part.keys() == parts[0].keys() for part in parts):
+        columns, rows = (_are_numbers(keys) for keys in (parts[0], value))
+        if columns and not rows:
+            notes.append("an object of columns")
+            return [{key: part[row] for key, part in value.items()} for row in parts[0]]
+        if rows and not columns:
+            notes.append("an object of rows")
+            return list(parts)
+    raise DataError(
+        f"{name} holds objects that are neither surely rows nor columns: save it as JSON Lines, "
+        'in pandas by to_json(orient="records", lines=True)'
+    )
+
+
+def _are_numbers(keys: Iterable[str]) -> bool:
+    return all(key.isascii() and key.isdigit() for key in keys)
 
 
 def _records(file: TableFile, encoding: str, whole: list[Record] | None) -> Iterator[Record]:

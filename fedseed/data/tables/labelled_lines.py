@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from fedseed.data.tables.cells import Cells, Table, Wanted
 from fedseed.data.tables.containers import TableFile
-from fedseed.data.tables.encoding import find_encoding, open_text
+from fedseed.data.tables.encoding import find_encoding, letters_of, open_text
 from fedseed.errors import DataError
 
 MARK = "__label__"
@@ -12,7 +12,7 @@ MARK = "__label__"
 
 def has_labels(file: TableFile) -> bool:
     """Whether the first line begins with a label."""
-    return file.start(64).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(MARK.encode())
+    return letters_of(file.start(256)).startswith(MARK)
 
 
 def read_labelled_lines(file: TableFile, wanted: Wanted) -> Table:
@@ -38,9 +38,9 @@ def read_labelled_lines(file: TableFile, wanted: Wanted) -> Table:
 
 
 def _cells(line: str, name: str, number: int) -> Cells:
-    label, _, text = line.partition(" ")
+    label, text = (*line.split(maxsplit=1), "")[:2]
     if not label.startswith(MARK) or label == MARK:
         raise DataError(f"{name}: line {number} does not begin with {MARK}: put its label there")
-    if text.lstrip().startswith(MARK):
+    if line.count(MARK) > 1:
         raise DataError(f"{name}: line {number} has several labels: leave one label a text")
     return Cells((text,), label.removeprefix(MARK))

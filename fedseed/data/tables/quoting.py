@@ -1,12 +1,11 @@
-"""Quoting of separated values: strict, by RFC 4180 or by backslashes, and what it swallows."""
+"""Quoting of separated values, always strict: by RFC 4180, by backslashes, or none."""
 
 import csv
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from fedseed.data.tables.cells import Choice
 from fedseed.data.tables.containers import TableFile
 from fedseed.data.tables.encoding import open_text
 from fedseed.errors import DataError
@@ -23,15 +22,25 @@ class Dialect:
     separator: str
     quoting: str = "doubled"
     """``doubled`` quotes within quotes, ``escaped`` ones, or ``none``: quotes are letters."""
+    spaced: bool = False
+    """Whether spaces that follow a separator are no part of the cell."""
 
     def reader(self, lines: Iterable[str]) -> Iterator[list[str]]:
         """Cells of some lines, strictly; raises csv.Error."""
         options: dict[str, Any] = {"delimiter": self.separator, "strict": True}
+        options["skipinitialspace"] = self.spaced
         if self.quoting == "escaped":
-            options |= {"doublequote": False, "escapechar": "\\"}
+            options["escapechar"] = "\\"
+            lines = self._with_backslashes_of_letters(lines)
         if self.quoting == "none":
-            options |= {"quoting": csv.QUOTE_NONE}
+            options["quoting"] = csv.QUOTE_NONE
         return csv.reader(lines, **options)
+
+    def _with_backslashes_of_letters(self, lines: Iterable[str]) -> Iterator[str]:
+        r"""Lines where a backslash before a letter, as in ``C:\temp``, is a letter as well."""
+        pattern = re.compile(rf'\\(["\\\r\n{re.escape(self.separator)}]?)')
+        for line in lines:
+            yield pattern.sub(lambda m: m[0] if m[1] else r"\\", line) if "\\" in line else line
 
 
 @dataclass(frozen=True)
@@ -39,10 +48,32 @@ class Row:
     """One record of the file."""
 
     number: int
-    """From 1; the first line counts."""
+    """From 1; the first line counts, blank ones and those of empty cells do not."""
+    line: int
+    """Where it begins."""
     cells: list[str]
+    """None where all of them are empty."""
     lines: list[str]
     """The lines of the file that it stands in."""
+
+    @property
+    def place(self) -> str:
+        """Where it stands, for messages."""
+        return _place(self.number, self.line)
+
+
+def _place(number: int, line: int) -> str:
+    """A row by its number, and by its line where that is another one."""
+    return f"row {number} ({'the first line is row 1' if number == line else f'line {line}'})"
+
+
+class BrokenQuotesError(DataError):
+    """A record breaks the dialect."""
+
+    def __init__(self, message: str, row: int) -> None:
+        super().__init__(message)
+        self.row = row
+        """Its number."""
 
 
 class _Lines(Iterator[str]):
@@ -69,7 +100,7 @@ def records(file: TableFile, encoding: str, dialect: Dialect) -> Iterator[Row]:
     """All records but blank lines, and a line that names the separator.
 
     Raises:
-        DataError: a record that breaks the dialect, named by its row.
+        BrokenQuotesError: a record that breaks the dialect, named by its row.
     """
     csv.field_size_limit(LONGEST_CELL)
     named = named_separator(file, encoding) is not None
@@ -78,108 +109,29 @@ def records(file: TableFile, encoding: str, dialect: Dialect) -> Iterator[Row]:
             next(text)
         lines = _Lines(iter(text))
         reader = dialect.reader(lines)
-        number = 0
+        number, line = 0, 1 + named
         while True:
             try:
                 cells = next(reader, None)
             except csv.Error as error:
-                raise _broken(file.name, number + 1, error) from error
+                raise _broken(file.name, number + 1, line, error) from error
             if cells is None:
                 return
             if cells:
-                number += 1
-                yield Row(number, cells, lines.taken)
+                filled = any(cells)
+                number += filled
+                yield Row(number, line, cells if filled else [], lines.taken)
+            line += len(lines.taken)
             lines.taken = []
 
 
-def _broken(name: str, number: int, error: csv.Error) -> DataError:
+def _broken(name: str, row: int, line: int, error: csv.Error) -> BrokenQuotesError:
     """What is wrong with a record, without any of its cells."""
     if "field larger" in str(error):
         what = f"holds a cell of over {LONGEST_CELL:,} characters, or a quote that is not closed"
     else:
-        what = "has a quote that is not closed, or one that is not doubled within quotes"
-    return DataError(f"{name}: row {number} (the first line is row 1) {what}: mend it there")
-
-
-@dataclass
-class Survey:
-    """What a first pass over the whole file finds."""
-
-    labels: set[str] = field(default_factory=set)
-    first_label_again: bool = False
-    rows: int = 0
-    swallowed: list[tuple[int, list[str]]] = field(default_factory=list)
-    """Records of several lines that might each be a row: number and their label cells."""
-
-
-def survey_file(
-    file: TableFile, encoding: str, separator: str, choice: Choice
-) -> tuple[Dialect, Survey]:
-    """Read the whole file once under each way of quoting until one fits.
-
-    Raises:
-        DataError: none does; what the first one finds wrong is said.
-    """
-    refusal: DataError | None = None
-    for quoting in ("doubled", "escaped", *(("none",) if separator == "\t" else ())):
-        dialect = Dialect(separator, quoting)
-        try:
-            return dialect, _pass(file, encoding, dialect, choice)
-        except DataError as error:
-            refusal = refusal or error
-    assert refusal is not None
-    raise refusal
-
-
-def _pass(file: TableFile, encoding: str, dialect: Dialect, choice: Choice) -> Survey:
-    survey = Survey()
-    width, first = 0, ""
-    for row in records(file, encoding, dialect):
-        width = width or len(row.cells)
-        _refuse_ragged(file.name, row, width, choice)
-        label = row.cells[choice.label]
-        if row.number == 1:
-            first = label
-        else:
-            survey.labels.add(label)
-            survey.first_label_again |= label == first
-            if len(row.lines) > 1:
-                labels = _labels_of_lines(row.lines, dialect, width, choice)
-                if len(labels) > 1:
-                    survey.swallowed.append((row.number, labels))
-        survey.rows += 1
-    for number, labels in survey.swallowed:
-        if sum(label in survey.labels for label in labels) > 1:
-            raise DataError(
-                f"{file.name}: row {number} (the first line is row 1) runs over lines that look "
-                "like rows of their own: close the quote that it begins with"
-            )
-    return survey
-
-
-def _refuse_ragged(name: str, row: Row, width: int, choice: Choice) -> None:
-    """Raise a DataError for a row of too many cells, or of too few to hold what is read."""
-    if len(row.cells) > width and any(row.cells[width:]):
-        raise DataError(
-            f"{name}: row {row.number} has {len(row.cells)} cells, the first line {width}: put "
-            "texts that hold the separator in quotes"
+        what = (
+            "has a quote that is not closed, one that is not doubled within quotes, or something "
+            "behind a closing one"
         )
-    if len(row.cells) <= choice.last:
-        raise DataError(
-            f"{name}: row {row.number} has {len(row.cells)} cells, the first line {width}: fill "
-            "in what is missing"
-        )
-
-
-def _labels_of_lines(lines: list[str], dialect: Dialect, width: int, choice: Choice) -> list[str]:
-    """Label cells of those lines of a record that would be rows if quotes were letters."""
-    plain = Dialect(dialect.separator, "none")
-    labels = []
-    for line in lines:
-        try:
-            cells = next(plain.reader([line]), [])
-        except csv.Error:
-            continue
-        if len(cells) == width:
-            labels.append(cells[choice.label].strip().strip('"'))
-    return labels
+    return BrokenQuotesError(f"{name}: {_place(row, line)} {what}: mend it there", row)
