@@ -1,20 +1,29 @@
 """The cells of the zero-shot study: a seed assembled and tested, with no step taken."""
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from fedseed.data.splits import Rows
+from fedseed.evaluation.metrics import count_correct
 from fedseed.evaluation.perplexity import (
     sliding_perplexity,
     uniform_perplexity,
     unigram_perplexity,
 )
 from fedseed.evaluation.reconstruction import total_error
+from fedseed.linear.counts import mean_counts
+from fedseed.linear.lexicon import as_model
 from fedseed.models.architecture import CAUSAL, State
 from fedseed.models.registry import build, find_model
 from fedseed.randomness import random_key
+from fedseed.runs.extraction import seed_of_texts
 from fedseed.seeds.base import Seed
 from fedseed.seeds.codec import assemble, encode, read_seed
+from fedseed.seeds.kinds.lexicon.format import read_lexicon
 from fedseed.seeds.make import make_row
 from fedseed.studies.base import dataset_of
 from fedseed.studies.measuring import (
@@ -40,8 +49,34 @@ def measure(config_json: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     weights = cached_weights(original_of(config)[1])
     state, size = _assembled(config, arguments, config.model, dataset.labels, weights)
     module = build(find_model(config.model, dataset.labels), state)
-    about = {"bytes": size, "reconstruction_error": total_error(state, weights)}
-    return about | run_test(module, config, dataset, rows_by_test(config, dataset))
+    tests = rows_by_test(config, dataset)
+    about: dict[str, Any] = {"bytes": size}
+    if arguments["row"] in config.lexicon_rows(dataset.labels):  # it describes no weights
+        about["linear"] = _linear(config, arguments["row"], tests)
+    else:
+        about["reconstruction_error"] = total_error(state, weights)
+    return about | run_test(module, config, dataset, tests)
+
+
+@functools.lru_cache(maxsize=1)
+def _lexicon_seed(config: ZeroShotOptions, row: str) -> Seed:
+    """A lexicon of the training texts, as long as the model's texts are here."""
+    dataset = dataset_of(config)
+    options = config.lexicon_rows(dataset.labels)[row]
+    key = random_key(config.run_seed, "study/0")
+    return seed_of_texts(dataset, config.model, config.length, key, options)
+
+
+def _linear(config: ZeroShotOptions, row: str, tests: Mapping[str, Rows]) -> dict[str, Any]:
+    """What the linear model that a lexicon is says of the test rows."""
+    dataset = dataset_of(config)
+    lexicon, *_ = read_lexicon(_lexicon_seed(config, row).payload)
+    counts: dict[str, Any] = {}
+    for name, rows in tests.items():
+        answers = as_model(lexicon).answers(mean_counts(dataset.table, rows, config.length))
+        chosen = np.eye(dataset.labels, dtype=np.float32)[answers]
+        counts[name] = count_correct(chosen, dataset.table.labels[rows]).to_record()
+    return counts
 
 
 def seed_of(
@@ -59,6 +94,8 @@ def seed_of(
     row = arguments["row"]
     if row == "file":
         return read_seed(Path(str(config.seed_file)))
+    if row in config.lexicon_rows(labels):
+        return _lexicon_seed(config, row)
     key = random_key(config.run_seed, f"study/{arguments['repeat']}")
     pca = config.pca_rows(labels == CAUSAL).get(row)
     return make_row("pca" if pca else row, model, labels, key, weights, pca)

@@ -7,6 +7,7 @@ from pydantic import Field, field_validator
 
 from fedseed.options import is_whole, refuse_no_path
 from fedseed.recipe import Recipe
+from fedseed.seeds.kinds.lexicon import LARGEST, SMALLEST, most_classes
 from fedseed.seeds.kinds.pca import DEFAULT_STEP, read_budget
 from fedseed.studies.options import StudyOptions
 
@@ -21,8 +22,8 @@ class ZeroShotOptions(StudyOptions):
     """Options of the zero-shot study."""
 
     small: ClassVar[Mapping[str, Any]] = {
-        "repeats": 2, "test_examples": 60, "original_steps": 20, "k": "2,10", "texts": 400,
-        "language_steps": 10, "test_tokens": 3000,
+        "repeats": 2, "test_examples": 60, "original_steps": 20, "k": "2,10",
+        "lexicon_bytes": "200", "texts": 400, "language_steps": 10, "test_tokens": 3000,
     }  # fmt: skip
 
     part: Literal["both", "classifier", "language"] = Field(
@@ -60,6 +61,10 @@ class ZeroShotOptions(StudyOptions):
         "*word_embeddings*=2,*=16", description="One more pca seed with so many components by "
         "pattern of a tensor's name; empty for none."
     )  # fmt: skip
+    lexicon_bytes: str = Field(
+        "200,600,1500,4096", description="Sizes of the lexicon seeds, separated by commas; empty "
+        "for none."
+    )  # fmt: skip
     seed_file: str | None = Field(None, description="A .fseed file to measure as well.")
     language_steps: int = Field(
         TRAINING.steps, ge=1, description="Steps that the small language model is trained for."
@@ -77,6 +82,17 @@ class ZeroShotOptions(StudyOptions):
             raise ValueError("write whole numbers separated by commas, such as 2,10,32")
         return value
 
+    @field_validator("lexicon_bytes")
+    @classmethod
+    def _are_sizes(cls, value: str) -> str:
+        for word in value.split(",") if value else ():
+            if not is_whole(word.strip()) or not SMALLEST <= int(word) <= LARGEST:
+                raise ValueError(
+                    f"write bytes from {SMALLEST} to {LARGEST:,} separated by commas, such as "
+                    "200,1500"
+                )
+        return value
+
     @field_validator("budget")
     @classmethod
     def _is_a_budget(cls, value: str) -> str:
@@ -87,6 +103,13 @@ class ZeroShotOptions(StudyOptions):
     def components(self) -> list[int]:
         """Numbers of components to measure."""
         return [int(word) for word in self.k.split(",")]
+
+    def lexicon_rows(self, classes: int) -> dict[str, dict[str, Any]]:
+        """Options of lexicon seeds by the names of their rows; none where the model takes none."""
+        if not self.lexicon_bytes or classes > most_classes(self.model):
+            return {}
+        sizes = [int(word) for word in self.lexicon_bytes.split(",")]
+        return {f"lexicon({size})": {"max_bytes": size} for size in sizes}
 
     def pca_rows(self, language: bool) -> dict[str, dict[str, Any]]:
         """Options of pca seeds by the names of their rows."""

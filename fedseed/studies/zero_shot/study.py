@@ -10,6 +10,7 @@ import numpy as np
 from fedseed.data.digests import file_digest
 from fedseed.data.federated_dataset import open_dataset
 from fedseed.errors import SeedError
+from fedseed.evaluation.metrics import ClassCounts
 from fedseed.evaluation.repeats import mean_interval, over_repeats
 from fedseed.evaluation.retention import chance_corrected, plain
 from fedseed.models.architecture import CAUSAL, REGISTRY, State
@@ -108,6 +109,8 @@ class ZeroShot(Study):
             if name != "pca" and (row.for_language_models or not language)
         ]
         rows = ["original", *usual, *self.config.pca_rows(language)]
+        if not language:
+            rows += self.config.lexicon_rows(self.dataset.labels)
         if self.config.seed_file:
             seed = read_seed(Path(self.config.seed_file))
             rows += ["file"] if (seed.labels == CAUSAL) == language else []
@@ -199,7 +202,8 @@ class ZeroShot(Study):
                     "part": "classifier", "row": row, "test_set": test_set,
                     "bytes": repeats[0]["bytes"],
                     "reconstruction_error": _mean(repeats, "reconstruction_error"),
-                    "before": before, "retention_plain": plain(value, original["value"]),
+                    "before": before, "linear_accuracy": _linear(repeats[0], test_set),
+                    "retention_plain": plain(value, original["value"]),
                     "retention_chance_corrected": chance_corrected(
                         value, original["value"], chance
                     ),
@@ -213,6 +217,14 @@ class ZeroShot(Study):
         }
         chance, original = (by_row[row][0]["loss_nats"] for row in ("uniform", "original"))
         return [_language_cell(row, by_row[row], chance, original) for row in rows]
+
+
+def _linear(result: Mapping[str, Any], test_set: str) -> dict[str, Any] | None:
+    """Accuracy of the linear model that a lexicon is; None for seeds of other kinds."""
+    if "linear" not in result:
+        return None
+    counts = ClassCounts.from_record(result["linear"][test_set])
+    return over_repeats([counts], one_class=test_set == "one_class")
 
 
 def _language_cell(

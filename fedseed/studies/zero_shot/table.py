@@ -69,14 +69,26 @@ def classifier_grid(cells: list[dict[str, Any]]) -> str:
     rows = [
         [
             cell["row"], _bytes(cell["bytes"]), _error(cell["reconstruction_error"]),
-            with_interval(cell["before"]), percent(cell["retention_plain"]),
+            with_interval(cell["before"]), _linear(cell), percent(cell["retention_plain"]),
             percent(cell["retention_chance_corrected"]),
         ]
         for cell in cells
     ]  # fmt: skip
-    head = ("seed", "bytes", "error*", "accuracy", "retention, plain", "above chance")
-    note = "\\* reconstruction error relative to the tensors' deviations: 0 exact, 1 their means."
+    head = (
+        "seed", "bytes", "error*", "accuracy", "linear model\\*\\*", "retention, plain",
+        "above chance",
+    )  # fmt: skip
+    note = (
+        "\\* reconstruction error relative to the tensors' deviations: 0 exact, 1 their means. "
+        "\\*\\* the bag of words that a lexicon is, without the transformer: before any training "
+        "the transformer computes it, and no more."
+    )
     return f"{grid(head, rows)}\n\n{note}"
+
+
+def _linear(cell: Mapping[str, Any]) -> str:
+    linear = cell.get("linear_accuracy")
+    return "" if linear is None else percent(linear["value"])
 
 
 def _bytes(size: int | None) -> str:

@@ -2,9 +2,18 @@
 
 from pydantic import Field
 
+from fedseed.models.architecture import FROM_PRNG, REGISTRY
 from fedseed.seeds.description import SeedKind, SeedOptions
 
-DEFAULT_BYTES = 1500
+DEFAULT_BYTES, SMALLEST, LARGEST = 1500, 64, 1 << 20
+
+
+def most_classes(model: str) -> int:
+    """Classes that a model's hidden state can carry beside everything else: three quarters of it.
+
+    None of a model that does not start from a random generator.
+    """
+    return REGISTRY[model].hidden * 3 // 4 if model in FROM_PRNG else 0
 
 
 class LexiconOptions(SeedOptions):

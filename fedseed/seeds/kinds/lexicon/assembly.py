@@ -11,7 +11,7 @@ seed's scheme ``scaled``, and the head does not look at it until it is trained.
 import numpy as np
 
 from fedseed.errors import SeedError
-from fedseed.models.architecture import FROM_PRNG, REGISTRY, Floats, Shapes, State
+from fedseed.models.architecture import Floats, Shapes, State
 from fedseed.seeds.kinds.lexicon.words import Lexicon
 from fedseed.seeds.kinds.random import draw
 
@@ -24,17 +24,6 @@ DIVISOR = np.float32(4.0)
 _WORD = "bert.embeddings.word_embeddings.weight"
 _TYPE = "bert.embeddings.token_type_embeddings.weight"
 _EPSILON = 1e-12
-
-
-def most_classes(model: str) -> int:
-    """Classes that a model's hidden state can carry beside everything else: three quarters.
-
-    Raises:
-        SeedError: the model does not start from a random generator.
-    """
-    if model not in FROM_PRNG:
-        raise SeedError(f"a lexicon seed assembles {', '.join(FROM_PRNG)}, not {model}")
-    return REGISTRY[model].hidden * 3 // 4
 
 
 def _base(key: int, shapes: Shapes, classes: int) -> State:

@@ -93,8 +93,8 @@ def encode_lexicon(lexicon: Lexicon) -> bytes:
     first = EXPONENTS.index(lexicon.exponent) | prior << 2
     head = struct.pack(_HEAD, first, most, words, lexicon.step, largest)
     biases = np.rint(lexicon.biases * (127 / (largest or 1.0))).astype(np.int8)
-    coded: bytes = coder.get_compressed().astype("<u4").tobytes()
-    return head + biases.tobytes() + table.tobytes() + coded
+    coded = coder.get_compressed().astype("<u4")
+    return b"".join([head, biases.tobytes(), table.tobytes(), coded.tobytes()])
 
 
 def decode_lexicon(data: bytes, columns: int) -> Lexicon:

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from fedseed.errors import SeedError
-from fedseed.models.architecture import Shapes, State
+from fedseed.models.architecture import FROM_PRNG, Shapes, State
 from fedseed.seeds.base import Material, Seed, SeedFormat
-from fedseed.seeds.kinds.lexicon.assembly import assemble_lexicon, most_classes, slope_of
+from fedseed.seeds.kinds.lexicon import most_classes
+from fedseed.seeds.kinds.lexicon.assembly import assemble_lexicon, slope_of
 from fedseed.seeds.kinds.lexicon.coding import decode_lexicon, encode_lexicon
 from fedseed.seeds.kinds.lexicon.words import Lexicon, columns_of
 
@@ -44,6 +45,8 @@ def lexicon_seed(lexicon: Lexicon, model: str, labels: int, key: int, shapes: Sh
 
 def refuse_too_many_classes(model: str, labels: int) -> None:
     """Raise a SeedError for a model that cannot carry a lexicon of so many classes."""
+    if model not in FROM_PRNG:
+        raise SeedError(f"a lexicon seed assembles {', '.join(FROM_PRNG)}, not {model}")
     if not 2 <= labels <= most_classes(model):
         raise SeedError(
             f"a lexicon seed of {model} holds 2 to {most_classes(model)} classes, not {labels}: "
@@ -78,8 +81,8 @@ class LexiconFormat(SeedFormat):
     def assemble(self, seed: Seed, shapes: Shapes) -> State:
         """See :class:`SeedFormat`."""
         lexicon, key, slope = read_lexicon(seed.payload)
-        fits = 2 <= seed.labels <= most_classes(seed.model)
-        if not fits or lexicon.columns != columns_of(seed.labels):
+        refuse_too_many_classes(seed.model, seed.labels)
+        if lexicon.columns != columns_of(seed.labels):
             raise SeedError("the lexicon is of another number of classes: make it again")
         return assemble_lexicon(lexicon, key, slope, shapes)
 
