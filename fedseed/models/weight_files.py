@@ -22,16 +22,6 @@ _ADAPTER = "adapter_model.safetensors"
 """What PEFT saves: differences to a model that is elsewhere."""
 _SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.safetensors")
 _FLOATS = frozenset({"F64", "F32", "F16", "BF16"})
-_OLD_NAMES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
-"""Names in files that were converted from TensorFlow, such as bert-base-uncased's."""
-
-
-def today(name: str) -> str:
-    """The present name of a BERT's tensor that may have its old one."""
-    for old, new in _OLD_NAMES.items():
-        if name.endswith(old):
-            return name.removesuffix(old) + new
-    return name
 
 
 @dataclass(frozen=True)
@@ -190,11 +180,12 @@ def headers(files: Iterable[Path], what: str) -> dict[str, StoredTensor]:
 
 def _refuse_quantised(what: str, tensor: str, stored: StoredTensor) -> None:
     """Refuse weights in whole numbers or 8-bit floats; buffers such as position ids are none."""
-    packed = tensor.endswith((".qweight", ".qzeros"))
-    if packed or (tensor.endswith("weight") and not stored.is_float):
+    vector = tensor.endswith("bias") and len(stored.shape) == 1
+    weights = vector or tensor.endswith(("weight", "gamma", "beta"))
+    if tensor.endswith((".qweight", ".qzeros")) or (weights and not stored.is_float):
         raise ConfigError(
-            f"{what}: {one_line(tensor)} is quantised ({stored.dtype}): give weights in fp32, fp16 "
-            "or bf16"
+            f"{what}: {one_line(tensor)} is quantised or of no real numbers ({stored.dtype}): give "
+            "weights in fp32, fp16 or bf16"
         )
 
 
