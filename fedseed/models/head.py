@@ -8,7 +8,7 @@ from decimal import Decimal
 from fedseed.errors import ConfigError, one_line
 from fedseed.models.architecture import CAUSAL
 from fedseed.models.config_file import code_note, other_task
-from fedseed.models.published import how_to_save, read_config
+from fedseed.models.published import how_to_take_body, read_config
 from fedseed.models.registry import Model
 from fedseed.models.taking import drawn_parts, final_layer, looked_at
 
@@ -107,7 +107,7 @@ def head_rows(model: Model, classes: Sequence[str]) -> tuple[int, ...]:
         return ()
     raise ConfigError(
         f"the classes of {model.name} are {_shown(words)}, and the data's have other names: name "
-        f"them so, or take the body: {how_to_save(model.name, only_body=True)}"
+        f"them so, or take the body: {how_to_take_body(model.name)}"
     )
 
 
@@ -123,7 +123,7 @@ def start_notes(model: Model, classes: Sequence[str]) -> tuple[str, ...]:
     """
     drawn, name = drawn_parts(model), model.name
     task = other_task(name)
-    why = f"{name} is a {one_line(task, 60)}" if task else f"{name} lacks them"
+    why = f"{name} was saved from {one_line(task, 60)}" if task else f"{name} lacks them"
     notes = [f"drawn at random, as {why}: {', '.join(drawn)}"] if drawn else []
     if has_head(model):
         notes.append(f"head of {name}: {_taken(model, classes)}")

@@ -40,6 +40,10 @@ def make_config(name: str, labels: int | None = None) -> Any:
     from transformers import AutoConfig
 
     entries = dict(read_config(name))
+    if "model_type" not in entries:
+        raise ConfigError(
+            f'the config.json of {name} lacks model_type: add it, for example "model_type": "bert"'
+        )
     refuse_absurd_sizes(name, entries)
     for_model: Any = AutoConfig.for_model
     try:
@@ -116,12 +120,10 @@ def _three_tokens(config: Any) -> tuple[list[int], int]:
     padding, end, words = (
         getattr(config, n, None) for n in ("pad_token_id", "eos_token_id", "vocab_size")
     )
-    padding = padding if isinstance(padding, int) else 0
-    words = min(words, _FEW) if isinstance(words, int) else _FEW
-    usual = [word for word in range(words) if word not in (padding, end)][-2:]
-    is_word = isinstance(end, int) and isinstance(config.vocab_size, int)
-    last = end if is_word and 0 <= end < config.vocab_size else usual[-1]
-    return [*usual, last], padding
+    words, padding = words or _FEW, padding or 0
+    usual = [word for word in range(min(words, _FEW)) if word not in (padding, end)]
+    last = end if isinstance(end, int) and 0 <= end < words else usual[-1]
+    return [*usual[-2:], last], padding
 
 
 @contextmanager

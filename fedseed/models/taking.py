@@ -17,7 +17,7 @@ from fedseed.models.architecture import Architecture, Shapes, State
 from fedseed.models.causal import CausalModel
 from fedseed.models.config_file import other_task
 from fedseed.models.hugging_face import load, try_out
-from fedseed.models.published import how_to_save
+from fedseed.models.published import how_to_take_body
 from fedseed.models.registry import GenericModel, Model
 from fedseed.models.tensor_names import named_as_today, refuse_surplus, unwrapped
 from fedseed.models.weight_files import Stored, StoredTensor, read_tensors, stored_tensors
@@ -190,7 +190,7 @@ def _refuse_shape(
         raise SeedError(
             f"the head of {model.name} has another number of classes, {shape[0]} instead of "
             f"{wanted[0]}: give data of its classes, or take its body: "
-            f"{how_to_save(model.name, only_body=True)}"
+            f"{how_to_take_body(model.name)}"
         )
     raise ConfigError(
         f"the weights of {model.name}: {name} has shape {shape}, not {wanted}: give a folder whose "

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fedseed.errors import ConfigError, first_line, one_line
 from fedseed.files import read_json
+from fedseed.models.advice import refuse_pointer
 from fedseed.models.published import incomplete, model_folder, read_config
 
 if TYPE_CHECKING:
@@ -55,6 +56,11 @@ def weight_files(name: str) -> list[Path]:
         ConfigError: there are none, a shard is missing, or it is not clear which are meant.
     """
     folder = model_folder(name)
+    if (folder / _ADAPTER).is_file() and (folder / _WHOLE).is_file():
+        raise ConfigError(
+            f"{name} holds an adapter beside its weights ({_ADAPTER}): merge it "
+            "(merge_and_unload()) and save the model, or take it out of the folder"
+        )
     if (folder / _WHOLE).is_file():
         return [folder / _WHOLE]
     if (folder / _INDEX).is_file():
@@ -215,6 +221,7 @@ def _opened(path: Path, what: str) -> Iterator[Any]:
     """An open .safetensors file; the library checks its header against the file's size."""
     from safetensors import SafetensorError, safe_open
 
+    refuse_pointer(path, what)
     try:
         with safe_open(path, framework="pt") as file:
             yield file
