@@ -52,7 +52,7 @@ def refuse_pointer(path: Path, name: str) -> None:
         return
     if beginning == _POINTER:
         raise ConfigError(
-            f"{path.name} of {name} is a pointer of Git LFS, not the file: run git lfs pull there"
+            f"{name}: {path.name} is a pointer of Git LFS, not the file: run git lfs pull there"
         )
 
 
@@ -93,8 +93,9 @@ def _how_to_complete(name: str, folder: Path, is_saved_from: str, files: set[str
     has_pieces = any(part in files for part in _PIECES)
     with_tokenizer = "tokenizer.json" in files or has_pieces or any(w in files for w in _WORDS)
     copy = "copy the tokenizer.json that belongs to it into the folder"
-    has_weights = any(file.endswith(".safetensors") for file in files)
-    if not with_tokenizer and has_weights:
+    if not any(file.endswith((".safetensors", *_NOT_READ)) for file in files):
+        return "copy or download them from where the model came from"
+    if not with_tokenizer and any(file.endswith(".safetensors") for file in files):
         return copy
     line = saving_line(name, target or Path(name).name, is_saved_from, with_tokenizer)
     if not with_tokenizer:

@@ -51,7 +51,10 @@ def model_folder(name: str) -> Path:
     prepare_hub()
     from huggingface_hub import snapshot_download
 
-    wanted = ["*config.json", "tokenizer.json", "*.safetensors", "*.safetensors.index.json"]
+    wanted = [
+        "config.json", "tokenizer.json", "tokenizer_config.json", "*.safetensors",
+        "*.safetensors.index.json",
+    ]  # fmt: skip
     try:
         return Path(snapshot_download(name, allow_patterns=wanted))
     except Exception as error:  # offline, unknown, malformed name: all mean the same here
