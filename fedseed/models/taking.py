@@ -226,8 +226,9 @@ def _by_transformers(model: GenericModel | CausalModel, stored: Stored) -> Publi
     drawn = _drawn(model, shapes, found, _head_of(model, loaded))
     weights = {n: values[n].detach().numpy() for n in shapes if n not in drawn}
     _finite(model.name, weights)
-    is_classifier = isinstance(model, GenericModel)
-    return Published(weights, drawn, is_classifier and try_out(model.name, loaded, model.labels))
+    if isinstance(model, CausalModel):
+        return Published(weights, drawn)
+    return Published(weights, drawn, try_out(model.name, loaded, model.labels))
 
 
 def _head_of(model: Model, module: Any) -> IsHead:

@@ -14,8 +14,8 @@ _OF_MASKED_WORDS = ("[MASK]", "<mask>")
 """Tokens of models that read texts between two special tokens."""
 _SHARE = 0.5
 """Of the model's words that a tokenizer knows, and of its tokens that are known: at least."""
-_RARE = "a \U0010fffd"
-"""A text with a character that no vocabulary has."""
+_RARE = "a \u1681 \U0001033f"
+"""A text with letters that vocabularies lack."""
 _TOGETHER = "give a folder whose parts belong together"
 
 

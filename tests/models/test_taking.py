@@ -42,8 +42,10 @@ def old(name: str) -> str:
         lambda name: f"module.{name}",
         lambda name: f"model.{name}",
         lambda name: f"module._orig_mod.{old(name)}",
+        lambda name: f"base_model.model.{name}",
+        lambda name: f"net.model.{old(name.removeprefix('bert.'))}",
     ],
-    ids=["gamma", "body", "gamma in a body", "parallel", "wrapped", "compiled"],
+    ids=["gamma", "body", "gamma in a body", "parallel", "wrapped", "compiled", "base", "net"],
 )
 @pytest.mark.parametrize("act", ["gelu", "gelu_new"], ids=["lean", "transformers"])
 @pytest.mark.parametrize("head", [True, False], ids=["head", "no head"])
