@@ -17,7 +17,7 @@ from fedseed.models.architecture import Architecture, Shapes, State
 from fedseed.models.causal import CausalModel
 from fedseed.models.config_file import other_task
 from fedseed.models.hugging_face import load, try_out
-from fedseed.models.published import how_to_take_body
+from fedseed.models.published import architectures, how_to_take_body
 from fedseed.models.registry import GenericModel, Model
 from fedseed.models.tensor_names import named_as_today, refuse_surplus, unwrapped
 from fedseed.models.weight_files import Stored, StoredTensor, read_tensors, stored_tensors
@@ -166,9 +166,11 @@ def _drawn(
     if body or torn:
         lost = body or torn
         more = f" (and {len(lost) - 1} more tensors)" if lost[1:] else ""
+        made_for = one_line(architectures(model.name), 60)
+        of = f", as they are of a {made_for}" if made_for else ""
         raise ConfigError(
-            f"the weights of {model.name} lack {lost[0]}{more}: copy or download the model again, "
-            "or give another"
+            f"the weights of {model.name} lack {lost[0]}{more}{of}: copy or download the model "
+            "again, or give another"
         )
     for name, part in found.items():
         shape = part.shape if isinstance(part, StoredTensor) else part
