@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
+from fedseed.cli.console import make_console
 from fedseed.cli.flags import flag_of, flags_of_choices, given, with_flags
 from fedseed.errors import ConfigError, OutputError
 from fedseed.seeds.description import SeedKind
@@ -49,7 +49,7 @@ def _inspect(
         model = decoded.model if weights.endswith(".safetensors") else None
         shapes = find_model(decoded.model, decoded.labels).shapes()
         state = check_weights(open_weights(weights, model)[2], shapes)
-    Console().print(seed_tables(decoded, state), highlight=False)
+    make_console().print(seed_tables(decoded, state), highlight=False)
 
 
 def _extract(
@@ -82,7 +82,7 @@ def _extract(
     name, labels, weights = open_weights(source, model, key)
     seed = make_seed(kind, name, labels, key, weights, options)
     write_seed(Path(out), seed)
-    Console().print(seed_tables(seed, weights), highlight=False)
+    make_console().print(seed_tables(seed, weights), highlight=False)
     drawn = () if source.endswith(".safetensors") else drawn_parts(find_model(name, labels))
     if drawn:
         print(f"drawn from --key, as {source} lacks them: {', '.join(drawn)}")

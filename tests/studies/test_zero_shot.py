@@ -118,6 +118,14 @@ def test_bad_input(
         run(ZeroShot, **(options | changes))
 
 
+def test_components_are_refused_before_anything_is_trained(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fedseed.studies.zero_shot.study.original_of", pytest.fail)
+    with pytest.raises(SeedError, match=r"k = 500: .* ranks up to"):
+        run(ZeroShot, part="classifier", k="2,500")
+
+
 def test_an_empty_text(run: Run, gpt2: Path, tmp_path: Path) -> None:
     (tmp_path / "empty.txt").write_text(" \n")
     with pytest.raises(DataError, match="is empty"):
