@@ -151,7 +151,7 @@ def mutate(folder: Path, rng: Rng) -> None:
 
 def read(folder: Path) -> str:
     """``read`` or ``refused``: what becomes of a folder; raises what no user should see."""
-    taking.drawn_parts.cache_clear()
+    taking.looked_at.cache_clear()
     name = str(folder)
     try:
         seed = pretrained_seed(name, len(CLASSES), 1, CLASSES)

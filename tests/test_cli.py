@@ -243,6 +243,14 @@ def help_text(command: Command, *words: str) -> str:
     return " ".join(re.sub(r"[│╭╮╰╯─]", " ", out).split())
 
 
+@pytest.mark.parametrize("columns", ["0", "3"])
+def test_columns_that_are_no_width(
+    command: Command, monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    assert "240 training and 60 test" in command("--dry-run")[1]
+
+
 def test_help_names_every_option_with_its_default(command: Command) -> None:
     shown = help_text(command)
     for name in RunConfig.names_for_help():

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
+from fedseed.cli.console import make_console
 from fedseed.cli.exit_status import run_main
 from fedseed.cli.flags import (
     flags_of,
@@ -99,7 +99,7 @@ def _command(
     with heavy_imports():
         from fedseed.runs.command import run_command
 
-    run_command(values, out, resume, dry_run, quiet, Console(), as_json=json_)
+    run_command(values, out, resume, dry_run, quiet, make_console(), as_json=json_)
 
 
 def _read_toml(config: str) -> tuple[dict[str, Any], dict[str, Any]]:

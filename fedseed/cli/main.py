@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from fedseed.cli.console import make_console
 from fedseed.cli.seeds import register
 from fedseed.errors import OutputError
 from fedseed.results.fitting import FittingMarkdown
@@ -36,7 +36,7 @@ def show(
             f"{record} lacks what its tables are made of ({type(error).__name__}: {error}): "
             "it was changed by hand or by another program"
         ) from error
-    Console().print(tables, highlight=False, soft_wrap=is_run)
+    make_console().print(tables, highlight=False, soft_wrap=is_run)
 
 
 @app.command()
@@ -48,7 +48,7 @@ def protocols(
     """List the protocols that are installed, or one protocol's options."""
     from fedseed.cli.tables import option_table, protocol_table
 
-    Console().print(FittingMarkdown(protocol_table() if name is None else option_table(name)))
+    make_console().print(FittingMarkdown(protocol_table() if name is None else option_table(name)))
 
 
 register(app)

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
+from fedseed.cli.console import make_console
 from fedseed.cli.flags import flag_of, flags_of_choices, given, make_flag, with_flags
 from fedseed.data.options import DataOptions
 from fedseed.errors import ConfigError, OutputError
@@ -64,7 +64,7 @@ def _inspect(
         model = decoded.model if weights.endswith(".safetensors") else None
         shapes = find_model(decoded.model, decoded.labels).shapes()
         state = check_weights(open_weights(weights, model)[2], shapes)
-    Console().print(seed_tables(decoded, state, not hide_words), highlight=False)
+    make_console().print(seed_tables(decoded, state, not hide_words), highlight=False)
 
 
 def _extract(
@@ -111,7 +111,7 @@ def _extract(
         made = _of_weights(source, model, kind, key, options)
     seed, weights, drawn = made
     write_seed(Path(out), seed)
-    Console().print(seed_tables(seed, weights, not hide_words), highlight=False)
+    make_console().print(seed_tables(seed, weights, not hide_words), highlight=False)
     if drawn:
         print(f"drawn from --key, as {source} lacks them: {', '.join(drawn)}")
 

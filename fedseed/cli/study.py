@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
+from fedseed.cli.console import make_console
 from fedseed.cli.flags import flags_of, given, refuse_two_folders, with_flags
 from fedseed.studies import find_studies
 
@@ -38,7 +38,7 @@ def study(kind: str) -> Callable[..., None]:
 
         values = given(options)
         refuse_two_folders(resume, out)
-        study_command(about.study_class, values, out, resume, quiet, Console())
+        study_command(about.study_class, values, out, resume, quiet, make_console())
 
     command.__doc__ = f"{about.summary}\n\n{about.details}"
     return command

@@ -19,6 +19,7 @@ from fedseed.errors import ConfigError
 from fedseed.models.architecture import REGISTRY
 from fedseed.models.published import tokenizer_file
 from fedseed.models.registry import max_tokens, vocabulary
+from fedseed.models.tokenizer import refuse_tokenizer, unknown_share
 from fedseed.randomness import generator
 
 
@@ -111,27 +112,34 @@ def open_dataset(config: DataOptions, progress: Progress | None = None) -> Datas
     longest = max_tokens(config.model)
     if length > longest:
         raise ConfigError(
-            f"{config.model} takes texts of at most {longest} tokens, not {length}: "
-            "lower --max-length or the recipe's max_length"
+            f"{config.model} takes texts of at most {longest} tokens, not {length}: lower "
+            "max_length in a --recipe file, and --max-length where it is given"
         )
+    is_registered = config.model in REGISTRY  # its tokenizer is its own: not looked at
+    if not is_registered:
+        refuse_tokenizer(config.model)
     source = open_source(config.data, config.wanted)
     tokenizer = tokenizer_file(config.model)
     dataset = load_dataset(source, tokenizer, length, progress, config.drop_rare)
-    if config.model not in REGISTRY:  # whose tokenizer is its own; to look would read all tokens
+    if not is_registered:
         _refuse_foreign_tokenizer(config.model, dataset.table)
     return dataset
 
 
 def _refuse_foreign_tokenizer(model: str, table: TokenTable) -> None:
-    """Raise a ConfigError for tokens that a published model has no words for."""
+    """Raise a ConfigError for tokens that a published model has no words for, or for too few."""
     words = vocabulary(model)
-    if words is None or not len(table.tokens):
-        return
-    largest = int(table.tokens.max())
-    if largest >= words:
+    largest = int(table.tokens.max(initial=0))
+    if words is not None and largest >= words:
         raise ConfigError(
             f"the tokenizer of {model} makes token {largest} of these texts, and its "
             f"config.json says vocab_size {words}: give a folder whose parts belong together"
+        )
+    unknown, most = unknown_share(model, len(table.tokens), len(table.labels))
+    if unknown is not None and np.count_nonzero(table.tokens == unknown) > most:
+        raise ConfigError(
+            f"the tokenizer of {model} knows fewer than half of the words of these texts: give a "
+            "model of their language, and the tokenizer that belongs to it"
         )
 
 

@@ -1,16 +1,20 @@
 """Head: which of a published head's classes is which of the data's, by their names."""
 
 import re
-from collections.abc import Iterable, Sequence
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 
 from fedseed.errors import ConfigError, one_line
 from fedseed.models.architecture import CAUSAL
-from fedseed.models.published import how_to_save, read_config
+from fedseed.models.config_file import code_note, other_task
+from fedseed.models.published import how_to_take_body, read_config
 from fedseed.models.registry import Model
-from fedseed.models.taking import drawn_parts, final_layer
+from fedseed.models.taking import drawn_parts, final_layer, looked_at
 
-_DEFAULT = re.compile(r"(label)?[ _-]?\d+", re.IGNORECASE)
+_DEFAULT = re.compile(r"(label)?[ _-]?\d{1,18}", re.IGNORECASE)
 """Names that transformers gives to classes without one, and bare numbers."""
+_NUMBER = re.compile(r"[+-]?\d{1,20}(\.\d{1,20})?", re.ASCII)
 _SHOWN = 6
 """Class names in a message."""
 
@@ -28,24 +32,30 @@ def model_classes(model: Model) -> int:
 
 
 def class_names(name: str) -> tuple[str, ...]:
-    """Names of a published head's classes in the order of its rows; empty where it has none.
+    """What a published head's classes are called, in the order of its rows; empty if nothing is.
+
+    They may be no names, but numbers or LABEL_0 and so on.
 
     Raises:
         ConfigError: the config.json gives no name for a class, or contradicts itself.
     """
     table = class_table(name)
-    given = tuple(table[str(number)] for number in range(len(table)))
     numbers = read_config(name).get("label2id")
     back = numbers if isinstance(numbers, dict) else {}
     again = {str(number): str(word) for word, number in back.items()}
-    named, back_named = _are_names(given), _are_names(again.values())
-    if named and back_named and again != table:
+    says, says_again = _says_more(table), _says_more(again)
+    if says and says_again and again != table:
         raise ConfigError(
             f"id2label and label2id of {name} in its config.json contradict each other: mend them"
         )
-    if not named and back_named and set(again) == set(table):
-        return tuple(again[str(number)] for number in range(len(again)))
-    return given if named else ()
+    if not says and says_again and set(again) == set(table):
+        table = again
+    return tuple(table[str(number)] for number in range(len(table)))
+
+
+def _says_more(table: Mapping[str, str]) -> bool:
+    """Whether a class is called by more than its own row's number."""
+    return any(not _DEFAULT.fullmatch(w) or _row(w) != _row(n) for n, w in table.items())
 
 
 def class_table(name: str) -> dict[str, str]:
@@ -68,7 +78,7 @@ def class_table(name: str) -> dict[str, str]:
 def head_rows(model: Model, classes: Sequence[str]) -> tuple[int, ...]:
     """The rows of a published head in the order of the data's classes.
 
-    Names are compared without regard to case and to white space around them.
+    Names are compared without regard to case and to white space around them, numbers as numbers.
 
     Args:
         model: a published model with as many classes as the data.
@@ -79,20 +89,25 @@ def head_rows(model: Model, classes: Sequence[str]) -> tuple[int, ...]:
         at random, or taken in order because model or data do not name their classes.
 
     Raises:
-        ConfigError: the model's classes have other names than the data's.
+        ConfigError: the model's classes have other names than the data's, or are not as many.
     """
     if not has_head(model):
         return ()
-    own = [_plain(word) for word in class_names(model.name)]
-    data = [_plain(word) for word in classes]
-    if sorted(own) == sorted(data) and len(set(own)) == len(own):
+    words = class_names(model.name)
+    own, data = [_plain(word) for word in words], [_plain(word) for word in classes]
+    if own and len(own) != len(data):
+        raise ConfigError(
+            f"the id2label of {model.name} in its config.json has {len(own)} classes, and its "
+            f"head {len(data)}: mend the config.json"
+        )
+    if _fit(own, data):
         rows = tuple(own.index(word) for word in data)
         return () if rows == tuple(range(len(rows))) else rows
-    if not own or _are_numbers(classes):
+    if not _are_names(words) or _are_numbers(classes):
         return ()
     raise ConfigError(
-        f"the classes of {model.name} are {_shown(class_names(model.name))}, and the data's have "
-        f"other names: name them so, or take the body: {how_to_save(model.name, only_body=True)}"
+        f"the classes of {model.name} are {_shown(words)}, and the data's have other names: name "
+        f"them so, or take the body: {how_to_take_body(model.name)}"
     )
 
 
@@ -106,11 +121,19 @@ def start_notes(model: Model, classes: Sequence[str]) -> tuple[str, ...]:
     Raises:
         ConfigError: see :func:`head_rows`.
     """
-    drawn = drawn_parts(model)
-    notes = [f"drawn at random, as {model.name} lacks them: {', '.join(drawn)}"] if drawn else []
+    drawn, name = drawn_parts(model), model.name
+    task = other_task(name)
+    why = f"{name} was saved from {one_line(task, 60)}" if task else f"{name} lacks them"
+    notes = [f"drawn at random, as {why}: {', '.join(drawn)}"] if drawn else []
     if has_head(model):
-        notes.append(f"head of {model.name}: {_taken(model, classes)}")
-    return tuple(notes)
+        notes.append(f"head of {name}: {_taken(model, classes)}")
+    if looked_at(model).depends_on_padding:
+        notes.append(
+            f"{name}: its answer on a text changes with the padding behind it, and so with the "
+            "other texts of a batch"
+        )
+    code = code_note(name)
+    return tuple(notes) if code is None else (*notes, code)
 
 
 def order_note(name: str, classes: Sequence[str]) -> str | None:
@@ -120,7 +143,7 @@ def order_note(name: str, classes: Sequence[str]) -> str | None:
     """
     own = class_names(name)
     plain, data = [_plain(word) for word in own], [_plain(word) for word in classes]
-    if plain == data or sorted(plain) != sorted(data):
+    if plain == data or not _fit(plain, data):
         return None
     return f"the seed's head is taken in the order of the data's classes; {name}: {_shown(own)}"
 
@@ -129,11 +152,17 @@ def _taken(model: Model, classes: Sequence[str]) -> str:
     own = class_names(model.name)
     if head_rows(model, classes):
         return "its classes are matched to the data's by name"
-    if not own:
-        return "its classes have no names: taken in the order of the data's"
-    if sorted(map(_plain, own)) == sorted(map(_plain, classes)):
+    if _fit([_plain(word) for word in own], [_plain(word) for word in classes]):
         return "its classes are the data's, in the same order"
-    return f"the data's classes are numbers: taken as those of {_shown(own)}, from 0 on"
+    if _are_names(own):
+        return f"the data's classes are numbers: taken as those of {_shown(own)}, from 0 on"
+    called = f" but {_shown(own)}" if own else ""
+    return f"its classes have no names{called}: taken in the order of the data's"
+
+
+def _fit(own: Sequence[str], data: Sequence[str]) -> bool:
+    """Whether both have the same names, each of them once."""
+    return sorted(own) == sorted(data) and len(set(own)) == len(own)
 
 
 def _are_names(words: Iterable[str]) -> bool:
@@ -141,8 +170,13 @@ def _are_names(words: Iterable[str]) -> bool:
     return any(not _DEFAULT.fullmatch(word.strip()) for word in words)
 
 
+def _row(word: str) -> int:
+    return int("".join(filter(str.isdecimal, word)) or -1)
+
+
 def _plain(word: str) -> str:
-    return word.strip().casefold()
+    word = unicodedata.normalize("NFC", word.strip().casefold())
+    return str(Decimal(word).normalize()) if _NUMBER.fullmatch(word) else word
 
 
 def _are_numbers(classes: Sequence[str]) -> bool:

@@ -10,7 +10,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from fedseed.errors import ConfigError, first_line
-from fedseed.models.published import read_config, refuse_absurd_sizes
+from fedseed.models.config_file import refuse_absurd_sizes
+from fedseed.models.published import read_config
 
 _NOT_ITS_SHAPE = frozenset(
     {
@@ -20,6 +21,10 @@ _NOT_ITS_SHAPE = frozenset(
     }
 )  # fmt: skip
 """Entries of a config.json that do not say what is computed, and are this program's to decide."""
+
+_ROUNDING = 1e-3
+"""Of a model's numbers, at most: a larger difference is none of rounding."""
+_FEW = 64
 
 
 def make_config(name: str, labels: int | None = None) -> Any:
@@ -35,6 +40,10 @@ def make_config(name: str, labels: int | None = None) -> Any:
     from transformers import AutoConfig
 
     entries = dict(read_config(name))
+    if "model_type" not in entries:
+        raise ConfigError(
+            f'the config.json of {name} lacks model_type: add it, for example "model_type": "bert"'
+        )
     refuse_absurd_sizes(name, entries)
     for_model: Any = AutoConfig.for_model
     try:
@@ -77,28 +86,44 @@ def load(
     return module, report
 
 
-def try_out(name: str, module: Any, classes: int) -> None:
-    """Have a classifier read two texts of three tokens.
+def try_out(name: str, module: Any, classes: int) -> bool:
+    """Have a classifier read a text of three tokens, alone and with padding behind it.
+
+    Returns:
+        Whether its answer depends on the padding.
 
     Raises:
         ConfigError: it cannot, or gives no number for each class: its config.json is wrong.
     """
     import torch
 
-    end, words = (getattr(module.config, n, None) for n in ("eos_token_id", "vocab_size"))
-    if not isinstance(end, int) or not isinstance(words, int) or not 0 <= end < words:
-        end = 1
-    ids = torch.tensor([[1, 1, end], [1, 1, end]])
+    text, padding = _three_tokens(module.config)
+    ids = torch.tensor([text + [padding] * 3])
+    mask = torch.tensor([[1, 1, 1, 0, 0, 0]])
     try:
         with torch.no_grad(), quiet():
-            logits = module(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
-        sensible = tuple(logits.shape) == (2, classes) and bool(torch.isfinite(logits).all())
+            padded = module(input_ids=ids, attention_mask=mask).logits
+            alone = module(input_ids=ids[:, :3], attention_mask=mask[:, :3]).logits
+        sensible = padded.shape == alone.shape == (1, classes)
+        sensible &= bool(torch.isfinite(padded).all() and torch.isfinite(alone).all())
     except Exception as error:  # the library raises nothing more exact
         raise ConfigError(
             f"{name} cannot compute what its config.json says: {first_line(error)}"
         ) from error
     if not sensible:
         raise ConfigError(f"{name} does not give {classes} numbers a text: check its config.json")
+    return float((padded - alone).abs().max()) > _ROUNDING * float(alone.abs().max())
+
+
+def _three_tokens(config: Any) -> tuple[list[int], int]:
+    """A text that ends as the model wants it, and its padding token."""
+    padding, end, words = (
+        getattr(config, n, None) for n in ("pad_token_id", "eos_token_id", "vocab_size")
+    )
+    words, padding = words or _FEW, padding or 0
+    usual = [word for word in range(min(words, _FEW)) if word not in (padding, end)]
+    last = end if isinstance(end, int) and 0 <= end < words else usual[-1]
+    return [*usual[-2:], last], padding
 
 
 @contextmanager

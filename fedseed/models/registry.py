@@ -11,8 +11,14 @@ from fedseed.errors import ConfigError, first_line
 from fedseed.models.architecture import CAUSAL, REGISTRY, Architecture, Shapes, State, architecture
 from fedseed.models.bert import BertClassifier
 from fedseed.models.causal import CausalModel
+from fedseed.models.config_file import (
+    LARGEST_SIZE,
+    lean_architecture,
+    refuse_another_sense,
+    whole_number,
+)
 from fedseed.models.hugging_face import make_config
-from fedseed.models.published import LARGEST_SIZE, lean_architecture, read_config, whole_number
+from fedseed.models.published import read_config
 
 
 @dataclass(frozen=True)
@@ -29,9 +35,16 @@ class GenericModel:
             ConfigError: there is no such model, or it has no padding token.
         """
         config = make_config(self.name, self.labels)
+        if not hasattr(config, "pad_token_id"):
+            raise ConfigError(
+                f"{self.name} is no model of texts, but of the type {config.model_type}"
+            )
         padding, words = config.pad_token_id, getattr(config, "vocab_size", None)
         if padding is None:
-            raise ConfigError(f"{self.name} has no padding token: give a model that has one")
+            raise ConfigError(
+                f"{self.name} has no padding token: set pad_token_id in its config.json, for "
+                "example to its eos_token_id"
+            )
         most = words if isinstance(words, int) else LARGEST_SIZE
         if not isinstance(padding, int) or not 0 <= padding < most:
             raise ConfigError(f"the config.json of {self.name}: pad_token_id is no token's id")
@@ -122,24 +135,32 @@ def find_model(name: str, labels: int) -> Model:
         return CausalModel(name)
     if name in REGISTRY:
         return architecture(name, labels)
+    refuse_another_sense(name)
     return lean_architecture(name, labels) or GenericModel(name, labels)
 
 
 def max_tokens(name: str) -> int:
-    """Longest text the model takes, in tokens."""
-    if name in REGISTRY:
-        return REGISTRY[name].positions
+    """Longest text the model takes, in tokens.
+
+    Raises:
+        ConfigError: there is no such model, or its config.json is not valid.
+    """
+    model = find_model(name, 2)
+    if isinstance(model, Architecture):
+        return model.positions
     config = read_config(name)
     entries = [entry for entry in ("max_position_embeddings", "n_positions") if entry in config]
     positions = whole_number(name, config, entries[0]) if entries else 512
-    # The RoBERTa family numbers positions from the padding token's id plus one.
-    offset = "roberta" in str(config.get("model_type")) or config.get("model_type") == "camembert"
-    if not offset:
-        return positions
-    padding = config.get("pad_token_id", 1)
-    if not isinstance(padding, int) or not 0 <= padding < positions:
-        raise ConfigError(f"the config.json of {name}: pad_token_id is no token's id")
-    return positions - padding - 1
+    # RoBERTa and its relatives number positions from the padding token's id plus one.
+    first = [_first_position(part) for part in model.module().modules()]
+    return positions - max(first)
+
+
+def _first_position(module: nn.Module) -> int:
+    """The number of a text's first position, in a module that has position embeddings."""
+    table = getattr(module, "position_embeddings", None)
+    padding = getattr(table, "padding_idx", None)
+    return 0 if padding is None else int(padding) + 1
 
 
 def vocabulary(name: str) -> int | None:

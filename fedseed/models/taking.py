@@ -15,13 +15,13 @@ import torch
 from fedseed.errors import ConfigError, SeedError, one_line
 from fedseed.models.architecture import Architecture, Shapes, State
 from fedseed.models.causal import CausalModel
+from fedseed.models.config_file import other_task
 from fedseed.models.hugging_face import load, try_out
-from fedseed.models.published import how_to_save
+from fedseed.models.published import architectures, how_to_take_body
 from fedseed.models.registry import GenericModel, Model
-from fedseed.models.weight_files import Stored, StoredTensor, read_tensors, stored_tensors, today
+from fedseed.models.tensor_names import named_as_today, refuse_surplus, unwrapped
+from fedseed.models.weight_files import Stored, StoredTensor, read_tensors, stored_tensors
 
-_WRAPPERS = ("module.", "_orig_mod.", "model.")
-"""What DataParallel, torch.compile and training frameworks put before all names."""
 _SPARE = 50_000_000
 """Numbers beyond those in the files that a model may have: a head is far smaller."""
 IsHead = Callable[[str], bool]
@@ -37,6 +37,8 @@ class Published(NamedTuple):
     """In the architecture's names and order, float32, finite; without the drawn ones."""
     drawn: tuple[str, ...]
     """Tensors of the classification head that the files lack, to be drawn."""
+    depends_on_padding: bool = False
+    """Whether its answer on a text changes with the padding behind the text."""
 
 
 def published_weights(model: Model) -> Published:
@@ -57,16 +59,25 @@ def published_weights(model: Model) -> Published:
     return Published(_finite(model.name, weights), drawn)
 
 
-@functools.cache
 def drawn_parts(model: Model) -> tuple[str, ...]:
     """Tensors of the classification head that a published model lacks, to be drawn at random.
 
     Raises:
         ConfigError, SeedError: see :func:`published_weights`.
     """
+    return looked_at(model).drawn
+
+
+@functools.cache
+def looked_at(model: Model) -> Published:
+    """What :func:`published_weights` gives, less the weights; found once.
+
+    Raises:
+        ConfigError, SeedError: see there.
+    """
     if isinstance(model, Architecture):
-        return _lean_sources(model, stored_tensors(model.name))[1]
-    return published_weights(model).drawn
+        return Published({}, _lean_sources(model, stored_tensors(model.name))[1])
+    return published_weights(model)._replace(weights={})
 
 
 def final_layer(shapes: Shapes) -> tuple[str, ...]:
@@ -106,10 +117,10 @@ def lean_names(stored: Stored, shapes: Shapes, what: str) -> dict[str, str]:
     Raises:
         ConfigError: a tensor stands there under two names.
     """
-    plain = _unwrapped(stored, shapes)
+    plain = unwrapped(stored, shapes)
     sources: dict[str, str] = {}
     for bare, in_file in plain.items():
-        now = today(bare)
+        now = named_as_today(bare)
         wanted = now if now in shapes else f"bert.{now}"
         if wanted in sources:
             raise ConfigError(
@@ -121,21 +132,14 @@ def lean_names(stored: Stored, shapes: Shapes, what: str) -> dict[str, str]:
     return {wanted: sources[wanted] for wanted in shapes if wanted in sources}
 
 
-def _unwrapped(stored: Stored, shapes: Shapes) -> dict[str, str]:
-    """Names in files by what they are without what a training framework put before all of them."""
-    names = {name: name for name in stored}
-    for wrapper in _WRAPPERS:
-        foreign = not any(name.startswith(wrapper) for name in shapes)
-        if foreign and names and all(name.startswith(wrapper) for name in names):
-            names = {name.removeprefix(wrapper): before for name, before in names.items()}
-    return names
-
-
 def _lean_sources(model: Architecture, stored: Stored) -> tuple[dict[str, str], tuple[str, ...]]:
     """Where each tensor stands, and those that are to be drawn."""
     shapes = model.shapes()
     sources = lean_names(stored, shapes, f"the weights of {model.name}")
-    _refuse_surplus_layers(model.name, set(stored) - set(sources.values()), shapes)
+    bare = {n for n, file in unwrapped(stored, shapes).items() if file not in sources.values()}
+    refuse_surplus(model.name, bare | {f"bert.{name}" for name in bare}, shapes)
+    if other_task(model.name):
+        sources = {n: file for n, file in sources.items() if not n.startswith("classifier.")}
     found = {wanted: stored[source] for wanted, source in sources.items()}
     return sources, _drawn(
         model, shapes, found, lambda name: name.startswith(("bert.pooler.", "classifier."))
@@ -161,9 +165,12 @@ def _drawn(
         torn = missing
     if body or torn:
         lost = body or torn
+        more = f" (and {len(lost) - 1} more tensors)" if lost[1:] else ""
+        made_for = one_line(architectures(model.name), 60)
+        of = f", as they are of a {made_for}" if made_for else ""
         raise ConfigError(
-            f"the weights of {model.name} lack {lost[0]} (and {len(lost) - 1} more tensors): copy "
-            "or download the model again, or give another"
+            f"the weights of {model.name} lack {lost[0]}{more}{of}: copy or download the model "
+            "again, or give another"
         )
     for name, part in found.items():
         shape = part.shape if isinstance(part, StoredTensor) else part
@@ -185,32 +192,12 @@ def _refuse_shape(
         raise SeedError(
             f"the head of {model.name} has another number of classes, {shape[0]} instead of "
             f"{wanted[0]}: give data of its classes, or take its body: "
-            f"{how_to_save(model.name, only_body=True)}"
+            f"{how_to_take_body(model.name)}"
         )
     raise ConfigError(
         f"the weights of {model.name}: {name} has shape {shape}, not {wanted}: give a folder whose "
         "config.json and weights belong together"
     )
-
-
-def _refuse_surplus_layers(model: str, unused: set[str], shapes: Shapes) -> None:
-    """Refuse files with layers that the config.json does not have: half a model, or another's."""
-    layers = {_layer(name) for name in shapes} - {""}
-    stems = {layer.rpartition(".")[0] for layer in layers}
-    for name in sorted(unused):
-        layer = _layer(name)
-        if layer and layer not in layers and layer.rpartition(".")[0] in stems:
-            raise ConfigError(
-                f"the weights of {model} have {one_line(name)}, a layer beyond those of its "
-                "config.json: give a folder whose config.json and weights belong together"
-            )
-
-
-def _layer(name: str) -> str:
-    """A tensor's numbered layer, such as ``bert.encoder.layer.3``; empty outside of one."""
-    parts = name.split(".")
-    numbers = [place for place, part in enumerate(parts) if part.isdecimal()]
-    return ".".join(parts[: numbers[0] + 1]) if numbers else ""
 
 
 def _by_transformers(model: GenericModel | CausalModel, stored: Stored) -> Published:
@@ -225,11 +212,15 @@ def _by_transformers(model: GenericModel | CausalModel, stored: Stored) -> Publi
             f"the weights of {model.name} are {numbers:,} numbers, its config.json describes "
             f"{size:,}: give a folder whose parts belong together"
         )
-    names = _unwrapped({n: part for n, part in stored.items() if part.is_float}, shapes)
-    read = read_tensors(stored, names.values(), f"the weights of {model.name}")
+    names = unwrapped({n: part for n, part in stored.items() if part.is_float}, shapes)
     kind, config = model.kind(), model.config()
+    body = f"{getattr(kind, 'base_model_prefix', '')}."
+    if other_task(model.name) and any(name.startswith(body) for name in names):
+        names = {name: file for name, file in names.items() if name.startswith(body)}
+    read = read_tensors(stored, names.values(), f"the weights of {model.name}")
     loaded, report = load(model.name, kind, config, {now: read[n] for now, n in names.items()})
-    _refuse_surplus_layers(model.name, set(report["unexpected_keys"]), shapes)
+    unused = set(report["unexpected_keys"])
+    refuse_surplus(model.name, unused | {f"{body}{name}" for name in unused}, shapes)
     values = {name: part for name, part in loaded.named_parameters() if name in shapes}
     found = {name: tuple(part.shape) for name, part in values.items()}
     found |= {name: tuple(shape) for name, shape, _ in report["mismatched_keys"] if name in shapes}
@@ -237,9 +228,9 @@ def _by_transformers(model: GenericModel | CausalModel, stored: Stored) -> Publi
     drawn = _drawn(model, shapes, found, _head_of(model, loaded))
     weights = {n: values[n].detach().numpy() for n in shapes if n not in drawn}
     _finite(model.name, weights)
-    if isinstance(model, GenericModel):
-        try_out(model.name, loaded, model.labels)
-    return Published(weights, drawn)
+    if isinstance(model, CausalModel):
+        return Published(weights, drawn)
+    return Published(weights, drawn, try_out(model.name, loaded, model.labels))
 
 
 def _head_of(model: Model, module: Any) -> IsHead:

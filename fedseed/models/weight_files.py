@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fedseed.errors import ConfigError, first_line, one_line
 from fedseed.files import read_json
+from fedseed.models.advice import refuse_pointer
 from fedseed.models.published import incomplete, model_folder, read_config
 
 if TYPE_CHECKING:
@@ -22,16 +23,6 @@ _ADAPTER = "adapter_model.safetensors"
 """What PEFT saves: differences to a model that is elsewhere."""
 _SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.safetensors")
 _FLOATS = frozenset({"F64", "F32", "F16", "BF16"})
-_OLD_NAMES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
-"""Names in files that were converted from TensorFlow, such as bert-base-uncased's."""
-
-
-def today(name: str) -> str:
-    """The present name of a BERT's tensor that may have its old one."""
-    for old, new in _OLD_NAMES.items():
-        if name.endswith(old):
-            return name.removesuffix(old) + new
-    return name
 
 
 @dataclass(frozen=True)
@@ -65,6 +56,11 @@ def weight_files(name: str) -> list[Path]:
         ConfigError: there are none, a shard is missing, or it is not clear which are meant.
     """
     folder = model_folder(name)
+    if (folder / _ADAPTER).is_file() and (folder / _WHOLE).is_file():
+        raise ConfigError(
+            f"{name} holds an adapter beside its weights ({_ADAPTER}): merge it "
+            "(merge_and_unload()) and save the model, or take it out of the folder"
+        )
     if (folder / _WHOLE).is_file():
         return [folder / _WHOLE]
     if (folder / _INDEX).is_file():
@@ -190,11 +186,12 @@ def headers(files: Iterable[Path], what: str) -> dict[str, StoredTensor]:
 
 def _refuse_quantised(what: str, tensor: str, stored: StoredTensor) -> None:
     """Refuse weights in whole numbers or 8-bit floats; buffers such as position ids are none."""
-    packed = tensor.endswith((".qweight", ".qzeros"))
-    if packed or (tensor.endswith("weight") and not stored.is_float):
+    vector = tensor.endswith("bias") and len(stored.shape) == 1
+    weights = vector or tensor.endswith(("weight", "gamma", "beta"))
+    if tensor.endswith((".qweight", ".qzeros")) or (weights and not stored.is_float):
         raise ConfigError(
-            f"{what}: {one_line(tensor)} is quantised ({stored.dtype}): give weights in fp32, fp16 "
-            "or bf16"
+            f"{what}: {one_line(tensor)} is quantised or of no real numbers ({stored.dtype}): give "
+            "weights in fp32, fp16 or bf16"
         )
 
 
@@ -224,6 +221,7 @@ def _opened(path: Path, what: str) -> Iterator[Any]:
     """An open .safetensors file; the library checks its header against the file's size."""
     from safetensors import SafetensorError, safe_open
 
+    refuse_pointer(path, what)
     try:
         with safe_open(path, framework="pt") as file:
             yield file

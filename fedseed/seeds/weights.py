@@ -8,7 +8,8 @@ from fedseed.models.causal import is_causal
 from fedseed.models.head import class_table
 from fedseed.models.registry import find_model
 from fedseed.models.taking import published_weights
-from fedseed.models.weight_files import headers, read_tensors, today
+from fedseed.models.tensor_names import named_as_today
+from fedseed.models.weight_files import headers, read_tensors
 from fedseed.seeds.codec import assemble
 from fedseed.seeds.kinds.pretrained import pretrained_seed
 
@@ -55,4 +56,4 @@ def read_weights(path: Path) -> State:
     stored = headers([path], what)
     floats = [name for name, part in stored.items() if part.is_float]
     tensors = read_tensors(stored, floats, what)
-    return {today(name): part.numpy() for name, part in tensors.items()}
+    return {named_as_today(name): part.numpy() for name, part in tensors.items()}

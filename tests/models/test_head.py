@@ -13,7 +13,9 @@ DATA = ("negative", "neutral", "positive")
 NAMES = {"0": "Positive", "1": "negative ", "2": "NEUTRAL"}
 
 
-def rows(path: Path, names: object, classes: tuple[str, ...] = DATA, **more: object) -> object:
+def rows(
+    path: Path, names: object, classes: tuple[str, ...] = DATA, **more: object
+) -> tuple[tuple[int, ...], tuple[str, ...]]:
     model = find_model(make_folder(path, id2label=names, **more), len(classes))
     return head_rows(model, classes), start_notes(model, classes)
 
@@ -39,6 +41,35 @@ def test_rows_that_stay(tmp_path: Path, names: object, classes: tuple[str, ...],
     found, notes = rows(tmp_path, names, classes)
     assert found == ()
     assert says in notes[0]
+
+
+@pytest.mark.parametrize(
+    ("names", "classes", "expected"),
+    [
+        ("321", ("1", "2", "3"), (2, 1, 0)),
+        (("1", "0", "-1"), ("-1", "0", "1"), (2, 1, 0)),
+        (("2.0", "0.0", "1.0"), ("0", "1", "2"), (1, 2, 0)),
+        (("LABEL_2", "LABEL_1", "LABEL_0"), ("LABEL_0", "LABEL_1", "LABEL_2"), (2, 1, 0)),
+        (("ne\u0301", "b", "c"), ("b", "c", "n\u00e9"), (1, 2, 0)),
+        ("201", ("a", "b", "c"), ()),
+        ("123", ("0", "1", "2"), ()),
+    ],
+)
+def test_numbers_are_names_where_both_have_the_same(
+    tmp_path: Path, names: tuple[str, ...], classes: tuple[str, ...], expected: tuple[int, ...]
+) -> None:
+    table = {str(row): name for row, name in enumerate(names)}
+    back = {name: row for row, name in enumerate(names)}
+    found, notes = rows(tmp_path, table, classes, label2id=back)
+    assert found == expected
+    assert ("by name" in notes[0]) == bool(expected)
+
+
+def test_as_many_names_as_the_head_has_rows(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="has 2 classes, and its head 3"):
+        rows(tmp_path, {"0": "negative", "1": "positive"})
+    with pytest.raises(ConfigError, match="contradict"):
+        rows(tmp_path, dict(enumerate("201")), label2id={"2": 1, "0": 0, "1": 2})
 
 
 def test_names_in_label2id_alone(tmp_path: Path) -> None:

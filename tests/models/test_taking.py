@@ -42,8 +42,10 @@ def old(name: str) -> str:
         lambda name: f"module.{name}",
         lambda name: f"model.{name}",
         lambda name: f"module._orig_mod.{old(name)}",
+        lambda name: f"base_model.model.{name}",
+        lambda name: f"net.model.{old(name.removeprefix('bert.'))}",
     ],
-    ids=["gamma", "body", "gamma in a body", "parallel", "wrapped", "compiled"],
+    ids=["gamma", "body", "gamma in a body", "parallel", "wrapped", "compiled", "base", "net"],
 )
 @pytest.mark.parametrize("act", ["gelu", "gelu_new"], ids=["lean", "transformers"])
 @pytest.mark.parametrize("head", [True, False], ids=["head", "no head"])
@@ -64,7 +66,10 @@ def test_every_tensor_is_taken_under_its_old_names(
     ("lost", "says"),
     [
         (["bert.encoder.layer.1.output.LayerNorm.weight"], "lack .*1.output.LayerNorm.weight"),
-        (["bert.embeddings.word_embeddings.weight", "classifier.bias"], "and 0 more"),
+        (
+            ["bert.embeddings.word_embeddings.weight", "classifier.bias"],
+            r"word_embeddings.weight: copy",
+        ),
         (["classifier.bias"], "lack classifier.bias"),
         (["bert.pooler.dense.weight", "bert.pooler.dense.bias"], "lack bert.pooler.dense.weight"),
     ],

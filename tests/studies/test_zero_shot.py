@@ -36,8 +36,9 @@ def gpt2(text: Path) -> Path:
     return trained_folder(PlainText("test", (content,), (content,)), recipe)
 
 
-def test_classifier(run: Run) -> None:
-    record = run(ZeroShot, part="classifier", k="2,128", step=0.0005, budget="*=3")
+def test_classifier(run: Run, tmp_path: Path) -> None:
+    options = {"k": "2,128", "step": 0.0005, "budget": "*=3", "lexicon_bytes": "200,600"}
+    record = run(ZeroShot, part="classifier", **options)
     cells = {(cell["row"], cell.get("test_set")): cell for cell in record["results"]["cells"]}
     original = cells["original", "balanced"]
     assert original["before"]["value"] == record["results"]["originals"]["balanced"]["value"] > 0.7
@@ -49,6 +50,16 @@ def test_classifier(run: Run) -> None:
     assert cells["stats", "balanced"]["reconstruction_error"] == pytest.approx(1.41, abs=0.1)
     assert cells["random-bert", "balanced"]["before"]["value"] == pytest.approx(0.5, abs=0.2)
     assert cells["random-bert", "one_class"]["before"]["majority_baseline"] == 1.0
+    for size in (200, 600):
+        lexicon = cells[f"lexicon({size})", "balanced"]
+        assert lexicon["bytes"] <= size
+        linear = lexicon["linear_accuracy"]
+        assert lexicon["before"]["value"] >= original["before"]["value"] - 0.1
+        assert abs(lexicon["before"]["value"] - linear["value"]) <= 0.05
+        assert linear["n"] == lexicon["before"]["n"]
+        assert lexicon["reconstruction_error"] is None
+    assert cells["stats", "balanced"]["linear_accuracy"] is None
+    assert "linear model" in (tmp_path / "run" / "table.md").read_text()
     assert cells["pca by budget", "balanced"]["bytes"] > cells["pca(2)", "balanced"]["bytes"] / 2
 
 
@@ -116,6 +127,14 @@ def test_bad_input(
     options = {"language_model": str(gpt2), "text": str(text), "part": "language", "k": "1"}
     with pytest.raises(error, match=words):
         run(ZeroShot, **(options | changes))
+
+
+def test_components_are_refused_before_anything_is_trained(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fedseed.studies.zero_shot.study.original_of", pytest.fail)
+    with pytest.raises(SeedError, match=r"k = 500: .* ranks up to"):
+        run(ZeroShot, part="classifier", k="2,500")
 
 
 def test_an_empty_text(run: Run, gpt2: Path, tmp_path: Path) -> None:

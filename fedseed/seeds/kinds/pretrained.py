@@ -74,13 +74,13 @@ class PretrainedFormat(SeedFormat):
             )
         if rows and len(rows) != seed.labels:
             raise SeedError(f"the seed orders {len(rows)} classes of {seed.labels}: make it again")
-        published, drawn = published_weights(find_model(seed.model, seed.labels))
+        published = published_weights(find_model(seed.model, seed.labels))
         state: State = {}
         for name, shape in shapes.items():
-            if name in drawn:
+            if name in published.drawn:
                 state[name] = draw(key, "bert", name, shape)
             else:
-                state[name] = published[name].astype(np.float32)
+                state[name] = published.weights[name].astype(np.float32)
         if rows:
             for name in final_layer(shapes):
                 state[name] = state[name][list(rows)]

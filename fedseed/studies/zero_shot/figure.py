@@ -15,7 +15,7 @@ _MARKERS = {
     "file": "X",
 }  # fmt: skip
 _USUAL_LIMITS = (40, 95)
-_DRAWN, _PCA, _OTHER = "#b0581e", "#1f5fa8", "#6a3d9a"
+_DRAWN, _PCA, _OTHER, _LEXICON = "#b0581e", "#1f5fa8", "#6a3d9a", "#2e7d32"
 
 
 def zero_shot_figure(record: Mapping[str, Any], path: Path) -> None:
@@ -55,7 +55,9 @@ def _classifier(axes: "Axes", cells: list[dict[str, Any]], results: Mapping[str,
                 marker=_marker(cell), capsize=3, linestyle="none", label=_label(cell),
             )  # fmt: skip
             _name(axes, cell, value)
-    _curve(axes, [(c["bytes"], 100 * c["before"]["value"]) for c in cells if _plain_pca(c)])
+    for kind in ("pca", "lexicon"):
+        of_kind = [c for c in cells if _kind(c) == kind]
+        _curve(axes, [(c["bytes"], 100 * c["before"]["value"]) for c in of_kind], kind)
     original = results["originals"]["balanced"]
     axes.axhline(
         100 * original["value"], color="black", linewidth=1.1, label="original (all weights)"
@@ -86,8 +88,8 @@ def _language(axes: "Axes", cells: list[dict[str, Any]]) -> None:
                 marker=_marker(cell), label=_label(cell),
             )  # fmt: skip
             _name(axes, cell, cell["perplexity"])
-    shown = [(c["bytes"], c["perplexity"]) for c in cells if _plain_pca(c) and c["perplexity"]]
-    _curve(axes, shown)
+    shown = [(c["bytes"], c["perplexity"]) for c in cells if _kind(c) == "pca" and c["perplexity"]]
+    _curve(axes, shown, "pca")
     styles = {"original": ("black", "-"), "unigram": ("#2e7d32", "--"), "uniform": ("grey", ":")}
     for name, (colour, style) in styles.items():
         cell = next(c for c in cells if c["row"] == name)
@@ -102,33 +104,40 @@ def _language(axes: "Axes", cells: list[dict[str, Any]]) -> None:
     )
 
 
-def _plain_pca(cell: Mapping[str, Any]) -> bool:
-    return str(cell["row"]).startswith("pca(")
+def _kind(cell: Mapping[str, Any]) -> str | None:
+    """The kind of a seed of which there are several sizes: a curve goes through their points."""
+    kind, bracket, _ = str(cell["row"]).partition("(")
+    return kind if bracket else None
+
+
+_COLOURS = {"pca": _PCA, "lexicon": _LEXICON}
 
 
 def _colour(cell: Mapping[str, Any]) -> str:
-    if _plain_pca(cell):
-        return _PCA
+    kind = _kind(cell)
+    if kind is not None:
+        return _COLOURS[kind]
     return _OTHER if cell["row"].startswith(("pca", "file")) else _DRAWN
 
 
 def _marker(cell: Mapping[str, Any]) -> str:
-    return _MARKERS.get(cell["row"], "o")
+    return "*" if _kind(cell) == "lexicon" else _MARKERS.get(cell["row"], "o")
 
 
 def _label(cell: Mapping[str, Any]) -> str | None:
-    return None if _plain_pca(cell) else str(cell["row"])
+    return str(cell["row"]) if _kind(cell) is None else None
 
 
-def _curve(axes: "Axes", points: list[tuple[float, float]]) -> None:
+def _curve(axes: "Axes", points: list[tuple[float, float]], kind: str) -> None:
+    label = {"pca": "pca, with its k", "lexicon": "lexicon"}[kind]
     if points:
         xs, ys = zip(*sorted(points), strict=True)
-        axes.plot(xs, ys, color=_PCA, linewidth=1, alpha=0.7, label="pca, with its k")
+        axes.plot(xs, ys, color=_COLOURS[kind], linewidth=1, alpha=0.7, label=label)
 
 
 def _name(axes: "Axes", cell: Mapping[str, Any], value: float) -> None:
     """Write k at a pca seed's point; other kinds stand in the legend."""
-    if _plain_pca(cell):
+    if _kind(cell) == "pca":
         axes.annotate(
             cell["row"][4:-1], (cell["bytes"], value), fontsize=8, xytext=(0, 7),
             textcoords="offset points", ha="center", color=_PCA,

@@ -20,6 +20,8 @@ from fedseed.results.display import Display
 from fedseed.results.provenance import describe_seed
 from fedseed.runs.original import Original
 from fedseed.seeds.codec import assemble, read_seed
+from fedseed.seeds.kinds.pca import PcaOptions
+from fedseed.seeds.kinds.pca.format import refuse_options
 from fedseed.seeds.registry import seed_rows
 from fedseed.studies.base import Study
 from fedseed.studies.cells import Cell, Work
@@ -86,13 +88,21 @@ class ZeroShot(Study):
                 )
         if "classifier" in self.parts:
             self.dataset = open_dataset(config, display.tokenising)
+            self._refuse_rows(config.model, self.dataset.labels)
             original, path = original_of(config, display)
             self.original: Original = original
             self._try_seeds(config.model, self.dataset.labels, cached_weights(path))
         if "language" in self.parts:
+            self._refuse_rows(config.language_model or SMALL_GPT2, CAUSAL)
             language_name(config, display)
             language = language_of(config)
             self._try_seeds(language.name, CAUSAL, language.weights)
+
+    def _refuse_rows(self, model: str, labels: int) -> None:
+        """Say what no weights of the model will allow, before any are trained."""
+        shapes = find_model(model, labels).shapes()
+        for options in self.config.pca_rows(labels == CAUSAL).values():
+            refuse_options(PcaOptions.parse(options), shapes)
 
     def _try_seeds(self, model: str, labels: int, weights: State) -> None:
         """Say now what cannot be made, not after minutes of measuring."""

@@ -65,24 +65,26 @@ def zero_shot_table(record: Mapping[str, Any]) -> str:
 
 
 def classifier_grid(cells: list[dict[str, Any]]) -> str:
-    """Accuracy of every seed without training."""
+    """Accuracy of every seed without training; beside a lexicon's that of its linear model."""
+    lexicons = any(cell.get("linear_accuracy") for cell in cells)
     rows = [
         [
             cell["row"], _bytes(cell["bytes"]), _error(cell["reconstruction_error"]),
-            with_interval(cell["before"]), _linear(cell), percent(cell["retention_plain"]),
-            percent(cell["retention_chance_corrected"]),
+            with_interval(cell["before"]), *([_linear(cell)] if lexicons else []),
+            percent(cell["retention_plain"]), percent(cell["retention_chance_corrected"]),
         ]
         for cell in cells
     ]  # fmt: skip
+    beside = ["linear model\\*\\*"] if lexicons else []
     head = (
-        "seed", "bytes", "error*", "accuracy", "linear model\\*\\*", "retention, plain",
-        "above chance",
+        "seed", "bytes", "error*", "accuracy", *beside, "retention, plain", "above chance",
     )  # fmt: skip
-    note = (
-        "\\* reconstruction error relative to the tensors' deviations: 0 exact, 1 their means. "
-        "\\*\\* the bag of words that a lexicon is, without the transformer: before any training "
-        "the transformer computes it, and no more."
-    )
+    note = "\\* reconstruction error relative to the tensors' deviations: 0 exact, 1 their means."
+    if lexicons:
+        note += (
+            " \\*\\* The bag of words that a lexicon is, without the transformer: before any "
+            "training the transformer computes it, and no more."
+        )
     return f"{grid(head, rows)}\n\n{note}"
 
 

@@ -57,8 +57,13 @@ def own_step(step: float, size: int) -> float:
     return step * math.sqrt(size)
 
 
-def _check(options: PcaOptions, state: State) -> None:
-    ranks = [min(values.shape[0], values[0].size) for values in state.values() if values.ndim > 1]
+def refuse_options(options: PcaOptions, shapes: Shapes) -> None:
+    """Refuse what cannot be made of a network of these shapes, before weights are there.
+
+    Raises:
+        SeedError: more components than a matrix has, an absurd step, or a pattern without a tensor.
+    """
+    ranks = [min(shape[0], math.prod(shape[1:])) for shape in shapes.values() if len(shape) > 1]
     highest = max(ranks, default=0)
     budget = options.budget or {}
     for k in (options.k, *budget.values()):
@@ -70,7 +75,7 @@ def _check(options: PcaOptions, state: State) -> None:
     if not 1e-6 <= options.step <= 1:
         raise SeedError(f"step = {options.step:g} is not in 0.000001 to 1")
     for pattern in budget:
-        if not any(fnmatch(name, pattern) for name in state):
+        if not any(fnmatch(name, pattern) for name in shapes):
             raise SeedError(f"no tensor's name fits the pattern '{pattern}'")
 
 
@@ -127,7 +132,7 @@ class PcaFormat(SeedFormat):
         """
         options: PcaOptions = material.options
         state = material.state()
-        _check(options, state)
+        refuse_options(options, material.shapes)
         parts = {name: _decompose(name, values, options) for name, values in state.items()}
         step = options.step
         for _ in range(64):
