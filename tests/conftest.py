@@ -18,12 +18,16 @@ BAD = ("awful", "boring", "hated", "terrible", "waste", "mess")
 NEUTRAL = ("film", "actor", "scene", "plot", "music", "camera", "story", "the", "was", "very")
 
 
+LONGEST = ("test_types.py", "test_kills.py", "test_history.py", "test_privacy.py")
+"""Files with tests of up to a minute."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Check the types first: that one test takes a minute, for which nobody shall wait at the end.
+    """Begin with the longest tests, so that no process waits for one at the end.
 
     The sort is stable: everything else stays in its order.
     """
-    items.sort(key=lambda item: item.path.name != "test_types.py")
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 def review(rng: np.random.Generator, positive: bool) -> str:
