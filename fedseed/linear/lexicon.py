@@ -25,6 +25,8 @@ _LEVELS = (1, 2, 3, 4, 6, 10)
 _EXPONENTS = (0.25, 0.5)
 _SHARES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
 """Quantiles of a weight at which the largest level may lie."""
+_GIVEN_LEVELS = 6
+"""Levels of weights that are given."""
 _TRIES = 6
 """Of how many tokens fit."""
 _SET_ASIDE = 4
@@ -112,6 +114,33 @@ def extract_lexicon(
         if lexicon is not None:
             return lexicon
     raise SeedError(f"no lexicon of these texts has {most_bytes} bytes: give more")
+
+
+def fit_bytes(model: TokenWeights, most_bytes: int) -> Lexicon:
+    """The largest lexicon of given weights that fits, without texts to fit them to.
+
+    How often tokens stand is taken from their rarity.
+
+    Args:
+        model: has the weights.
+        most_bytes: longest code of the lexicon.
+
+    Raises:
+        SeedError: none fits, or no token has a weight.
+    """
+    importance = np.abs(model.weights).max(axis=1) / rarity(0.5)
+    order = np.argsort(-importance, kind="stable")[: np.count_nonzero(importance)]
+    low, high, best = 0, len(order), None
+    while low < high:
+        middle = (low + high + 1) // 2
+        lexicon = quantise(model, np.sort(order[:middle]), _GIVEN_LEVELS, 0.5, 1 / rarity(0.75))
+        if len(encode_lexicon(lexicon)) <= most_bytes:
+            low, best = middle, lexicon
+        else:
+            high = middle - 1
+    if best is None:
+        raise SeedError(f"no lexicon of these weights has {most_bytes} bytes: give more")
+    return best
 
 
 def lexicon_of(dataset: Dataset, max_length: int, options: LexiconOptions) -> Lexicon:

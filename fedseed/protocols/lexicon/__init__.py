@@ -1,0 +1,48 @@
+"""The ``lexicon`` protocol: weighted words travel, and a run ends with a seed that knows."""
+
+from pydantic import Field
+
+from fedseed.protocols.description import Protocol, ProtocolOptions, Style
+from fedseed.protocols.rows import USUAL, Row
+from fedseed.seeds.kinds.lexicon import LARGEST, SMALLEST
+
+
+class LexiconOptions(ProtocolOptions):
+    """How many words a client sends, how finely, and how large the seed may be."""
+
+    words: int = Field(
+        800, ge=1, le=30_000, description="Words that a client sends in one round, at most."
+    )
+    weight_bits: int = Field(
+        2, ge=1, le=8, description="Bits of a word's weight before coding; 1 is its sign alone."
+    )
+    seed_bytes: int = Field(
+        2000, ge=SMALLEST, le=LARGEST, description="Longest seed that the server makes, bytes."
+    )
+
+    @property
+    def levels(self) -> int:
+        """Levels of a weight on either side of zero."""
+        return int(2 ** (self.weight_bits - 1))
+
+
+PROTOCOL = Protocol(
+    name="lexicon",
+    summary="weighted words travel: the seed that is made of them knows the task",
+    options=LexiconOptions,
+    server="fedseed.protocols.lexicon.server:LexiconServer",
+    client="fedseed.protocols.lexicon.client:LexiconClient",
+    ends_with="model",
+    style=Style("#17807e", "*", "weighted words travelled", "lexicon of all clients"),
+    typical_upload=830,
+    rows={
+        "lexicon-50": Row(
+            "50 words, signs alone, one round", USUAL, {"words": 50, "weight_bits": 1}, rounds=1,
+            steps=1, main=False, attacked=False,
+        ),
+        "lexicon": Row(
+            "800 words of 2 bits, one round", USUAL, rounds=1, steps=1, skewed=True,
+            robustness=("dropout", "poison"), attacked=False,
+        ),
+    },
+)  # fmt: skip
