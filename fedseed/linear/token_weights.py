@@ -94,5 +94,6 @@ def _logistic(
     model = LogisticRegression(C=strength, max_iter=_ITERATIONS, tol=1e-4)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # near the optimum is near enough
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
         model.fit(features, labels)
     return model.coef_.T, model.intercept_
