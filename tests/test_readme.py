@@ -253,6 +253,31 @@ def test_the_studies_in_readme_are_those_of_their_records() -> None:
         assert block in README
 
 
+def test_a_seed_that_knows_in_readme() -> None:
+    from fedseed.studies.zero_shot import table as zero_shot_table
+
+    folder = OFFICIAL / "zero_shot-512"
+    record = read_record(folder / "record.json")
+    made = find_studies()["zero_shot"].make_table(record)
+    assert (folder / "table.md").read_text(encoding="utf-8") == made
+    cells = [cell for cell in record["results"]["cells"] if cell["test_set"] == "balanced"]
+    assert zero_shot_table.classifier_grid(cells) in README
+    by_row = {cell["row"]: cell for cell in cells}
+    value = {row: cell["before"]["value"] for row, cell in by_row.items()}
+    lexicon, original = by_row["lexicon(1500)"], by_row["original"]
+    low, high = lexicon["before"]["ci95"]
+    shown = f"{percent(value['lexicon(1500)'])} ({100 * low:.1f} - {100 * high:.1f})"
+    start = README[: README.index("## Two commands")]
+    assert f"a seed of {lexicon['bytes']:,} bytes makes BERT-tiny right on {shown}" in start
+    assert f"trained on all reviews it has {percent(original['before']['value'])}" in start
+    assert value["original"] - value["lexicon(1500)"] < 0.015
+    small, large = by_row["lexicon(600)"]["bytes"], by_row["pca(32)"]["bytes"]
+    assert f"{small} bytes within one point of what {large:,} bytes of" in README
+    assert value["pca(32)"] - value["lexicon(600)"] < 0.01
+    words = percent(record["results"]["baselines"]["tfidf_full"]["value"])
+    assert f"TF-IDF with logistic regression has {words} on\nwhole texts" in README
+
+
 def test_labels_of_reviews_in_readme() -> None:
     from fedseed.evaluation.frontier import break_even_speed, cheapest, points
     from fedseed.results.markdown import size
