@@ -101,7 +101,7 @@ def _extract(
     if Path(out).exists():
         raise OutputError(f"{out} is there already: choose another --out")
     find_kind(kind).options.parse(options)  # says what is wrong before anything is looked for
-    if find_kind(kind).made_from == "texts":
+    if kind == "lexicon":
         values = {"max_length": _WHOLE, "data": source, "model": model or "bert-tiny"} | reading
         made: _Made = (_of_texts(values, key, options), None, ())
     elif reading:

@@ -19,8 +19,8 @@ def mean_counts(table: TokenTable, rows: Rows, max_length: int) -> Matrix:
     Args:
         table: tokenised texts.
         rows: the texts.
-        max_length: tokens kept of each, [CLS] and [SEP] included; a longer text's last token is
-            put at its end, as tokenizers cut texts.
+        max_length: tokens kept of each, [CLS] and [SEP] included: of a longer text the first
+            ones, and its last, as :meth:`TokenTable.padded` gives them to a model.
 
     Returns:
         Shape ``(texts, VOCABULARY)``, float32. Tokens that can have no weight are left out, but
@@ -32,6 +32,7 @@ def mean_counts(table: TokenTable, rows: Rows, max_length: int) -> Matrix:
     lengths = np.minimum(offsets[rows + 1] - offsets[rows], max_length)
     ends = np.concatenate([[0], np.cumsum(lengths)])
     places = np.arange(ends[-1]) + np.repeat(offsets[rows] - ends[:-1], lengths)
+    places[ends[1:][lengths > 0] - 1] = (offsets[rows + 1] - 1)[lengths > 0]  # [SEP] of a cut text
     tokens = np.asarray(table.tokens)[places].astype(np.int32)
     values = np.repeat(1 / np.maximum(lengths, 1), lengths).astype(np.float32)
     matrix = csr_matrix((values, tokens, ends), shape=(len(rows), VOCABULARY))

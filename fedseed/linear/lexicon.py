@@ -16,10 +16,10 @@ from fedseed.errors import SeedError
 from fedseed.linear.counts import Matrix, mean_counts
 from fedseed.linear.selection import FEWER, LabelledCounts, Selection
 from fedseed.linear.token_weights import TokenWeights
-from fedseed.seeds.kinds.lexicon import LexiconOptions
+from fedseed.seeds.kinds.lexicon import MOST_LEVELS, LexiconOptions
 from fedseed.seeds.kinds.lexicon.coding import encode_lexicon
 from fedseed.seeds.kinds.lexicon.format import OVERHEAD
-from fedseed.seeds.kinds.lexicon.words import MOST_LEVELS, VOCABULARY, Lexicon, rarity
+from fedseed.seeds.kinds.lexicon.words import VOCABULARY, Lexicon, rarity
 
 _LEVELS = (1, 2, 3, 4, 6, 10)
 _EXPONENTS = (0.25, 0.5)
@@ -99,6 +99,8 @@ def extract_lexicon(
         SeedError: none fits, or no token says anything about the classes.
     """
     number = len(texts.labels)
+    if number < _SET_ASIDE or len(np.unique(texts.labels)) < 2 or not texts.counts.nnz:
+        raise SeedError("the texts say nothing about the classes: give more of each class")
     aside = np.arange(number) % _SET_ASIDE == _mixed(number)
     learnt, judged = texts.part(np.flatnonzero(~aside)), texts.part(np.flatnonzero(aside))
     selection = Selection(learnt)
@@ -114,6 +116,11 @@ def extract_lexicon(
         if lexicon is not None:
             return lexicon
     raise SeedError(f"no lexicon of these texts has {most_bytes} bytes: give more")
+
+
+def shortest_code(columns: int) -> int:
+    """Bytes within which a lexicon of some words of given weights surely fits."""
+    return 8 + columns + 2 * _GIVEN_LEVELS + 1 + max(16, columns)
 
 
 def fit_bytes(model: TokenWeights, most_bytes: int) -> Lexicon:

@@ -18,7 +18,6 @@ from fedseed.seeds.base import Seed
 from fedseed.seeds.codec import assemble, describe, encode, expected_errors, sizes
 from fedseed.seeds.kinds.lexicon.format import read_lexicon
 from fedseed.seeds.kinds.lexicon.words import by_class, rarity
-from fedseed.seeds.registry import find_kind
 
 _WORDS = 12
 """Words shown of each class."""
@@ -54,7 +53,7 @@ def seed_tables(seed: Seed, weights: State | None = None, words: bool = True) ->
         after.append(f"reconstruction error over all tensors: {total:.3f}")
     if errors:
         after.append("error: ||assembled - weights|| / ||weights - their mean||; 0 is exact")
-    shown = [_strongest(seed)] if words and find_kind(seed.kind).made_from == "texts" else []
+    shown = [_strongest(seed)] if words and seed.kind == "lexicon" else []
     return Group(*map(Text, lines), table, *shown, *map(Text, after))
 
 

@@ -1,5 +1,6 @@
 """The lexicon protocol: the contract, what rounds add, bounds, and hostile bytes."""
 
+import dataclasses
 import struct
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -26,7 +27,9 @@ from tests.contracts.protocol_contract import ProtocolContract, World
 def huge(lexicon: Lexicon) -> bytes:
     """A lexicon of absurd weights."""
     return encode_lexicon(
-        Lexicon(lexicon.tokens, lexicon.levels * 40, 50_000.0, 0.75, lexicon.biases)
+        Lexicon(
+            lexicon.tokens, np.clip(lexicon.levels * 40, -127, 127), 50_000.0, 0.75, lexicon.biases
+        )
     )
 
 
@@ -109,6 +112,21 @@ class TestLexicon(ProtocolContract):
         counted = count_correct(predicted, table.labels[rows])
         assert sum(counted.correct) / sum(counted.examples) > 0.85
 
+    def test_absurd_words_within_all_bounds_end_no_run(self, world: World) -> None:
+        """One client claims most examples, and sends what no seed can hold."""
+        server = world.plan.server()
+        found = world.round(server, 1, [0, 1, 2])
+        sent = self.sent(found[1])
+        head = struct.pack("<IIf", 10_000_000, 0, 0.0)
+        for number, changes in enumerate(
+            ({"biases": np.array([49_000.0])}, {"step": 3e-7, "exponent": 0.0}), 1
+        ):
+            hostile = head + encode_lexicon(dataclasses.replace(sent, **changes))
+            for _ in range(3):
+                reports = server.aggregate(number, found | {1: hostile})
+            assert {report.status for report in reports.values()} == {"ok"}
+            assert server.model() is not None
+
     def test_the_seed_is_as_small_as_asked(self, world: World) -> None:
         server = world.plan.server()
         server.aggregate(1, world.round(server, 1, [0, 1, 2]))
@@ -135,3 +153,18 @@ class TestLexicon(ProtocolContract):
 class TestSigns(TestLexicon):
     options: ClassVar[Mapping[str, Any]] = {"words": 12, "weight_bits": 1, "seed_bytes": 120}
     words, levels = 12, 1
+
+
+def test_a_seed_that_is_too_short(small: dict[str, Any]) -> None:
+    from fedseed.config import RunConfig
+    from fedseed.errors import ConfigError
+    from fedseed.runs.plan import make_plan
+
+    options = small | {"protocol": "lexicon", "seed_bytes": 80}
+    with pytest.raises(ConfigError, match="--seed-bytes 80: a lexicon of 2 classes takes at least"):
+        make_plan(RunConfig.parse(options)).server()
+
+
+class TestMostBits(TestLexicon):
+    options: ClassVar[Mapping[str, Any]] = {"words": 40, "weight_bits": 8}
+    levels = 127

@@ -22,9 +22,19 @@ def test_counts_are_what_they_should_be(
 ) -> None:
     counts = mean_counts(table, np.array(rows), max_length).toarray()
     for number, row in enumerate(rows):
-        kept = TEXTS[row][:max_length]
+        text = TEXTS[row]
+        kept = text if len(text) <= max_length else [*text[: max_length - 1], text[-1]]
         for token in (5, 101, 102):  # no word's
             assert counts[number, token] == 0
         for token in (2000, 2500, 3000):
             assert counts[number, token] == pytest.approx(kept.count(token) / len(kept))
     assert counts.sum() > 0 or rows == [1]
+
+
+def test_counts_are_of_what_a_model_is_given(table: TokenTable) -> None:
+    ids, lengths = table.padded(np.arange(4), 4)
+    counts = mean_counts(table, np.arange(4), 4).toarray()
+    for number, length in enumerate(lengths):
+        kept = ids[number][:length].tolist()
+        for token in (2000, 2500, 3000):
+            assert counts[number, token] == pytest.approx(kept.count(token) / length)

@@ -60,6 +60,14 @@ def test_no_lexicon_fits(two: Dataset) -> None:
         extract_lexicon(counted(two, two.train), 12)
 
 
+@pytest.mark.parametrize("rows", [[0], [0, 1, 2], [0, 2, 4, 6, 8, 10]])
+def test_too_few_texts(two: Dataset, rows: list[int]) -> None:
+    train = counted(two, two.train)
+    chosen = np.flatnonzero(train.labels == 0)[rows]
+    with pytest.raises(SeedError, match="give more of each class"):
+        extract_lexicon(train.part(chosen), 400)
+
+
 def test_more_levels_are_closer(many: Dataset) -> None:
     train = counted(many, many.train)
     selection = Selection(train)

@@ -1,8 +1,10 @@
 """The lexicon seed: exact bytes, hostile bytes, and a transformer that computes its scores."""
 
+import dataclasses
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,6 +34,7 @@ def made_up(words: int, columns: int, levels: int, seed: int = 0, exponent: floa
     rounded[~rounded.any(axis=1), 0] = levels
     if columns == 1:
         rounded[rounded == 0] = 1
+    rounded[0, 0] = levels
     biases = rng.integers(-127, 128, columns) * (2.0 / 127)
     biases[0] = 2.0
     return Lexicon(tokens, rounded.astype(np.int32), 0.25, exponent, biases)
@@ -126,6 +129,38 @@ def test_words_that_say_the_same_of_every_class_are_refused() -> None:
     shapes = architecture("bert-tiny", 3).shapes()
     with pytest.raises(SeedError, match="say nothing about the classes"):
         lexicon_seed(same, "bert-tiny", 3, 7, shapes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"step": 60_000.0}, {"step": 1e-9}, {"step": float("nan")}, {"biases": np.array([7e4])},
+        {"biases": np.array([np.inf])}, {"levels": np.full((9, 1), 128, np.int32)},
+    ],
+)  # fmt: skip
+def test_numbers_that_do_not_travel_are_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(SeedError, match="a lexicon"):
+        encode_lexicon(dataclasses.replace(made_up(9, 1, 1), **changes))
+
+
+@pytest.mark.parametrize(("step", "level"), [(6e-8, 1), (50_000.0, 127)])
+def test_slopes_that_do_not_travel_are_refused(step: float, level: int) -> None:
+    lexicon = dataclasses.replace(
+        made_up(9, 1, 1, exponent=0.75), step=step, levels=np.full((9, 1), level, np.int32),
+        tokens=np.arange(30_500, 30_509),
+    )  # fmt: skip
+    with pytest.raises(SeedError):
+        lexicon_seed(lexicon, "bert-small", 2, 7, architecture("bert-small").shapes())
+
+
+@pytest.mark.parametrize(("place", "value"), [(1, 4), (8, 0x80), (8, 1), (9, 254)])
+def test_other_forms_of_the_same_lexicon_are_refused(place: int, value: int) -> None:
+    """A largest level that does not occur, biases off their scale, frequencies off theirs."""
+    data = bytearray(encode_lexicon(made_up(9, 1, 1)))
+    assert data[place] != value
+    data[place] = value
+    with pytest.raises(SeedError):
+        decode_lexicon(bytes(data), 1)
 
 
 def test_sizes_add_up() -> None:

@@ -4,7 +4,7 @@ from pydantic import Field
 
 from fedseed.protocols.description import Protocol, ProtocolOptions, Style
 from fedseed.protocols.rows import USUAL, Row
-from fedseed.seeds.kinds.lexicon import LARGEST, SMALLEST
+from fedseed.seeds.kinds.lexicon import LARGEST, MOST_LEVELS, SMALLEST
 
 
 class LexiconOptions(ProtocolOptions):
@@ -23,7 +23,7 @@ class LexiconOptions(ProtocolOptions):
     @property
     def levels(self) -> int:
         """Levels of a weight on either side of zero."""
-        return int(2 ** (self.weight_bits - 1))
+        return min(MOST_LEVELS, 2 ** (self.weight_bits - 1))
 
 
 PROTOCOL = Protocol(

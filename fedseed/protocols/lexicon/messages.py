@@ -13,12 +13,13 @@ from fedseed.linear.lexicon import as_model
 from fedseed.linear.token_weights import TokenWeights
 from fedseed.seeds.base import Seed
 from fedseed.seeds.codec import decode
+from fedseed.seeds.kinds.lexicon import MOST_LEVELS
 from fedseed.seeds.kinds.lexicon.coding import decode_lexicon, encode_lexicon
-from fedseed.seeds.kinds.lexicon.words import MOST_LEVELS, VOCABULARY, Lexicon, columns_of
+from fedseed.seeds.kinds.lexicon.words import VOCABULARY, Lexicon, columns_of
 
 _ASKED = "<HB"
 _ASKED_BYTES = struct.calcsize(_ASKED)
-LARGEST = 1e6
+LARGEST = 50_000.0
 """Of a weight or bias that is believed, in absolute value."""
 
 
@@ -78,7 +79,7 @@ def decode_words(body: bytes, classes: int, words: int | None = None) -> TokenWe
     model = as_model(lexicon)
     largest = max(np.abs(model.weights).max(), np.abs(model.biases).max())
     if not largest <= LARGEST:
-        raise WireError(f"not believable: weights beyond {LARGEST:g}")
+        raise WireError(f"not believable: weights beyond {LARGEST:,.0f}")
     return model
 
 

@@ -11,8 +11,8 @@ server keeps the sum of the rounds' means, a client what it has sent.
 import numpy as np
 from torch import nn
 
-from fedseed.errors import SeedError, WireError
-from fedseed.linear.lexicon import fit_bytes
+from fedseed.errors import ConfigError, SeedError, WireError
+from fedseed.linear.lexicon import fit_bytes, shortest_code
 from fedseed.linear.token_weights import TokenWeights
 from fedseed.protocols.base import Setup
 from fedseed.protocols.lexicon import LexiconOptions
@@ -36,11 +36,18 @@ class LexiconServer(SharedModelServer):
 
         Raises:
             SeedError: the model cannot carry a lexicon of so many classes.
+            ConfigError: the seed is too short for so many.
         """
         super().__init__(setup)
         assert isinstance(setup.options, LexiconOptions)
         refuse_too_many_classes(setup.model, setup.classes)
         self._options = setup.options
+        least = OVERHEAD + shortest_code(columns_of(setup.classes))
+        if self._options.seed_bytes < least:
+            raise ConfigError(
+                f"--seed-bytes {self._options.seed_bytes}: a lexicon of {setup.classes} classes "
+                f"takes at least {least} bytes"
+            )
         self._total = nothing(setup.classes)
         self._round = nothing(setup.classes)
         self._examples = 0
@@ -72,11 +79,10 @@ class LexiconServer(SharedModelServer):
         """The largest lexicon seed that fits; empty where no word says anything."""
         setup, most = self.setup, self._options.seed_bytes - OVERHEAD
         try:
-            lexicon = fit_bytes(self._total, most)
-        except SeedError:
+            lexicon, key = fit_bytes(self._total, most), key_of(setup.seed, 4)
+            return encode(lexicon_seed(lexicon, setup.model, setup.classes, key, setup.shapes))
+        except SeedError:  # no word says anything, or absurd weights were sent
             return b""
-        key = key_of(setup.seed, 4)
-        return encode(lexicon_seed(lexicon, setup.model, setup.classes, key, setup.shapes))
 
     def describe_contribution(self, contribution: bytes) -> str:
         """See :class:`SharedModelServer`: how many words it has."""

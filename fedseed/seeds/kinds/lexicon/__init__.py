@@ -5,7 +5,9 @@ from pydantic import Field
 from fedseed.models.architecture import FROM_PRNG, REGISTRY
 from fedseed.seeds.description import SeedKind, SeedOptions
 
-DEFAULT_BYTES, SMALLEST, LARGEST = 1500, 64, 1 << 20
+DEFAULT_BYTES, SMALLEST, LARGEST = 1500, 80, 1 << 20
+MOST_LEVELS = 127
+"""Levels of a weight on either side of zero."""
 
 
 def most_classes(model: str) -> int:
@@ -27,7 +29,7 @@ class LexiconOptions(SeedOptions):
     )
     words: int | None = Field(None, ge=1, le=30_000, description="Tokens of the model that count.")
     levels: int | None = Field(
-        None, ge=1, le=127, description="Levels of a weight on either side of zero."
+        None, ge=1, le=MOST_LEVELS, description="Levels of a weight on either side of zero."
     )
 
 

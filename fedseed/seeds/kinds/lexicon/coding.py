@@ -14,14 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedseed.errors import SeedError
-from fedseed.seeds.kinds.lexicon.words import EXPONENTS, MOST_LEVELS, Lexicon, frequency_order
+from fedseed.seeds.kinds.lexicon import MOST_LEVELS
+from fedseed.seeds.kinds.lexicon.words import EXPONENTS, Lexicon, frequency_order
 
 _HEAD = "<BBHee"
 _HEAD_BYTES = struct.calcsize(_HEAD)
 _PRIORS = tuple((offset, root) for offset in (64, 256, 1024, 8192) for root in (True, False))
 """A token's chance is about ``1 / (place + offset)``, or the square root of that."""
 _MOST_SHARE = 0.9
-_LARGEST = 60_000.0
+LARGEST_HALF = 60_000.0
+"""Largest step, bias and slope."""
 _BERNOULLI = constriction.stream.model.Bernoulli(perfect=False)
 _Coder = constriction.stream.stack.AnsCoder
 
@@ -70,6 +72,17 @@ def _to_levels(symbols: NDArray[np.int32], most: int, columns: int) -> NDArray[n
     return symbols.astype(np.int32).reshape(-1, columns)
 
 
+def half(value: float) -> float:
+    """The nearest number that travels in two bytes.
+
+    Raises:
+        SeedError: it is 60,000 or more, or not finite.
+    """
+    if not abs(value) < LARGEST_HALF:  # NaN is not
+        raise SeedError(f"a lexicon's numbers are below {LARGEST_HALF:,.0f}")
+    return float(np.float16(value))
+
+
 def encode_lexicon(lexicon: Lexicon) -> bytes:
     """Write a lexicon.
 
@@ -77,8 +90,10 @@ def encode_lexicon(lexicon: Lexicon) -> bytes:
         SeedError: it has no word, or numbers that do not fit.
     """
     words, most = len(lexicon.tokens), int(np.abs(lexicon.levels).max(initial=0))
-    if not words or most > MOST_LEVELS or not 0 < lexicon.step < _LARGEST:
+    largest = float(np.abs(lexicon.biases).max())
+    if not words or not 1 <= most <= MOST_LEVELS or not half(lexicon.step) > 0:
         raise SeedError("a lexicon has at least one word, levels to 127 and a positive step")
+    largest = largest if half(largest) else 0.0
     order = frequency_order()
     present = np.isin(order, lexicon.tokens)
     prior = _best_prior(present)
@@ -89,10 +104,10 @@ def encode_lexicon(lexicon: Lexicon) -> bytes:
     if np.count_nonzero(table) > 1:
         coder.encode_reverse(symbols, _model(table))
     coder.encode_reverse(present.astype(np.int32), _BERNOULLI, _chances(words, prior))
-    largest = float(np.abs(lexicon.biases).max())
     first = EXPONENTS.index(lexicon.exponent) | prior << 2
     head = struct.pack(_HEAD, first, most, words, lexicon.step, largest)
-    biases = np.rint(lexicon.biases * (127 / (largest or 1.0))).astype(np.int8)
+    scale = 127 / largest if largest else 0.0
+    biases = np.rint(lexicon.biases * scale).astype(np.int8)
     coded = coder.get_compressed().astype("<u4")
     return b"".join([head, biases.tobytes(), table.tobytes(), coded.tobytes()])
 
@@ -110,18 +125,22 @@ def decode_lexicon(data: bytes, columns: int) -> Lexicon:
     order = frequency_order()
     if prior >= len(_PRIORS) or not 1 <= most <= MOST_LEVELS or not 1 <= words <= len(order):
         raise SeedError("the lexicon's header is malformed: make it again")
-    if not (0 < step < _LARGEST and 0 <= largest < _LARGEST):  # NaN is neither
+    if not (0 < step <= LARGEST_HALF and 0 <= largest <= LARGEST_HALF):  # NaN is neither
         raise SeedError("the lexicon's step or biases are impossible: make it again")
     middle = _HEAD_BYTES + columns
     end = middle + _table_size(most, columns)
     if len(data) < end or (len(data) - end) % 4:
         raise SeedError("the lexicon is truncated, or of another number of classes")
-    biases = np.frombuffer(data[_HEAD_BYTES:middle], np.int8) * (largest / 127)
+    biases = np.frombuffer(data[_HEAD_BYTES:middle], np.int8).astype(np.int64)
     table = np.frombuffer(data[middle:end], np.uint8)
     tokens, levels = _read_words(data[end:], table, (words, most, columns, prior))
     if not levels.any(axis=1).all():
         raise SeedError("the lexicon has a word without a weight: make it again")
-    return Lexicon(tokens, levels, step, EXPONENTS[exponent], biases)
+    occurs = np.bincount(_to_symbols(levels, most), minlength=len(table)) > 0
+    stated = np.abs(levels).max() == most and np.array_equal(occurs, table > 0)
+    if not stated or table.max() != 255 or np.abs(biases).max() != (127 if largest else 0):
+        raise SeedError("the lexicon is not in canonical form: make it again")
+    return Lexicon(tokens, levels, step, EXPONENTS[exponent], biases * (largest / 127))
 
 
 def _read_words(

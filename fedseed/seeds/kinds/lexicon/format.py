@@ -9,7 +9,12 @@ from fedseed.models.architecture import FROM_PRNG, Shapes, State
 from fedseed.seeds.base import Material, Seed, SeedFormat
 from fedseed.seeds.kinds.lexicon import most_classes
 from fedseed.seeds.kinds.lexicon.assembly import assemble_lexicon, slope_of
-from fedseed.seeds.kinds.lexicon.coding import decode_lexicon, encode_lexicon
+from fedseed.seeds.kinds.lexicon.coding import (
+    LARGEST_HALF,
+    decode_lexicon,
+    encode_lexicon,
+    half,
+)
 from fedseed.seeds.kinds.lexicon.words import Lexicon, columns_of
 
 _HEAD = "<IeB"
@@ -39,7 +44,9 @@ def lexicon_seed(lexicon: Lexicon, model: str, labels: int, key: int, shapes: Sh
         raise SeedError(f"the key {key} of a lexicon seed is not in 0 to 2**32 - 1")
     coded = encode_lexicon(lexicon)
     # What others read, with its rounded step and biases, is what the slope is of.
-    slope = slope_of(decode_lexicon(coded, lexicon.columns), key, shapes)
+    slope = half(slope_of(decode_lexicon(coded, lexicon.columns), key, shapes))
+    if not slope:
+        raise SeedError("the lexicon's weights are too large for a seed: make it again")
     return Seed("lexicon", model, labels, struct.pack(_HEAD, key, slope, lexicon.columns) + coded)
 
 
@@ -63,7 +70,7 @@ def read_lexicon(payload: bytes) -> tuple[Lexicon, int, float]:
     if len(payload) < _HEAD_BYTES:
         raise SeedError("the lexicon seed is truncated")
     key, slope, columns = struct.unpack_from(_HEAD, payload)
-    if not 0 < slope < 60_000 or columns in (0, 2):
+    if not 0 < slope <= LARGEST_HALF or columns in (0, 2):
         raise SeedError("the lexicon seed's header is malformed: make it again")
     return decode_lexicon(payload[_HEAD_BYTES:], columns), key, slope
 

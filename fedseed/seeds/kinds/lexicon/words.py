@@ -18,7 +18,6 @@ VOCABULARY = 30_522
 _SIGNS, _LETTERS, _WORDS = 999, 1064, 1996
 """Ids where punctuation and ASCII letters, other letters, and words begin; none are below."""
 _FREQUENT = 50.0
-MOST_LEVELS = 127
 EXPONENTS = (0.0, 0.25, 0.5, 0.75)
 
 
@@ -57,7 +56,7 @@ def columns_of(classes: int) -> int:
 
 @dataclass(frozen=True)
 class Lexicon:
-    """Weighted tokens. Weight = level x step x rarity to the exponent."""
+    """Weighted tokens. Weight = level x (rarity to the exponent x step)."""
 
     tokens: NDArray[np.int64]
     """Ids in ascending order, shape ``(words,)``."""
@@ -76,14 +75,26 @@ class Lexicon:
 
     def columns_of_weights(self) -> NDArray[np.float64]:
         """Weights of the tokens that have some, shape ``(words, columns)``."""
+        return self._scaled(self.levels)
+
+    def _scaled(self, levels: NDArray[np.int32]) -> NDArray[np.float64]:
         scale = rarity(self.exponent)[self.tokens] * self.step
-        weights: NDArray[np.float64] = self.levels * scale[:, None]
+        weights: NDArray[np.float64] = levels * scale[:, None]
         return weights
 
     def weights(self) -> Floats:
-        """Weights of every token for every class, which add up to 0: shape ``(VOCABULARY, n)``."""
-        dense = np.zeros((VOCABULARY, max(2, self.columns)))
-        dense[self.tokens] = by_class(self.columns_of_weights())
+        """Weights of every token for every class, which add up to 0: shape ``(VOCABULARY, n)``.
+
+        The classes' mean is taken off in whole numbers, so that levels that are all alike leave
+        nothing.
+        """
+        count = self.columns
+        dense = np.zeros((VOCABULARY, max(2, count)))
+        if count == 1:
+            dense[self.tokens] = by_class(self.columns_of_weights())
+        else:
+            total = self.levels.sum(axis=1, keepdims=True)
+            dense[self.tokens] = self._scaled(self.levels * count - total) / count
         return np.asarray(dense, dtype=np.float32)
 
     def class_biases(self) -> Floats:
