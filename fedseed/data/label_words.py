@@ -109,3 +109,12 @@ def are_whole(numbers: Collection[Key]) -> bool:
     """Whether numbers are whole and zero is among them, so that 1,0 is one label and not two."""
     values = [number for _, number, _ in numbers]
     return Decimal(0) in values and all(number == int(number) for number in values)
+
+
+def are_halves(numbers: Collection[Key], keys: Collection[Key]) -> bool:
+    """Whether numbers are halves between labels that are there as well, as on a scale of stars."""
+    whole = {number for kind, number, _ in keys if not kind}
+    halves = [number for _, number, _ in numbers]
+    between = (number % 1 == Decimal("0.5") and {number // 1, number // 1 + 1} <= whole
+               for number in halves)  # fmt: skip
+    return len(halves) > 2 and all(between)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fedseed.data.label_words import (
     Key,
+    are_halves,
     are_whole,
     decimal_commas,
     folded,
@@ -182,7 +183,9 @@ class ClassNumbers:
         if place is not None:
             raise _missing(*self._first[place])
         self._read_as = decimal_commas(keys)
-        place = None if are_whole(self._read_as.values()) else several_in_one(keys)
+        numbers = self._read_as.values()
+        scale = are_whole(numbers) or are_halves(numbers, keys)
+        place = None if scale else several_in_one(keys)
         if place is not None:
             raise _several(*self._first[place])
         if self._read_as:

@@ -44,13 +44,18 @@ def class_names(name: str) -> tuple[str, ...]:
     back = numbers if isinstance(numbers, dict) else {}
     again = {str(number): str(word) for word, number in back.items()}
     says, says_again = _says_more(table), _says_more(again)
-    if says and says_again and again != table:
+    if says and says_again and _alike(again) != _alike(table):
         raise ConfigError(
             f"id2label and label2id of {name} in its config.json contradict each other: mend them"
         )
     if not says and says_again and set(again) == set(table):
         table = again
     return tuple(table[str(number)] for number in range(len(table)))
+
+
+def _alike(table: Mapping[str, str]) -> dict[str, str]:
+    """Names of classes without what they may differ by."""
+    return {number: word.strip().casefold() for number, word in table.items()}
 
 
 def _says_more(table: Mapping[str, str]) -> bool:

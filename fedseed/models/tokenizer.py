@@ -83,6 +83,16 @@ def _opened(path: Path, name: str) -> Any:
         ) from error
 
 
+_FOLLOW = {
+    f"{family}Tokenizer"
+    for family in (
+        "Albert", "Bert", "ConvBert", "DistilBert", "Electra", "Funnel", "LayoutLM", "Lxmert",
+        "MobileBert", "MPNet", "RemBert", "SqueezeBert",
+    )
+}  # fmt: skip
+"""Classes of transformers that follow ``do_lower_case``; others ignore it."""
+
+
 def _refuse_case(name: str, tokenizer: Any) -> None:
     """Refuse a tokenizer that lower-cases, or does not, against its tokenizer_config.json."""
     path = model_folder(name) / "tokenizer_config.json"
@@ -90,7 +100,10 @@ def _refuse_case(name: str, tokenizer: Any) -> None:
         return
     refuse_pointer(path, name)
     entries = read_json(path, f"the tokenizer_config.json of {name}", ConfigError)
-    lowers = entries.get("do_lower_case") if isinstance(entries, dict) else None
+    entries = entries if isinstance(entries, dict) else {}
+    lowers = entries.get("do_lower_case")
+    if str(entries.get("tokenizer_class", "BertTokenizer")).removesuffix("Fast") not in _FOLLOW:
+        return
     normalizer = tokenizer.normalizer
     does = normalizer is not None and "A" not in normalizer.normalize_str("A")
     if isinstance(lowers, bool) and lowers != does:

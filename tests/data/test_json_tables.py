@@ -54,3 +54,11 @@ def test_options_without_effect(tmp_path: Path, option: dict[str, str]) -> None:
     path = put(tmp_path / "a.jsonl", json_lines(RECORDS))
     with pytest.raises(DataError, match="leave out --separator"):
         load(path, **option)
+
+
+def test_a_text_that_is_left_out_is_an_empty_one(tmp_path: Path) -> None:
+    records = [{"reviewText": text, "overall": label} for text, label in rows(60, 60)]
+    del records[50]["reviewText"]
+    path = put(tmp_path / "a.jsonl", json_lines(records))
+    dataset = load(path, text="reviewText", label="overall")
+    assert (len(dataset.train) + len(dataset.test), dataset.empty_dropped) == (119, 1)

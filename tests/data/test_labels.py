@@ -58,6 +58,11 @@ def test_a_decimal_comma_is_a_decimal_point_and_said() -> None:
     assert collected.notes == ["labels with a decimal comma are numbers"]
 
 
+def test_a_scale_of_halves() -> None:
+    stars = ["1", "1,5", "2", "2,5", "3", "3,5", "4", "4,5", "5"]
+    assert to_class_numbers(stars, "x")[1] == tuple(star.replace(",", ".") for star in stars)
+
+
 def test_numbers_before_words() -> None:
     assert to_class_numbers(["b", "2", "a", "10"], "x")[1] == ("2", "10", "a", "b")
 

@@ -59,7 +59,7 @@ def read_delimited(file: TableFile, wanted: Wanted, usual: str) -> Table:
     shown = header if skip else [f"number {n + 1}" for n in range(len(header))]
     notes.append(describe_choice(shown, choice))
     if skip:
-        _refuse_odd_rows(file.name, survey, choice)
+        _refuse_odd_rows(file.name, survey, choice, header)
 
     def rows() -> Iterator[Cells]:
         for row in records(file, encoding, dialect):
@@ -83,15 +83,23 @@ def _quoting_notes(dialect: Dialect, survey: Survey) -> Iterator[str]:
         yield f"{survey.empty:,} row(s) of empty cells are passed over"
 
 
-def _refuse_odd_rows(name: str, survey: Survey, choice: Choice) -> None:
+def _refuse_odd_rows(name: str, survey: Survey, choice: Choice, header: list[str]) -> None:
     """Raise a DataError for rows that do not fit the column names above them."""
     if survey.first_again is not None:
         raise DataError(f"{name}: {survey.first_again} repeats the column names: delete it")
     if 0 < 2 * survey.nameless_filled < survey.rows:
+        first = last = choice.text[-1]
+        while last + 1 < len(header) and not header[last + 1].strip():
+            last += 1
+        join = "+".join(str(column + 1) for column in (*choice.text, *range(first + 1, last + 1)))
         raise DataError(
             f"{name}: {survey.first_nameless} fills a column without a name, which most rows leave "
-            "empty: put texts that hold the separator in double quotes, or join the columns by "
-            f"their numbers, as in --text-column {choice.text[0] + 1}+{choice.text[0] + 2}"
+            "empty: "
+            + (
+                f"give --text-column {join} if texts run over into it, or name it in the first line"
+                if last > first
+                else "name it in the first line, or empty it"
+            )
         )
 
 

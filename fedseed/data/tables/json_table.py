@@ -6,7 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from fedseed.data.tables.cells import Cells, Choice, Table, Wanted, choose_columns, describe_choice
+from fedseed.data.tables.cells import (
+    USUAL,
+    Cells,
+    Choice,
+    Table,
+    Wanted,
+    choose_columns,
+    describe_choice,
+)
 from fedseed.data.tables.containers import TableFile
 from fedseed.data.tables.encoding import find_encoding, open_text
 from fedseed.errors import DataError
@@ -61,8 +69,8 @@ def read_json(file: TableFile, wanted: Wanted) -> Table:
                 yield _cells(record, names, choice)
             except KeyError as error:
                 raise DataError(
-                    f"{file.name}: data row {number} has no key for the text: call it as in the "
-                    "other rows, or give it null"
+                    f"{file.name}: data row {number} has no key for the text, but another that may "
+                    "be meant: call it as in the other rows"
                 ) from error
 
     return Table(file.name, rows, notes=notes)
@@ -75,10 +83,14 @@ def refuse_separators(wanted: Wanted, name: str) -> None:
 
 
 def _cells(record: Record, names: Sequence[str], choice: Choice) -> Cells:
-    """What a row holds; raises a KeyError where it has no text, not even an empty one."""
+    """What a row holds; raises a KeyError where its text has another name than in other rows."""
     group = None if choice.group is None else record.get(names[choice.group])
-    texts = tuple(record[names[column]] for column in choice.text)
-    return Cells(texts, record.get(names[choice.label]), group)
+    wanted = [names[column] for column in choice.text]
+    if any(name not in record for name in wanted):
+        meant = {name.casefold() for name in wanted} | set(USUAL["text"])
+        if any(key.casefold() in meant for key in record.keys() - set(wanted)):
+            raise KeyError  # the text stands under another name
+    return Cells(tuple(map(record.get, wanted)), record.get(names[choice.label]), group)
 
 
 def _is_lines(file: TableFile, encoding: str) -> bool:

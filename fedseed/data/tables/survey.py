@@ -178,7 +178,7 @@ class _Widths:
         if odd is not None:
             short = len(odd.cells) < self._least
             step = "fill in what is missing" if short else (
-                "put texts that hold the separator in double quotes"
+                "put texts that hold the separator in double quotes, or delete those at its end"
             )  # fmt: skip
             at = "" if odd.line == odd.number else f" (line {odd.line})"
             raise DataError(

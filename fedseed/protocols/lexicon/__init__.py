@@ -23,7 +23,7 @@ class LexiconOptions(ProtocolOptions):
     @property
     def levels(self) -> int:
         """Levels of a weight on either side of zero."""
-        return min(MOST_LEVELS, 2 ** (self.weight_bits - 1))
+        return min(MOST_LEVELS, 1 << (self.weight_bits - 1))
 
 
 PROTOCOL = Protocol(
