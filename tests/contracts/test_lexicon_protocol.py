@@ -165,6 +165,14 @@ def test_a_seed_that_is_too_short(small: dict[str, Any]) -> None:
         make_plan(RunConfig.parse(options)).server()
 
 
-class TestMostBits(TestLexicon):
-    options: ClassVar[Mapping[str, Any]] = {"words": 40, "weight_bits": 8}
-    levels = 127
+def test_most_bits(small: dict[str, Any]) -> None:
+    from fedseed.config import RunConfig
+    from fedseed.runs.plan import make_plan
+
+    options = small | {"protocol": "lexicon", "words": 40, "weight_bits": 8}
+    world = World(make_plan(RunConfig.parse(options)))
+    server = world.plan.server()
+    found = world.round(server, 1, [0])
+    assert server.aggregate(1, found)[0].status == "ok"
+    levels = decode_lexicon(found[0][HEAD_BYTES:], 1).levels
+    assert 64 < int(np.abs(levels).max()) <= 127
