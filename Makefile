@@ -18,4 +18,4 @@ demo: setup
 	$(BIN)/python simulations/run_fed.py --clients 10
 
 test: setup
-	$(BIN)/python -m pytest -n 3 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal

@@ -150,11 +150,6 @@ class TestLexicon(ProtocolContract):
                 client.grow(task)
 
 
-class TestSigns(TestLexicon):
-    options: ClassVar[Mapping[str, Any]] = {"words": 12, "weight_bits": 1, "seed_bytes": 120}
-    words, levels = 12, 1
-
-
 def test_a_seed_that_is_too_short(small: dict[str, Any]) -> None:
     from fedseed.config import RunConfig
     from fedseed.errors import ConfigError
@@ -165,14 +160,16 @@ def test_a_seed_that_is_too_short(small: dict[str, Any]) -> None:
         make_plan(RunConfig.parse(options)).server()
 
 
-def test_most_bits(small: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("bits", "least", "most"), [(1, 1, 1), (3, 3, 4), (8, 65, 127)])
+def test_every_number_of_bits(small: dict[str, Any], bits: int, least: int, most: int) -> None:
     from fedseed.config import RunConfig
     from fedseed.runs.plan import make_plan
 
-    options = small | {"protocol": "lexicon", "words": 40, "weight_bits": 8}
+    options = small | {"protocol": "lexicon", "words": 40, "weight_bits": bits}
     world = World(make_plan(RunConfig.parse(options)))
     server = world.plan.server()
     found = world.round(server, 1, [0])
     assert server.aggregate(1, found)[0].status == "ok"
     levels = decode_lexicon(found[0][HEAD_BYTES:], 1).levels
-    assert 64 < int(np.abs(levels).max()) <= 127
+    assert least <= int(np.abs(levels).max()) <= most
+    assert len(server.files()["lexicon.fseed"]) <= 2000
