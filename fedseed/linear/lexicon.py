@@ -15,7 +15,7 @@ from fedseed.data.tokens import Dataset
 from fedseed.errors import SeedError
 from fedseed.linear.counts import Matrix, mean_counts
 from fedseed.linear.selection import FEWER, LabelledCounts, Selection
-from fedseed.linear.token_weights import TokenWeights
+from fedseed.linear.token_weights import TokenWeights, by_importance
 from fedseed.seeds.kinds.lexicon import MOST_LEVELS, LexiconOptions
 from fedseed.seeds.kinds.lexicon.coding import encode_lexicon
 from fedseed.seeds.kinds.lexicon.format import OVERHEAD
@@ -135,8 +135,7 @@ def fit_bytes(model: TokenWeights, most_bytes: int) -> Lexicon:
     Raises:
         SeedError: none fits, or no token has a weight.
     """
-    importance = np.abs(model.weights).max(axis=1) / rarity(0.5)
-    order = np.argsort(-importance, kind="stable")[: np.count_nonzero(importance)]
+    order = by_importance(np.abs(model.weights).max(axis=1) / rarity(0.5))
     low, high, best = 0, len(order), None
     while low < high:
         middle = (low + high + 1) // 2

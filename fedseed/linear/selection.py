@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from fedseed.data.splits import Rows
 from fedseed.linear.counts import Matrix
-from fedseed.linear.token_weights import PENALTY, TokenWeights, fit_weights
+from fedseed.linear.token_weights import PENALTY, TokenWeights, by_importance, fit_weights
 
 FEWER = PENALTY / 25
 """Penalty of weights that are fitted to chosen tokens."""
@@ -59,9 +59,7 @@ class Selection:
 
     def _in_order(self, model: TokenWeights) -> Rows:
         """Tokens that have weights, the most important first."""
-        importance = np.abs(model.weights).max(axis=1) * self.deviations
-        order = np.argsort(-importance, kind="stable")
-        return order[: np.count_nonzero(importance)]
+        return by_importance(np.abs(model.weights).max(axis=1) * self.deviations)
 
     @property
     def most(self) -> int:

@@ -36,6 +36,16 @@ class TokenWeights:
         return np.asarray(best, dtype=np.int64)
 
 
+def by_importance(importance: NDArray[np.float64]) -> Rows:
+    """Tokens that have any importance, the most important first.
+
+    Args:
+        importance: of every token, not negative, shape ``(VOCABULARY,)``.
+    """
+    order = np.argsort(-importance, kind="stable")
+    return order[: np.count_nonzero(importance)]
+
+
 def fit_weights(
     counts: Matrix, labels: Rows, classes: int, tokens: Rows | None = None,
     penalty: float = PENALTY,

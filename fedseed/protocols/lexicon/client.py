@@ -10,7 +10,7 @@ from fedseed.errors import SeedError, WireError
 from fedseed.linear.counts import mean_counts
 from fedseed.linear.lexicon import quantise
 from fedseed.linear.selection import LabelledCounts
-from fedseed.linear.token_weights import PENALTY, TokenWeights
+from fedseed.linear.token_weights import PENALTY, TokenWeights, by_importance
 from fedseed.protocols.base import ClientTask
 from fedseed.protocols.lexicon.messages import Asked, decode_words, encode_words, nothing, seed_of
 from fedseed.protocols.shared_model import Download, SharedModelClient
@@ -62,9 +62,8 @@ def _strongest(model: TokenWeights, asked: Asked, texts: LabelledCounts) -> Lexi
     How often a word stands is taken from its rarity, not from the client's texts: clients then
     send different words, of which the server makes more.
     """
-    importance = np.abs(model.weights).max(axis=1) / rarity(EXPONENT)
-    order = np.argsort(-importance, kind="stable")[: asked.words]
-    tokens = np.sort(order[importance[order] > 0])
+    order = by_importance(np.abs(model.weights).max(axis=1) / rarity(EXPONENT))
+    tokens = np.sort(order[: asked.words])
     if not len(tokens):
         return None
     try:
