@@ -10,18 +10,25 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, SerializeAsAny, ValidationError, field_validator, model_validator
 
-from fedseed.data.options import ShardOptions
+from fedseed.data.options import DEFAULT_LENGTH, ShardOptions
 from fedseed.errors import ConfigError
 from fedseed.options import refuse_no_path
 from fedseed.privacy.options import DifferentialPrivacyOptions
 from fedseed.privacy.rules import refuse_impossible_privacy
 from fedseed.protocols import all_protocols, find_protocol, protocol_names
 from fedseed.protocols.description import Protocol, ProtocolOptions
+from fedseed.protocols.start import (
+    DEFAULT_PROTOCOL,
+    LEXICON,
+    LEXICON_LENGTH,
+    begins_with_lexicon,
+    refuse_impossible_start,
+    with_start,
+)
 from fedseed.recipe import Recipe
 from fedseed.validation import first_problem
 
 Cell = bool | float | int | str
-_DEFAULT = "recipe"
 
 
 class RunConfig(DifferentialPrivacyOptions, ShardOptions):
@@ -38,11 +45,18 @@ class RunConfig(DifferentialPrivacyOptions, ShardOptions):
         None, ge=1, description="Clients drawn for each round; without it all of them."
     )
     protocol: str = Field(
-        _DEFAULT, description="What travels: "
+        DEFAULT_PROTOCOL, description="What travels: "
         f"{', '.join(protocol_names()[:-1])} or {protocol_names()[-1]}. With --help: its options."
     )  # fmt: skip
     options: SerializeAsAny[ProtocolOptions]
     """The protocol's own options, an instance of its ``options``."""
+    start: Literal["auto", "random", "lexicon"] = Field(
+        "auto", description="What rounds begin from: lexicon (a seed that knows: the first round "
+        "makes it of weighted words, under the options of protocol lexicon), random (the seed as "
+        "it is), or auto: lexicon for recipes of a new seed, else random."
+    )  # fmt: skip
+    start_options: SerializeAsAny[ProtocolOptions] | None = None
+    """Options of the lexicon round that the run begins with; None when it does not."""
     scheme: Literal["bert", "scaled"] = Field(
         "scaled", description="Initialisation scheme of a random seed: bert or scaled."
     )
@@ -89,27 +103,30 @@ class RunConfig(DifferentialPrivacyOptions, ShardOptions):
     @model_validator(mode="before")
     @classmethod
     def _take_protocol_options(cls, values: Any) -> Any:
-        """Put options that are not the run's into the protocol's."""
+        """Put options that are not the run's into the protocol's, and into those of the start."""
         if not isinstance(values, Mapping) or "options" in values:
             return values
+        values = with_start(values)
         try:
-            protocol = find_protocol(str(values.get("protocol", _DEFAULT)))
+            protocol = find_protocol(str(values.get("protocol", DEFAULT_PROTOCOL)))
         except ConfigError as error:
             raise ValueError(str(error)) from error
-        taken = sorted(cls.model_fields.keys() & protocol.options.model_fields.keys())
-        if taken:
-            raise ValueError(
-                f"the option '{taken[0]}' of protocol {protocol.name} is one that every run has: "
-                "rename it in the package that brings the protocol"
-            )
-        protocol_values = {n: v for n, v in values.items() if n not in cls.model_fields}
-        _refuse_unknown(protocol, protocol_values)
-        try:
-            options = protocol.options.model_validate(protocol_values)
-        except ValidationError as error:
-            raise ValueError(first_problem(error, dashes=True)) from error
-        run_values = {n: v for n, v in values.items() if n in cls.model_fields}
-        return run_values | {"options": options}
+        parts = {"options": protocol}
+        if begins_with_lexicon(values):
+            parts["start_options"] = find_protocol(LEXICON)
+        left = {n: v for n, v in values.items() if n not in cls.model_fields}
+        made: dict[str, ProtocolOptions] = {}
+        for name, part in parts.items():
+            taken = sorted(cls.model_fields.keys() & part.options.model_fields.keys())
+            if taken:
+                raise ValueError(
+                    f"the option '{taken[0]}' of protocol {part.name} is one that every run has: "
+                    "rename it in the package that brings the protocol"
+                )
+            known = {n: left.pop(n) for n in list(left) if n in part.options.model_fields}
+            made[name] = _made(part, known)
+        _refuse_unknown(protocol, left)
+        return {n: v for n, v in values.items() if n in cls.model_fields} | made
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -124,8 +141,21 @@ class RunConfig(DifferentialPrivacyOptions, ShardOptions):
             raise ValueError("--min-clients is larger than --clients or --cohort: lower it")
         if self.cohort_size > self.clients:
             raise ValueError("--cohort is larger than --clients: lower it")
+        if self.start_options is not None:
+            refuse_impossible_start(self.model_dump())
         self.options.check_steps(self.steps)
         return self
+
+    @property
+    def length(self) -> int:
+        """See :class:`DataOptions`: more where a lexicon comes first."""
+        usual = DEFAULT_LENGTH if self.start_options is None else LEXICON_LENGTH
+        return self.max_length or usual
+
+    @property
+    def resolved_start(self) -> Literal["random", "lexicon"]:
+        """What the rounds begin from."""
+        return "random" if self.start_options is None else "lexicon"
 
     @property
     def public_texts(self) -> str | None:
@@ -140,17 +170,19 @@ class RunConfig(DifferentialPrivacyOptions, ShardOptions):
     @classmethod
     def option_names(cls) -> Collection[str]:
         """See :class:`Options`: those of the run and of every protocol."""
-        names = {name for name in cls.model_fields if name != "options"}
+        names = {name for name in cls.model_fields if name not in _PARTS}
         return names.union(*(protocol.options.model_fields for protocol in all_protocols()))
 
     @classmethod
     def names_for_help(cls) -> list[str]:
         """See :class:`Options`: the protocol's own options are shown by the protocol's name."""
-        return [name for name in super().names_for_help() if name != "options"]
+        return [name for name in super().names_for_help() if name not in _PARTS]
 
     def values(self) -> dict[str, Any]:
-        """See :class:`Options`: the run's options, and beside them the protocol's own."""
-        return self.model_dump(exclude={"options"}) | self.options.model_dump()
+        """See :class:`Options`: the run's options, and beside them those of its protocols."""
+        start = {} if self.start_options is None else self.start_options.model_dump()
+        own = self.model_dump(exclude=set(_PARTS)) | self.options.model_dump()
+        return {name: value for name, value in start.items() if name != "then"} | own
 
     def to_run_config(self) -> dict[str, Cell]:
         """The configuration as Flower's flat ``run_config``: absent values are empty strings.
@@ -182,7 +214,9 @@ class RunConfig(DifferentialPrivacyOptions, ShardOptions):
         Raises:
             RecipeError: the file given with ``--recipe`` is no recipe.
         """
-        return Recipe() if self.recipe is None else Recipe.from_toml(Path(self.recipe))
+        if self.recipe is None:
+            return Recipe(max_length=self.length)
+        return Recipe.from_toml(Path(self.recipe))
 
     def refuse_without_effect(self) -> None:
         """Refuse options that are not at their defaults and would change nothing.
@@ -204,6 +238,17 @@ class RunConfig(DifferentialPrivacyOptions, ShardOptions):
             if self.values()[name] != fields[name].default:
                 flag = "--" + name.replace("_", "-")
                 raise ConfigError(f"{flag} works with {needed} only: leave it out")
+
+
+_PARTS = ("options", "start_options")
+"""Fields whose own fields stand beside the run's."""
+
+
+def _made(protocol: Protocol, values: Mapping[str, Any]) -> ProtocolOptions:
+    try:
+        return protocol.options.model_validate(values)
+    except ValidationError as error:
+        raise ValueError(first_problem(error, dashes=True)) from error
 
 
 def _refuse_unknown(protocol: Protocol, values: Mapping[str, Any]) -> None:

@@ -71,6 +71,7 @@ def small(reviews: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     return {
         "data": str(reviews), "recipe": str(recipe), "clients": 3, "newcomers": 1, "rounds": 2,
         "steps": 3, "participants_test_examples": 20, "workers": 1,
+        "start": "random",
     }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fedseed.data.natural import natural_partition
-from fedseed.data.options import DEFAULT_LENGTH, NATURAL, DataOptions, ShardOptions
+from fedseed.data.options import NATURAL, DataOptions, ShardOptions
 from fedseed.data.partition import label_counts, partition
 from fedseed.data.poisoning import flip_labels
 from fedseed.data.public_texts import PublicTexts, open_public
@@ -108,7 +108,7 @@ def open_dataset(config: DataOptions, progress: Progress | None = None) -> Datas
         ConfigError: the model cannot be found, takes no texts of that length, or has fewer words
             than its tokenizer.
     """
-    length = config.max_length or DEFAULT_LENGTH
+    length = config.length
     longest = max_tokens(config.model)
     if length > longest:
         raise ConfigError(
@@ -161,9 +161,8 @@ def partition_dataset(config: ShardOptions, dataset: Dataset) -> FederatedDatase
     """
     public, rows = None, dataset.train
     if config.public_texts is not None:
-        length = config.max_length or DEFAULT_LENGTH
         tokenizer = tokenizer_file(config.model)
-        public, rows = open_public(config.public_texts, dataset, tokenizer, length)
+        public, rows = open_public(config.public_texts, dataset, tokenizer, config.length)
     rng, clients = generator(config.run_seed, "partition"), config.clients + config.newcomers
     if config.partition == NATURAL:
         split = natural_partition(dataset, rows, clients, rng)

@@ -88,6 +88,11 @@ class DataOptions(Options):
     run_seed: int = Field(0, ge=0, lt=2**63, description="Seed of every random choice.")
 
     @property
+    def length(self) -> int:
+        """Tokens kept of each text."""
+        return self.max_length or DEFAULT_LENGTH
+
+    @property
     def wanted(self) -> Wanted:
         """How the table is to be read."""
         return Wanted(

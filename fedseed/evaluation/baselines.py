@@ -5,22 +5,19 @@ on whole texts and on the part of them that the model is given. scikit-learn's d
 logarithmic term counts and words that stand in at least two texts; nothing is tuned.
 """
 
-import hashlib
 import importlib.metadata
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fedseed.data.cache import cache_folder
 from fedseed.data.reading import Source
 from fedseed.data.splits import Rows
 from fedseed.data.tokens import Dataset
-from fedseed.errors import DataError, OutputError
+from fedseed.errors import DataError
+from fedseed.evaluation.kept import kept
 from fedseed.evaluation.metrics import ClassCounts, accuracy, count_correct
-from fedseed.files import write_text
 
 CLASSIFIERS = {
     "tfidf": "TF-IDF + logistic regression",
@@ -51,19 +48,10 @@ def find_baselines(
         dataset.sha256, dataset.test.tobytes(), np.asarray(tests).tobytes(), str(most),
         tokenizer.read_bytes(), str(max_length), importlib.metadata.version("scikit-learn"),
     )  # fmt: skip
-    whole = hashlib.sha256()
-    for part in parts:
-        whole.update(part.encode() if isinstance(part, str) else part)
-    path = cache_folder() / "baselines" / f"{whole.hexdigest()}.json"
-    try:
-        accuracies: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        accuracies = _measure(dataset, source, tokenizer, max_length, tests, most)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_text(path, json.dumps(accuracies))
-        except (OSError, OutputError):  # a full disk costs the next run a minute
-            pass
+    accuracies: dict[str, Any] = kept(
+        "baselines", parts,
+        lambda: _measure(dataset, source, tokenizer, max_length, tests, most),
+    )  # fmt: skip
     return accuracies
 
 

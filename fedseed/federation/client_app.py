@@ -19,6 +19,8 @@ from fedseed.federation.privacy_budget import defence_of, within_budget
 from fedseed.privacy.mechanisms import Defence
 from fedseed.protocols import find_protocol
 from fedseed.protocols.base import ClientTask, Memory, ProtocolClient
+from fedseed.protocols.staged import StagedClient
+from fedseed.protocols.start import LEXICON
 from fedseed.randomness import generator
 from fedseed.training import Compute, Trainer, choose
 
@@ -105,9 +107,13 @@ class _Parts:
         federated, trainer = self.federated_of(config), self.trainer or Trainer(compute_of(config))
         if defence is not None and defence.unit == "example":
             trainer = Trainer(trainer.compute, dp=defence.dp_sgd)
+        shared = {"trainer": trainer, "public": federated.public, "defence": defence}
         client: ProtocolClient = find_protocol(config.protocol).make_client(
-            config.options, trainer=trainer, public=federated.public, defence=defence
+            config.options, **shared
         )
+        if config.start_options is not None:
+            first = find_protocol(LEXICON).make_client(config.start_options, **shared)
+            client = StagedClient(first, client)
         if self.deployed:
             client.architecture = config.model, federated.dataset.labels
         return client

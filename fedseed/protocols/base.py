@@ -122,6 +122,10 @@ class ProtocolServer(ABC):
         """The server's own model after the rounds so far; None for protocols without one."""
         return None
 
+    def seed(self) -> bytes | None:
+        """The encoded seed that the rounds so far have made; None where they make none."""
+        return None
+
     def checkpoint(self) -> bytes | None:
         """What the server needs to go on after an interruption.
 

@@ -11,8 +11,22 @@ from fedseed.recipe import Recipe
 Points = NDArray[np.float64]
 """Shape ``(n, 2)``: natural logarithms of the learning rate and the embedding multiplier."""
 
-LEARNING_RATES = (1e-5, 1e-2)
-EMBEDDING_MULTIPLIERS = (1.0, 30.0)
+
+
+@dataclass(frozen=True)
+class Box:
+    """Lowest and highest rates that are searched."""
+
+    learning_rates: tuple[float, float]
+    multipliers: tuple[float, float]
+    """Of the learning rate, for the word embedding's rows."""
+
+
+RANDOM = Box((1e-5, 1e-2), (1.0, 30.0))
+"""From a random start, where all has to be learnt."""
+KNOWING = Box((1e-5, 1e-3), (0.3, 5.0))
+"""From a seed that knows the task: gentle rates, which keep what it knows
+(docs/decisions/gentle-recipes.md)."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +38,10 @@ class RecipeSpace:
 
     base: Recipe
     """Everything but the two rates: optimiser, schedule, steps, batch size, ..."""
+    box: Box = RANDOM
 
     @classmethod
-    def around(cls, given: Recipe, steps: int) -> "RecipeSpace":
+    def around(cls, given: Recipe, steps: int, box: Box = RANDOM) -> "RecipeSpace":
         """The space for improving on a given recipe within a budget of steps.
 
         Batch size, length, dropout and weight decay are the given ones. AdamW with warm-up
@@ -42,18 +57,19 @@ class RecipeSpace:
                 warmup=0.1,
                 steps=steps,
                 label_smoothing=max(0.1, given.label_smoothing),
-            )
+            ),
+            box,
         )
 
     @property
     def low(self) -> Points:
         """Lower corner of the box, shape ``(2,)``."""
-        return np.log([LEARNING_RATES[0], EMBEDDING_MULTIPLIERS[0]])
+        return np.log([self.box.learning_rates[0], self.box.multipliers[0]])
 
     @property
     def high(self) -> Points:
         """Upper corner of the box, shape ``(2,)``."""
-        return np.log([LEARNING_RATES[1], EMBEDDING_MULTIPLIERS[1]])
+        return np.log([self.box.learning_rates[1], self.box.multipliers[1]])
 
     def spread(self, count: int, rng: np.random.Generator) -> Points:
         """``count`` points that cover the box evenly (Latin hypercube, McKay et al. 1979)."""

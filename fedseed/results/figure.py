@@ -199,7 +199,11 @@ def _reference_lines(axes: "Axes", results: Mapping[str, Any]) -> None:
     for key, name, style in (
         ("original", "original", "-"),
         ("zero_shot", "untrained seed", ":"),
+        ("aggregated_seed", "aggregated seed, untrained", "-."),
+        ("linear_of_equal_bytes", "linear model of equal bytes", (0, (5, 2, 1, 2, 1, 2))),
     ):
+        if results.get(key) is None:
+            continue
         value = 100 * results[key]["value"]
         axes.axhline(value, color="dimgray", linestyle=style, linewidth=1.2,
                      label=f"{name}, {value:.1f} %")  # fmt: skip

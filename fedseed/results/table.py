@@ -19,6 +19,8 @@ def percent(value: float | None) -> str:
 def accuracy_rows(results: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     """The accuracies of a federated run, by what they are the accuracy of."""
     rows = [("seed, untrained", results["zero_shot"])]
+    if "aggregated_seed" in results:
+        rows.append(("aggregated seed, untrained", results["aggregated_seed"]))
     for name in ("given", "aggregated"):
         for role, words in (
             ("newcomers", "newcomers"),
@@ -29,6 +31,8 @@ def accuracy_rows(results: Mapping[str, Any]) -> list[tuple[str, Mapping[str, An
             if results[name][role] is not None:
                 rows.append((f"{name}: {words}", results[name][role]))
     rows.append(("original", results["original"]))
+    if linear := results.get("linear_of_equal_bytes"):
+        rows.append((f"linear, {linear['bytes']:,} bytes", linear))
     for name, accuracy in results.get("baselines", {}).items():
         if name != "majority":  # it has a column
             rows.append((_baseline_name(name), accuracy))
@@ -98,6 +102,11 @@ def _about_retention(record: Mapping[str, Any]) -> list[str]:
             f"embeddings x{recipe['embedding_multiplier']:g}, {recipe['steps']} steps of "
             f"{recipe['batch_size']}"
         )
+    if "aggregated_seed" in results:
+        lines.append(
+            f"aggregated seed: weighted words in {results['aggregated_seed']['bytes']:,} bytes; "
+            "untrained, the model that it assembles is a bag of words and no more"
+        )
     lines.append(f"original: {results['original']['name']}")
     for name, what in (("zero_shot", "untrained seed"), ("aggregated", product)):
         corrected = retention["chance_corrected"][name]
@@ -123,6 +132,11 @@ def _about_the_test(record: Mapping[str, Any]) -> list[str]:
         lines.append(
             "baselines: TF-IDF of words (and bigrams) with logistic regression, all shards "
             "together, whole texts or their first tokens"
+        )
+    if linear := results.get("linear_of_equal_bytes"):
+        lines.append(
+            f"linear: {linear['words']:,} weighted words of all shards together, in at most "
+            f"{linear['bytes']:,} bytes"
         )
     if record["config"].get("quick"):
         lines.append("this was a --quick run: its numbers mean little")

@@ -4,7 +4,6 @@ import os
 from collections.abc import Mapping
 
 from fedseed.config import Cell, RunConfig
-from fedseed.data.options import DEFAULT_LENGTH
 from fedseed.data.public_texts import is_named
 from fedseed.data.sources import CORPORA
 from fedseed.errors import ConfigError
@@ -62,7 +61,7 @@ def _refuse_relative_paths(config: RunConfig) -> None:
 
 def _same_for_clients(config: RunConfig, plan: Plan) -> None:
     """Refuse what only the server can resolve: clients see the options, not its files."""
-    if (config.max_length or DEFAULT_LENGTH) != plan.max_length:
+    if config.length != plan.max_length:
         raise ConfigError(
             f"the recipe keeps {plan.max_length} tokens, clients of a deployment cannot know: "
             f"add max-length={plan.max_length} to --run-config"

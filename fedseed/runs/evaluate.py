@@ -13,7 +13,7 @@ from fedseed.evaluation.retention import chance_corrected, plain
 from fedseed.federation.client_app import decode_counts
 from fedseed.protocols.base import ProtocolServer
 from fedseed.results.display import Display
-from fedseed.runs.baselines import known_or_measured_baselines
+from fedseed.runs.baselines import known_or_measured_baselines, linear_of_equal_bytes
 from fedseed.runs.original import Original, find_original
 from fedseed.runs.plan import Plan
 from fedseed.seeds.assemble import grow
@@ -29,6 +29,7 @@ def judge(
     exchanges: Sequence[Exchange],
     summaries: Mapping[str, Mapping[str, Any]],
     display: Display,
+    seed: bytes | None = None,
 ) -> dict[str, Any]:
     """Return the results of a federated run, in record.json's form.
 
@@ -37,6 +38,7 @@ def judge(
         exchanges: the test runs as they came over the wire.
         summaries: what each product is.
         display: shows how far the original's training is.
+        seed: the encoded seed that the rounds made, if they made one.
 
     Raises:
         RunError: no newcomer's or no participant's model could be tested.
@@ -46,6 +48,8 @@ def judge(
         name: {**summary, **_by_role(plan, counts[name])} for name, summary in summaries.items()
     }
     results["zero_shot"] = zero_shot(plan).to_record()
+    if seed is not None:
+        results["aggregated_seed"] = {"bytes": len(seed), **_test(plan, grow(seed)).to_record()}
     dataset = plan.federated.dataset
     original = find_original(dataset, plan.seed.model, plan.max_length, display.original)
     reference = original.accuracy(dataset, plan.federated.test_rows())
@@ -54,6 +58,9 @@ def judge(
     display.phase("measuring the baselines, which need no network")
     tests = plan.federated.test_rows()
     results["baselines"] = known_or_measured_baselines(plan.config, dataset, tests, plan.max_length)
+    if seed is not None:
+        linear = linear_of_equal_bytes(plan.config, dataset, tests, plan.max_length, len(seed))
+        results["linear_of_equal_bytes"] = linear
     if failures:
         results["failures"] = failures
     return results

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from fedseed.data.federated_dataset import open_dataset
-from fedseed.data.options import DEFAULT_LENGTH, DataOptions
+from fedseed.data.options import DataOptions
 from fedseed.data.tokenise import Progress
 from fedseed.data.tokens import Dataset
-from fedseed.linear.lexicon import lexicon_of
+from fedseed.linear.extraction import lexicon_of
 from fedseed.seeds.base import Seed
 from fedseed.seeds.kinds.lexicon import LexiconOptions
 from fedseed.seeds.kinds.lexicon.format import refuse_too_many_classes
@@ -50,5 +50,4 @@ def extract_from_texts(
         InputError: the data or the model cannot be used, or no lexicon fits.
     """
     dataset = open_dataset(config, progress)
-    length = config.max_length or DEFAULT_LENGTH
-    return seed_of_texts(dataset, config.model, length, key, options)
+    return seed_of_texts(dataset, config.model, config.length, key, options)

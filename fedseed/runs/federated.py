@@ -141,7 +141,7 @@ class RecordedRun:
         testers = [*draw_cohort(config, config.rounds), *newcomers]
         exchanges = session.evaluate(products, testers)
         summaries = {name: server.summary(name) for name in products}
-        self.record.results = judge(self.plan, exchanges, summaries, self.display)
+        self.record.results = judge(self.plan, exchanges, summaries, self.display, server.seed())
 
     def _after_round(self, server: ProtocolServer) -> AfterRound:
         def test_and_save(result: RoundResult) -> None:

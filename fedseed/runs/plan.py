@@ -20,11 +20,14 @@ from fedseed.models.weight_files import stored_tensors
 from fedseed.privacy.budget import Budget
 from fedseed.protocols import find_protocol
 from fedseed.protocols.base import ProtocolServer, Setup
+from fedseed.protocols.staged import StagedServer
+from fedseed.protocols.start import LEXICON
 from fedseed.randomness import random_key
 from fedseed.recipe import Recipe
 from fedseed.runs.original import start_seed
 from fedseed.seeds.base import Seed
 from fedseed.seeds.codec import assemble, describe, encode, read_seed
+from fedseed.seeds.kinds.lexicon import most_classes
 from fedseed.seeds.registry import find_kind
 from fedseed.training import Compute, Trainer
 
@@ -98,7 +101,10 @@ class Plan:
 
     def server(self) -> ProtocolServer:
         """The protocol's server side."""
-        server: ProtocolServer = find_protocol(self.config.protocol).make_server(self.setup())
+        config, setup = self.config, self.setup()
+        if config.start_options is not None:
+            return StagedServer(setup, find_protocol(LEXICON), config.start_options)
+        server: ProtocolServer = setup.protocol.make_server(setup)
         return server
 
 
@@ -124,12 +130,7 @@ def make_plan(
     stored = read_seed(Path(config.seed_file)) if config.seed_file else None
     if stored and stored.labels == CAUSAL:
         raise SeedError("the seed is of a language model: give one of a classifier")
-    length = config.max_length or given.max_length
-    if given.max_length > length:
-        raise ConfigError(
-            f"the recipe's max_length {given.max_length} is more than --max-length {length}: "
-            "raise the option or lower the recipe's"
-        )
+    length = _length(config, given)
     model = stored.model if stored else config.model
     if asked not in (None, model):
         raise SeedError(f"the seed is for {model}, not {asked}: leave out --model")
@@ -137,7 +138,9 @@ def make_plan(
     if stored is None and model not in FROM_PRNG:  # refuse now a folder that lacks something
         stored_tensors(model)
     dataset = open_dataset(config, progress)
-    config = config.replace(clients=natural_clients(config, dataset, many))
+    config = config.replace(
+        clients=natural_clients(config, dataset, many), start=_start(config, dataset)
+    )
     key = random_key(config.run_seed, "seed")
     seed = stored or start_seed(model, dataset.classes, config.scheme, key)
     if seed.labels != dataset.labels:
@@ -151,6 +154,24 @@ def make_plan(
     federated = partition_dataset(config, dataset)
     config, budget = within_budget(config, given, federated)
     return Plan(config, given, seed, federated, budget)
+
+
+def _length(config: RunConfig, given: Recipe) -> int:
+    """Tokens kept of each text; refuses a recipe that would keep more."""
+    length = config.max_length or given.max_length
+    if given.max_length > length:
+        raise ConfigError(
+            f"the recipe's max_length {given.max_length} is more than --max-length {length}: "
+            "raise the option or lower the recipe's"
+        )
+    return length
+
+
+def _start(config: RunConfig, dataset: Dataset) -> str:
+    """What rounds begin from; by default no lexicon of more classes than the model can carry."""
+    if config.start == "auto" and dataset.labels > most_classes(config.model):
+        return "random"
+    return config.resolved_start
 
 
 def _refuse_another_order(seed: Seed, dataset: Dataset) -> None:

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from fedseed.data.options import DEFAULT_LENGTH, DataOptions
+from fedseed.data.options import DataOptions
 
 
 class StudyOptions(DataOptions):
@@ -15,11 +15,6 @@ class StudyOptions(DataOptions):
     original_steps: int | None = Field(
         None, ge=1, description="Train the original for so many steps, not for one epoch."
     )
-
-    @property
-    def length(self) -> int:
-        """Tokens kept of each text."""
-        return self.max_length or DEFAULT_LENGTH
 
 
 class RowOptions(StudyOptions):

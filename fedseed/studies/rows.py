@@ -86,7 +86,7 @@ def run_config(
     options: dict[str, Any] = {
         "clients": config.clients, "newcomers": 1, "rounds": row.rounds or config.rounds,
         "workers": "1", **{name: getattr(config, name) for name in _DATA},
-        "max_length": config.length,
+        "max_length": config.length, "start": "random",
         "run_seed": config.run_seed + repeat, "precision": config.precision, "device": "cpu",
         **({} if row.protocol is None else {"protocol": row.protocol}),
         **partition_options(partition), **_row_options(config, row), "steps": steps,

@@ -9,8 +9,9 @@ from fedseed.data.sources import open_source
 from fedseed.data.tokens import Dataset, load_dataset
 from fedseed.errors import SeedError
 from fedseed.linear.counts import mean_counts
-from fedseed.linear.lexicon import LabelledCounts, as_model, extract_lexicon, quantise
-from fedseed.linear.selection import Selection
+from fedseed.linear.extraction import Extraction
+from fedseed.linear.lexicon import as_model, quantise
+from fedseed.linear.selection import LabelledCounts, Selection
 from fedseed.linear.token_weights import fit_weights
 from fedseed.models.published import tokenizer_file
 from fedseed.seeds.kinds.lexicon.coding import encode_lexicon
@@ -37,27 +38,27 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 def test_few_bytes_hold_what_the_texts_say(name: str, request: pytest.FixtureRequest) -> None:
     dataset: Dataset = request.getfixturevalue(name)
     train, test = counted(dataset, dataset.train), counted(dataset, dataset.test)
-    lexicon = extract_lexicon(train, 300)
+    lexicon = Extraction(train).lexicon(300)
     assert len(encode_lexicon(lexicon)) <= 300
     assert (as_model(lexicon).answers(test.counts) == test.labels).mean() > 0.95
-    again = extract_lexicon(train, 300)
+    again = Extraction(train).lexicon(300)
     assert encode_lexicon(again) == encode_lexicon(lexicon)
 
 
 @pytest.mark.parametrize("most", [40, 60, 100, 200])
 def test_it_fits_whatever_is_asked(two: Dataset, most: int) -> None:
-    assert len(encode_lexicon(extract_lexicon(counted(two, two.train), most))) <= most
+    assert len(encode_lexicon(Extraction(counted(two, two.train)).lexicon(most))) <= most
 
 
 def test_words_and_levels_can_be_given(two: Dataset) -> None:
-    lexicon = extract_lexicon(counted(two, two.train), 400, words=7, levels=3)
+    lexicon = Extraction(counted(two, two.train)).lexicon(400, words=7, levels=3)
     assert len(lexicon.tokens) <= 7
     assert int(np.abs(lexicon.levels).max()) == 3
 
 
 def test_no_lexicon_fits(two: Dataset) -> None:
     with pytest.raises(SeedError, match="no lexicon of these texts has 12 bytes: give more"):
-        extract_lexicon(counted(two, two.train), 12)
+        Extraction(counted(two, two.train)).lexicon(12)
 
 
 @pytest.mark.parametrize("rows", [[0], [0, 1, 2], [0, 2, 4, 6, 8, 10]])
@@ -65,7 +66,7 @@ def test_too_few_texts(two: Dataset, rows: list[int]) -> None:
     train = counted(two, two.train)
     chosen = np.flatnonzero(train.labels == 0)[rows]
     with pytest.raises(SeedError, match="give more of each class"):
-        extract_lexicon(train.part(chosen), 400)
+        Extraction(train.part(chosen)).lexicon(400)
 
 
 def test_more_levels_are_closer(many: Dataset) -> None:

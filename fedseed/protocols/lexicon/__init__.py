@@ -19,6 +19,10 @@ class LexiconOptions(ProtocolOptions):
     seed_bytes: int = Field(
         2000, ge=SMALLEST, le=LARGEST, description="Longest seed that the server makes, bytes."
     )
+    then: str | None = Field(
+        None, description="Protocol that goes on from the seed after one round: short for "
+        "--protocol NAME --start lexicon."
+    )  # fmt: skip
 
     @property
     def levels(self) -> int:

@@ -92,6 +92,10 @@ class LexiconServer(SharedModelServer):
             return ""
         return f"{np.count_nonzero(part.weights.any(axis=1)):,} words"
 
+    def seed(self) -> bytes | None:
+        """See :class:`SharedModelServer`."""
+        return self._seed or None
+
     def model(self) -> nn.Module:
         """See :class:`SharedModelServer`: what the seed assembles."""
         return grow(self._seed or self.setup.seed)

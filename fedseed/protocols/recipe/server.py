@@ -18,7 +18,9 @@ from fedseed.protocols.request import SeedBroadcast
 from fedseed.recipe import Recipe
 from fedseed.recipe_search import find_search
 from fedseed.recipe_search.base import RecipeSearch, Trial
-from fedseed.recipe_search.space import RecipeSpace
+from fedseed.recipe_search.space import KNOWING, RANDOM, RecipeSpace
+from fedseed.seeds.codec import decode
+from fedseed.seeds.registry import find_kind
 
 
 class RecipeServer(ProtocolServer):
@@ -31,7 +33,10 @@ class RecipeServer(ProtocolServer):
         self._each = setup.options.recipes_per_client
         self._classes = setup.classes
         """Number of classes, which bounds a plausible loss."""
-        space = RecipeSpace.around(setup.given, setup.steps // self._each)
+        knows = find_kind(decode(setup.seed).kind).made_from == "texts"
+        space = RecipeSpace.around(
+            setup.given, setup.steps // self._each, KNOWING if knows else RANDOM
+        )
         make_search = find_search(setup.options.aggregator).make
         self._search: RecipeSearch = make_search(space, setup.given, setup.rounds, setup.run_seed)
         self._broadcast = SeedBroadcast(setup.seed)
