@@ -23,6 +23,7 @@ from fedseed.protocols.start import (
     LEXICON_LENGTH,
     begins_with_lexicon,
     refuse_impossible_start,
+    usual_steps,
     with_start,
 )
 from fedseed.recipe import Recipe
@@ -68,8 +69,9 @@ class RunConfig(DifferentialPrivacyOptions, ShardOptions):
         "(Adam, 2e-5, 30 steps of 32)."
     )  # fmt: skip
     steps: int = Field(
-        90, ge=1, le=1_000_000, description="Step budget of a client in one round, optimiser steps."
-    )
+        default_factory=usual_steps, ge=1, le=1_000_000, description="Step budget of a client in "
+        "one round, optimiser steps; after a lexicon round 45 are the default."
+    )  # fmt: skip
     drop_rate: float = Field(
         0.0, ge=0, le=1, description="Probability that a client's reply is lost, each round."
     )
@@ -157,6 +159,13 @@ class RunConfig(DifferentialPrivacyOptions, ShardOptions):
         """What the rounds begin from."""
         return "random" if self.start_options is None else "lexicon"
 
+    def from_random(self) -> Self:
+        """The same options without a lexicon round, nor its options."""
+        values = self.values()
+        if self.start_options is not None:
+            values = {n: v for n, v in values.items() if n not in self.start_options.model_dump()}
+        return self.parse(values | {"start": "random"})
+
     @property
     def public_texts(self) -> str | None:
         """See :class:`ShardOptions`."""
@@ -189,10 +198,11 @@ class RunConfig(DifferentialPrivacyOptions, ShardOptions):
 
         Other protocols' options are there too, absent: Flower takes no names that it has not seen.
         """
-        absent = dict.fromkeys(sorted(self.option_names()))
+        values = dict.fromkeys(sorted(self.option_names())) | self.values()
+        if self.steps == usual_steps({"start_options": self.start_options}):
+            values["steps"] = None  # what is usual depends on the start
         return {
-            name.replace("_", "-"): "" if value is None else value
-            for name, value in (absent | self.values()).items()
+            name.replace("_", "-"): "" if value is None else value for name, value in values.items()
         }
 
     @classmethod

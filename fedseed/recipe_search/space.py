@@ -12,7 +12,6 @@ Points = NDArray[np.float64]
 """Shape ``(n, 2)``: natural logarithms of the learning rate and the embedding multiplier."""
 
 
-
 @dataclass(frozen=True)
 class Box:
     """Lowest and highest rates that are searched."""
@@ -24,7 +23,7 @@ class Box:
 
 RANDOM = Box((1e-5, 1e-2), (1.0, 30.0))
 """From a random start, where all has to be learnt."""
-KNOWING = Box((1e-5, 1e-3), (0.3, 5.0))
+KNOWING = Box((5e-4, 3e-3), (5.0, 60.0))
 """From a seed that knows the task: gentle rates, which keep what it knows
 (docs/decisions/gentle-recipes.md)."""
 

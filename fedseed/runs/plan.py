@@ -138,9 +138,8 @@ def make_plan(
     if stored is None and model not in FROM_PRNG:  # refuse now a folder that lacks something
         stored_tensors(model)
     dataset = open_dataset(config, progress)
-    config = config.replace(
-        clients=natural_clients(config, dataset, many), start=_start(config, dataset)
-    )
+    config = _with_start(config, dataset)
+    config = config.replace(clients=natural_clients(config, dataset, many))
     key = random_key(config.run_seed, "seed")
     seed = stored or start_seed(model, dataset.classes, config.scheme, key)
     if seed.labels != dataset.labels:
@@ -167,11 +166,11 @@ def _length(config: RunConfig, given: Recipe) -> int:
     return length
 
 
-def _start(config: RunConfig, dataset: Dataset) -> str:
+def _with_start(config: RunConfig, dataset: Dataset) -> RunConfig:
     """What rounds begin from; by default no lexicon of more classes than the model can carry."""
     if config.start == "auto" and dataset.labels > most_classes(config.model):
-        return "random"
-    return config.resolved_start
+        return config.from_random()
+    return config.replace(start=config.resolved_start)
 
 
 def _refuse_another_order(seed: Seed, dataset: Dataset) -> None:

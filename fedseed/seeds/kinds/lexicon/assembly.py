@@ -8,16 +8,31 @@ writes these coordinates. The pooler and the head read them. All else is drawn a
 seed's scheme ``scaled``, and the head does not look at it until it is trained.
 """
 
+import functools
+import operator
+
 import numpy as np
 
 from fedseed.errors import SeedError
 from fedseed.models.architecture import Floats, Shapes, State
+from fedseed.seeds.initialisation import standard_deviation
 from fedseed.seeds.kinds.lexicon.words import Lexicon
 from fedseed.seeds.kinds.random import draw
 
-LARGEST_ENTRY = np.float32(0.03)
-"""Of a weight in the word embedding: small beside the token type's, so that norms stay put."""
-GAIN = np.float32(20.0)
+PEAK = np.float32(6.0)
+"""What the longest token's weights come to after the first norm, as an entry of two that are alike.
+
+As large as the norm allows (its square is less than half of the 128 features): training moves all
+entries by steps of one size, and must not have moved these before it has moved anything else
+(docs/decisions/lexicon.md).
+"""
+SCALE = np.float32(64.0)
+"""By which word and token type embeddings are larger than drawn, which the first norm takes away.
+
+Training moves all weights by steps of one size. Here the token type's, which shift all scores
+alike, must move little; words are moved by the recipe's multiplier (docs/decisions/lexicon.md).
+"""
+GAIN = np.float32(5.0)
 """By which the attention multiplies the mean."""
 DIVISOR = np.float32(4.0)
 """Scores are divided by it before tanh, and multiplied after, so that tanh hardly bends them."""
@@ -30,6 +45,8 @@ def _base(key: int, shapes: Shapes, classes: int) -> State:
     """What the random seed assembles, with the classes' coordinates cut off from all else."""
     state = {name: draw(key, "scaled", name, shape) for name, shape in shapes.items()}
     state[_TYPE][:, :classes] = 0
+    for name in (_WORD, _TYPE):
+        state[name] *= SCALE
     for name, values in state.items():
         if values.ndim != 2 or "embeddings" in name:
             continue
@@ -65,7 +82,7 @@ def assemble_lexicon(lexicon: Lexicon, key: int, slope: float, shapes: Shapes) -
     weights = lexicon.weights()
     classes = weights.shape[1]
     state = _base(key, shapes, classes)
-    state[_WORD][:, :classes] = weights * (LARGEST_ENTRY / _largest(weights))
+    state[_WORD][:, :classes] = _before_norm(weights * (PEAK / _largest(weights)), state[_TYPE][0])
     first = "bert.encoder.layer.0.attention"
     state[f"{first}.self.value.weight"][:classes, :classes] = _centring(classes) * GAIN
     state[f"{first}.output.dense.weight"][:classes, :classes] = np.eye(classes, dtype=np.float32)
@@ -86,9 +103,7 @@ def slope_of(lexicon: Lexicon, key: int, shapes: Shapes) -> float:
     weights = lexicon.weights()
     state = _base(key, shapes, weights.shape[1])
     common = state[_TYPE][0].astype(np.float64)
-    noise = float(np.square(state[_WORD], dtype=np.float64).mean())
-    deviation = np.sqrt(common.var() + noise + _EPSILON)
-    hidden, slope = (common - common.mean()) / deviation, 1 / deviation
+    hidden, slope = (common - common.mean()) / np.sqrt(_variance(state[_TYPE][0])), 1.0
     for prefix in _layers(shapes):
         value = state[f"{prefix}.attention.self.value.weight"] @ hidden
         hidden, deviation = _norm(hidden + state[f"{prefix}.attention.output.dense.weight"] @ value)
@@ -96,7 +111,7 @@ def slope_of(lexicon: Lexicon, key: int, shapes: Shapes) -> float:
         wide = _gelu(state[f"{prefix}.intermediate.dense.weight"] @ hidden)
         hidden, deviation = _norm(hidden + state[f"{prefix}.output.dense.weight"] @ wide)
         slope /= deviation
-    return float(slope * GAIN * LARGEST_ENTRY / _largest(weights))
+    return float(slope * GAIN * PEAK / _largest(weights))
 
 
 def _largest(weights: Floats) -> np.float32:
@@ -114,6 +129,39 @@ def _largest(weights: Floats) -> np.float32:
     if not 0 < largest < np.inf:  # NaN is neither
         raise SeedError("the lexicon's words say nothing about the classes: make it again")
     return np.float32(largest)
+
+
+def _variance(common: Floats) -> float:
+    """Variance of a token's features before the first norm, without weights of its own.
+
+    In the order of the features, so that it is the same on every machine.
+
+    Args:
+        common: the token type's embedding, which is most of every token's.
+    """
+    values = [float(value) for value in common]
+    mean = functools.reduce(operator.add, values) / len(values)
+    squares = functools.reduce(operator.add, ((value - mean) ** 2 for value in values))
+    words = float(SCALE) * standard_deviation("scaled", _WORD, (0, 0))
+    return squares / len(values) + words**2
+
+
+def _before_norm(wanted: Floats, common: Floats) -> Floats:
+    """Entries that the first norm turns into the wanted ones.
+
+    A token's entries add up to 0 and add to its variance: what they are divided by is known.
+
+    Args:
+        wanted: shape ``(tokens, classes)``; the squares of a token's add up to less than the
+            number of features.
+        common: see :func:`_variance`.
+    """
+    squares = np.zeros(len(wanted), dtype=np.float32)
+    for column in wanted.T:
+        squares = squares + column * column
+    rest = np.float32(1.0) - squares / np.float32(len(common))
+    out: Floats = wanted * np.sqrt(np.float32(_variance(common)) / rest)[:, None]
+    return out
 
 
 def _layers(shapes: Shapes) -> list[str]:

@@ -1,0 +1,158 @@
+"""Runs that begin with a lexicon round: two stages, one seed between them, killed and resumed."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fedseed.config import RunConfig
+from fedseed.errors import ConfigError, WireError
+from fedseed.federation.session import Session
+from fedseed.protocols.base import ClientTask
+from fedseed.protocols.staged import StagedServer
+from fedseed.randomness import generator
+from fedseed.runs.plan import make_plan
+from fedseed.seeds.codec import decode
+from fedseed.transcript import TRAIN, Transcript
+from tests.federation.running import Run, lasting
+from tests.federation.test_history import go
+
+LEXICON = {"start": "lexicon", "words": 40, "rounds": 3}
+
+
+@pytest.mark.parametrize("protocol", ["recipe", "weights", "labels"])
+def test_the_second_protocol_begins_from_the_seed(run: Run, protocol: str) -> None:
+    public = {"public": "reviews:60"} if protocol == "labels" else {}
+    record = run(protocol=protocol, **LEXICON, **public)
+    assert record["status"] == "completed"
+    assert record["config"]["start"] == "lexicon"
+    assert record["config"]["words"] == 40
+    first, *later = record["rounds"]
+    assert all("recipes" not in client["metrics"] for client in first["clients"])
+    assert all(client["status"] == "ok" for one in record["rounds"] for client in one["clients"])
+    if protocol == "recipe":
+        assert all("recipes" in client["metrics"] for one in later for client in one["clients"])
+    results = record["results"]
+    seed, zero = results["aggregated_seed"], results["zero_shot"]
+    assert seed["bytes"] <= record["config"]["seed_bytes"]
+    assert seed["value"] > max(0.75, zero["value"] + 0.1)
+    assert results["linear_of_equal_bytes"]["bytes"] <= seed["bytes"]
+    assert results["linear_of_equal_bytes"]["n"] == zero["n"]
+
+
+def test_the_seed_travels_once(run: Run, tmp_path: Path) -> None:
+    record = run(**LEXICON)
+    down = {
+        (e.group, e.partition_id): e.payload_bytes["down"]
+        for e in Transcript(tmp_path / "run0" / "transcript.jsonl") if e.phase == TRAIN
+    }  # fmt: skip
+    seed = record["results"]["aggregated_seed"]["bytes"]
+    assert all(down["2", pid] > seed > down["3", pid] for pid in (0, 1, 2))
+    made = (tmp_path / "run0" / "lexicon.fseed").read_bytes()
+    assert len(made) == seed
+    assert decode(made).kind == "lexicon"
+
+
+@pytest.mark.parametrize(("protocol", "stops"), [("recipe", 2), ("recipe", 3), ("weights", 3)])
+def test_an_interrupted_run_ends_with_the_same_record(
+    small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: str,
+    stops: int,
+) -> None:  # fmt: skip
+    options = small | LEXICON | {"protocol": protocol, "rounds": 3}
+    whole = go(options, out=tmp_path / "whole")
+    real = Session.run_round
+
+    def interrupted(self: Session, number: int, *rest: Any) -> Any:
+        if number == stops:
+            raise KeyboardInterrupt
+        return real(self, number, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Session, "run_round", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            go(options, out=tmp_path / "cut")
+    again = go(options, resume=tmp_path / "cut")
+    assert lasting(again) == lasting(whole)
+
+
+def staged(small: dict[str, Any], **changes: Any) -> tuple[Any, StagedServer]:
+    plan = make_plan(RunConfig.parse(small | LEXICON | changes))
+    server = plan.server()
+    assert isinstance(server, StagedServer)
+    return plan, server
+
+
+def test_a_payload_of_no_stage_is_refused(small: dict[str, Any]) -> None:
+    from fedseed.federation.client_app import _Parts
+
+    plan, server = staged(small)
+    parts = _Parts(plan.config, None, plan.federated)
+    client = parts.client(plan.config)
+    payload = server.configure(1, [0])[0]
+    task = ClientTask(payload, plan.federated.shard(0), {}, generator(0, "x"))
+    assert client.contribute(task)
+    for bad in (b"", b"\x02" + payload[1:], payload[1:]):
+        with pytest.raises(WireError):
+            client.contribute(dataclasses.replace(task, payload=bad))
+
+
+def test_a_checkpoint_that_is_cut(small: dict[str, Any]) -> None:
+    _, server = staged(small, protocol="weights")
+    for bad in (b"", b"\xff\xff\xff\xff", b"\x08\x00\x00\x00seed"):
+        with pytest.raises(WireError):
+            server.restore(bad)
+
+
+def test_nobody_said_a_word(small: dict[str, Any]) -> None:
+    """Without a lexicon the run goes on from its own seed."""
+    plan, server = staged(small)
+    server.configure(1, [0, 1])
+    reports = server.aggregate(1, {0: b"", 1: b"x"})
+    assert {report.status for report in reports.values()} == {"rejected"}
+    assert server.seed() is None
+    assert plan.encoded_seed in server.configure(2, [0])[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"start": "lexicon", "rounds": 1}, "--rounds 1"),
+        ({"start": "lexicon", "protocol": "lexicon"}, "--protocol lexicon, which makes its own"),
+        ({"start": "lexicon", "seed_file": "x.fseed"}, "--seed-file"),
+        ({"start": "lexicon", "privacy": "client", "epsilon": 1.0}, "--privacy"),
+        ({"start": "random", "words": 5}, "--words is an option of protocol lexicon"),
+        ({"protocol": "lexicon", "then": "lexicon"}, "--then lexicon"),
+        ({"protocol": "lexicon", "then": "nothing"}, "unknown protocol 'nothing'"),
+        ({"protocol": "weights", "then": "recipe"}, "--then is an option of protocol lexicon"),
+    ],
+)
+def test_starts_that_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        RunConfig.parse(options)
+
+
+def test_what_a_run_begins_from_by_default() -> None:
+    assert RunConfig.parse({}).resolved_start == "lexicon"
+    assert RunConfig.parse({}).length == 256
+    for options in (
+        {"protocol": "weights"}, {"rounds": 1}, {"seed_file": "x.fseed"}, {"start": "random"},
+        {"model": "minilm"}, {"privacy": "client", "epsilon": 1.0},
+    ):  # fmt: skip
+        config = RunConfig.parse(options)
+        assert (config.resolved_start, config.length) == ("random", 128)
+    then = RunConfig.parse({"protocol": "lexicon", "then": "weights", "codec": "int8"})
+    assert then == RunConfig.parse({"protocol": "weights", "start": "lexicon", "codec": "int8"})
+    for config in (then, RunConfig.parse({})):
+        assert RunConfig.parse(config.values()) == config
+        assert RunConfig.from_run_config(config.to_run_config()) == config
+
+
+def test_more_classes_than_the_model_can_carry(tmp_path: Path, small: dict[str, Any]) -> None:
+    path = tmp_path / "many.csv"
+    lines = [f"word{n} of number {i} {n},c{n}" for n in range(100) for i in range(6)]
+    path.write_text("text,label\n" + "\n".join(lines) + "\n")
+    options = small | {"data": str(path), "start": "auto", "max_length": 16}
+    plan = make_plan(RunConfig.parse(options))
+    assert plan.config.resolved_start == "random"
+    assert not isinstance(plan.server(), StagedServer)
