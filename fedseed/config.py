@@ -23,7 +23,6 @@ from fedseed.protocols.start import (
     LEXICON_LENGTH,
     begins_with_lexicon,
     refuse_impossible_start,
-    usual_steps,
     with_start,
 )
 from fedseed.recipe import Recipe
@@ -69,9 +68,8 @@ class RunConfig(DifferentialPrivacyOptions, ShardOptions):
         "(Adam, 2e-5, 30 steps of 32)."
     )  # fmt: skip
     steps: int = Field(
-        default_factory=usual_steps, ge=1, le=1_000_000, description="Step budget of a client in "
-        "one round, optimiser steps; after a lexicon round 45 are the default."
-    )  # fmt: skip
+        90, ge=1, le=1_000_000, description="Step budget of a client in one round, optimiser steps."
+    )
     drop_rate: float = Field(
         0.0, ge=0, le=1, description="Probability that a client's reply is lost, each round."
     )
@@ -198,11 +196,10 @@ class RunConfig(DifferentialPrivacyOptions, ShardOptions):
 
         Other protocols' options are there too, absent: Flower takes no names that it has not seen.
         """
-        values = dict.fromkeys(sorted(self.option_names())) | self.values()
-        if self.steps == usual_steps({"start_options": self.start_options}):
-            values["steps"] = None  # what is usual depends on the start
+        absent = dict.fromkeys(sorted(self.option_names()))
         return {
-            name.replace("_", "-"): "" if value is None else value for name, value in values.items()
+            name.replace("_", "-"): "" if value is None else value
+            for name, value in (absent | self.values()).items()
         }
 
     @classmethod

@@ -38,6 +38,13 @@ class Point:
         return self.seconds + transfer_seconds(round(self.payload_bytes), bits_per_second)
 
 
+def client_bytes(cell: Mapping[str, Any]) -> tuple[float, float]:
+    """Payload bytes of one client, down (all rounds, and the result at the end) and up."""
+    down = sum(one["client_payload_bytes"]["down"] for one in cell["rounds"])
+    down += cell["rounds"][-1]["result_bytes"] if cell["rounds"] else 0
+    return down, sum(one["client_payload_bytes"]["up"] for one in cell["rounds"])
+
+
 def points(cells: Sequence[Mapping[str, Any]]) -> list[Point]:
     """The points of a comparison's cells, which are of one partition and condition."""
     measured = []

@@ -138,6 +138,6 @@ def _accuracy(dataset: Dataset, tests: Rows, answers: Rows) -> dict[str, Any]:
 def _parts(dataset: Dataset, max_length: int, tests: Rows) -> tuple[bytes | str, ...]:
     """What decides a measurement."""
     return (
-        _VERSION, dataset.sha256, dataset.test.tobytes(), np.asarray(tests).tobytes(),
+        _VERSION, dataset.sha256, dataset.train.tobytes(), np.asarray(tests).tobytes(),
         str(max_length), importlib.metadata.version("scikit-learn"),
     )  # fmt: skip

@@ -13,16 +13,6 @@ LEXICON = "lexicon"
 """The protocol by whose round a run may begin."""
 LEXICON_LENGTH = 256
 """Tokens kept of each text, unless they are given, in a run that begins so."""
-_STEPS, _LEXICON_STEPS = 90, 45
-
-
-def usual_steps(values: Mapping[str, Any]) -> int:
-    """A client's steps in one round unless they are given: fewer from a seed that knows.
-
-    Args:
-        values: ``start_options`` is None in a run that does not begin with a lexicon round.
-    """
-    return _STEPS if values.get("start_options") is None else _LEXICON_STEPS
 
 
 def with_start(values: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -19,13 +19,14 @@ class Box:
     learning_rates: tuple[float, float]
     multipliers: tuple[float, float]
     """Of the learning rate, for the word embedding's rows."""
+    batches: int = 1
+    """Batches that one of the given size becomes: smaller ones, of which more are taken."""
 
 
 RANDOM = Box((1e-5, 1e-2), (1.0, 30.0))
 """From a random start, where all has to be learnt."""
-KNOWING = Box((5e-4, 3e-3), (5.0, 60.0))
-"""From a seed that knows the task: gentle rates, which keep what it knows
-(docs/decisions/gentle-recipes.md)."""
+KNOWING = Box((5e-4, 2e-3), (5.0, 40.0), batches=2)
+"""From a seed that knows the task (docs/decisions/gentle-recipes.md)."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class RecipeSpace:
     def around(cls, given: Recipe, steps: int, box: Box = RANDOM) -> "RecipeSpace":
         """The space for improving on a given recipe within a budget of steps.
 
-        Batch size, length, dropout and weight decay are the given ones. AdamW with warm-up
+        Length, dropout and weight decay are the given ones. AdamW with warm-up
         and linear decay replaces a plain Adam or SGD, since a rate can only be compared over
         a short budget when it ends at zero. Label smoothing is at least 0.1: without it the
         validation loss ranks recipes by their confidence rather than by their accuracy
@@ -55,6 +56,7 @@ class RecipeSpace:
                 schedule="linear",
                 warmup=0.1,
                 steps=steps,
+                batch_size=max(1, given.batch_size // box.batches),
                 label_smoothing=max(0.1, given.label_smoothing),
             ),
             box,

@@ -2,7 +2,7 @@
 
 import io
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +72,17 @@ def accuracy_limits(shares: Iterable[float], usual: tuple[float, float]) -> tupl
         return usual
     margin = max(1.0, 0.05 * (high - low))
     return low - margin, high + margin
+
+
+def draw_linear(axes: "Axes", curve: Sequence[Mapping[str, Any]]) -> None:
+    """Accuracies of linear models against their bytes: chosen words, and hashed ones."""
+    names = {"lexicon": "linear, chosen words", "hashed logistic": "linear, hashed"}
+    for (model, name), line in zip(names.items(), ("-", "--"), strict=True):
+        points = [(one["bytes"], 100 * one["value"]) for one in curve if one["model"] == model]
+        if points:
+            sizes, values = zip(*points, strict=True)
+            axes.plot(sizes, values, color="black", linestyle=line, linewidth=2, alpha=0.35,
+                      label=name, zorder=1)  # fmt: skip
 
 
 def _tried(axes: "Axes", record: Mapping[str, Any]) -> None:

@@ -75,6 +75,21 @@ def baseline_grid(baselines: Mapping[str, Any]) -> str:
     return grid(("baseline", "accuracy", "majority"), baseline_rows(baselines))
 
 
+def linear_blocks(curve: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Linear models by their bytes: chosen words, and hashed ones; nothing without any."""
+    if not curve:
+        return []
+    models = list(dict.fromkeys(point["model"] for point in curve))
+    by_size = {(point["model"], point["bytes"]): percent(point["value"]) for point in curve}
+    rows = [
+        [size(count), *(by_size.get((model, count), "-") for model in models)]
+        for count in sorted({point["bytes"] for point in curve})
+    ]
+    names = {"lexicon": "chosen words"}
+    heading = f"**Linear models of so many bytes**, of all training texts, n = {curve[0]['n']:,}:"
+    return [heading, grid(("bytes", *(names.get(model, model) for model in models)), rows)]
+
+
 def baseline_rows(baselines: Mapping[str, Any]) -> list[list[str]]:
     """Baselines as rows of name, accuracy and majority baseline."""
     return [

@@ -1,5 +1,6 @@
 """What several studies measure: test runs on named test sets, baselines, one class alone."""
 
+import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,8 +12,9 @@ from torch import nn
 from fedseed.data.federated_dataset import subset
 from fedseed.data.splits import Rows
 from fedseed.data.tokens import Dataset
+from fedseed.evaluation.linear_curve import SIZES, hashed_curves, lexicon_curve
 from fedseed.evaluation.metrics import ClassCounts, count_correct
-from fedseed.models.architecture import State
+from fedseed.models.architecture import REGISTRY, State
 from fedseed.results.display import Display
 from fedseed.runs.baselines import measure_baselines
 from fedseed.runs.original import Original, original_weights
@@ -27,6 +29,10 @@ TEST_COST = 0.0125
 """Training steps of 32 that testing one example costs."""
 BASELINE_COST = 400.0
 """Training steps that the baselines cost."""
+LINEAR, LINEAR_COST = "linear", 2000.0
+"""Name of the cell of the linear models of equal bytes, and training steps that they cost."""
+QUICK_TEXTS = 2000
+"""Training texts of them in a ``--quick`` study, about."""
 _DOCUMENTS_TRAIN, _DOCUMENTS_TEST = 320, 1000
 
 
@@ -82,6 +88,28 @@ def measure_baseline_cell(config: StudyOptions) -> dict[str, Any]:
     dataset = dataset_of(config)
     tests = tested_rows(config, dataset)
     return {"baselines": measure_baselines(config, dataset, tests, config.length)}
+
+
+def linear_cell() -> Cell:
+    """The cell of the linear models of equal bytes."""
+    return Cell(LINEAR, LINEAR_COST, {"what": LINEAR})
+
+
+def measure_linear_cell(config: StudyOptions) -> dict[str, Any]:
+    """Linear models of 64 bytes to 64 KB on a study's test rows.
+
+    Nothing for models with a vocabulary of their own, whose tokens the lexicons do not know. A
+    ``--quick`` study learns them from few texts, in few sizes.
+    """
+    if config.model not in REGISTRY:
+        return {LINEAR: []}
+    dataset, sizes = dataset_of(config), SIZES
+    tests = tested_rows(config, dataset)
+    if config.quick:
+        few = dataset.train[:: -(-len(dataset.train) // QUICK_TEXTS)]
+        dataset, sizes = dataclasses.replace(dataset, train=few), SIZES[::4]
+    chosen = lexicon_curve(dataset, config.length, tests, sizes)
+    return {LINEAR: chosen + hashed_curves(dataset, config.length, tests, sizes)}
 
 
 def original_of(config: StudyOptions, display: Display | None = None) -> tuple[Original, Path]:

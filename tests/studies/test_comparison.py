@@ -42,6 +42,12 @@ def test_cells_bytes_and_determinism(run: Run) -> None:
             assert accuracy["majority_baseline"] == 0.5
             assert len(accuracy["repeats"]) == 2
         assert cell["worst_client"]["value"] <= cell["accuracy"]["value"] + 1e-9
+        equal = cell["linear_of_equal_bytes"]
+        assert (equal is None) == (not cell["rounds"])
+        assert equal is None or 64 <= equal["bytes"] <= sum(
+            cell["payload_bytes"]["per_client"].values()
+        )
+        assert (cell["start"], cell["model"], cell["max_length"]) == ("random", "bert-tiny", 16)
     heavy, light = cells["weights", None], cells["weights-int8", None]
     size = record["results"]["fp32_model_bytes"]
     assert heavy["payload_bytes"]["up"] == 2 * 3 * (size + 12)

@@ -42,7 +42,11 @@ PROTOCOL = Protocol(
     rows={
         "lexicon-50": Row(
             "50 words, signs alone, one round", USUAL, {"words": 50, "weight_bits": 1}, rounds=1,
-            steps=1, main=False, attacked=False,
+            steps=1, attacked=False,
+        ),
+        "lexicon-180": Row(
+            "180 words, signs alone, one round", USUAL, {"words": 180, "weight_bits": 1}, rounds=1,
+            steps=1, attacked=False,
         ),
         "lexicon": Row(
             "800 words of 2 bits, one round", USUAL, rounds=1, steps=1, skewed=True,

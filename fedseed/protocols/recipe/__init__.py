@@ -84,6 +84,10 @@ PROTOCOL = Protocol(
         "recipe": Row(
             "seed and recipes down, metrics up; every client trains its own model",
             Recipe(), rounds=2, steps=90,
-        )
+        ),
+        "lexicon-recipe": Row(
+            "a lexicon round, then recipes from its seed", Recipe(), {"start": "lexicon"},
+            rounds=3, steps=90, attacked=False,
+        ),
     },
 )  # fmt: skip

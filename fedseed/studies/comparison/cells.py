@@ -16,7 +16,7 @@ from fedseed.runs.plan import Plan, make_plan
 from fedseed.seeds.assemble import grow
 from fedseed.studies.comparison.options import ComparisonOptions
 from fedseed.studies.federated_run import FederatedRun
-from fedseed.studies.measuring import measure_baseline_cell
+from fedseed.studies.measuring import LINEAR, measure_baseline_cell, measure_linear_cell
 from fedseed.studies.recipes import CENTRAL_EPOCHS
 from fedseed.studies.rows import ROWS, run_config
 from fedseed.training import FitJob, Trainer
@@ -27,6 +27,8 @@ def measure(config_json: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     config = ComparisonOptions.model_validate_json(config_json)
     if arguments["what"] == "baselines":
         return measure_baseline_cell(config)
+    if arguments["what"] == LINEAR:
+        return measure_linear_cell(config)
     row = ROWS[arguments["row"]]
     run, recipe = run_config(
         config, row, arguments["partition"], arguments["condition"], arguments["repeat"]

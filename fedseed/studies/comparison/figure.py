@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fedseed.evaluation.frontier import TARGETS, Point, points, quickest
-from fedseed.results.figure import accuracy_limits, save_figure
+from fedseed.evaluation.frontier import TARGETS, Point, client_bytes, points, quickest
+from fedseed.results.figure import accuracy_limits, draw_linear, save_figure
 from fedseed.results.markdown import on_task
 from fedseed.results.style import RowStyle, row_styles
-from fedseed.studies.comparison.table import client_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,6 +35,7 @@ def comparison_figure(record: Mapping[str, Any], path: Path) -> None:
         here = [cell for cell in undisturbed if cell["partition"] == partition]
         bounds = {c["row"]: c for c in [*first, *here] if not c["rounds"]}
         _front(axes, here, bounds, results["baselines"], styles)
+        draw_linear(axes, results.get("linear", []))
         axes.set_title(partition, fontsize=11)
     _share_bytes_axis(upper[: len(partitions)], undisturbed)
     upper[0].set_ylabel("test accuracy (%)")

@@ -7,7 +7,9 @@ import numpy as np
 
 from fedseed.config import RunConfig
 from fedseed.data.federated_dataset import open_dataset
-from fedseed.evaluation.frontier import pareto, points
+from fedseed.data.options import task_name
+from fedseed.evaluation.frontier import client_bytes, pareto, points
+from fedseed.evaluation.linear_curve import at_most
 from fedseed.evaluation.metrics import ClassCounts, reweighted
 from fedseed.evaluation.repeats import mean_interval, over_repeats
 from fedseed.models.registry import find_model
@@ -20,7 +22,7 @@ from fedseed.studies.comparison import STUDY
 from fedseed.studies.comparison.cells import federated_of, measure
 from fedseed.studies.comparison.options import ComparisonOptions
 from fedseed.studies.description import StudyDescription
-from fedseed.studies.measuring import TEST_COST, baseline_cell
+from fedseed.studies.measuring import LINEAR, TEST_COST, baseline_cell, linear_cell
 from fedseed.studies.recipes import CENTRAL_EPOCHS
 from fedseed.studies.rows import ROWS, StudyRow, described_protocols, row_words, run_config
 
@@ -77,7 +79,7 @@ class Comparison(Study):
 
     def cells(self) -> list[Cell]:
         """See :class:`Study`."""
-        cells = [baseline_cell()]
+        cells = [baseline_cell(), linear_cell()]
         for repeat in range(self.config.repeats):
             for name, partition, condition in self._places():
                 arguments = {
@@ -123,6 +125,11 @@ class Comparison(Study):
                 for repeat in range(config.repeats)
             ]
             cells.append(self._cell(name, partition, condition, repeats))
+        linear = measured[LINEAR][LINEAR]
+        for cell in cells:
+            down, up = client_bytes(cell)
+            cell["payload_bytes"]["per_client"] = {"down": down, "up": up}
+            cell["linear_of_equal_bytes"] = at_most(linear, down + up)
         for partition in config.partitions.split(","):
             here = [c for c in cells if (c["partition"], c["condition"]) == (partition, None)]
             best = pareto(points(here))
@@ -134,7 +141,7 @@ class Comparison(Study):
         }
         model = find_model(config.model, dataset_of(config).labels)
         return {
-            "cells": cells, "baselines": measured["baselines"]["baselines"],
+            "cells": cells, "baselines": measured["baselines"]["baselines"], LINEAR: linear,
             "shards_of_first_repeat": shards, "fp32_model_bytes": model.fp32_bytes(),
         }  # fmt: skip
 
@@ -153,7 +160,9 @@ class Comparison(Study):
         return {
             "row": name, "description": row_words(self.config, row),
             "protocol": row.protocol,
-            "options": _options(run, row), "partition": partition, "condition": condition or None,
+            "options": _options(run, row), "start": run.resolved_start,
+            "task": task_name(self.config.data), "model": run.model, "max_length": run.length,
+            "partition": partition, "condition": condition or None,
             "number_of_repeats": len(repeats), "accuracy": over_repeats(final),
             "newcomers": over_repeats(newcomers), "worst_client": over_repeats(worst),
             "rounds": rounds,

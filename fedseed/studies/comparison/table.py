@@ -3,16 +3,19 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fedseed.evaluation.frontier import client_bytes
 from fedseed.results.markdown import (
     DETAILS,
     QUICK,
     baseline_grid,
     grid,
+    linear_blocks,
     on_task,
     size,
     test_line,
     with_interval,
 )
+from fedseed.results.table import percent
 from fedseed.studies.comparison.readings import (
     budget_grid,
     link_grid,
@@ -36,6 +39,7 @@ def comparison_table(record: Mapping[str, Any]) -> str:
         here = [cell for cell in undisturbed if cell["partition"] == partition]
         blocks += [f"**{partition}**", main_grid(here)]
     blocks += [_what_is_what(first), baseline_grid(record["results"]["baselines"])]
+    blocks += linear_blocks(record["results"].get("linear", []))
     blocks += _readings(first, partitions[0])
     blocks += _robustness(cells, partitions[0]) + _personalisation(record)
     blocks += [
@@ -66,7 +70,9 @@ def _head(record: Mapping[str, Any], cells: Cells) -> list[str]:
         f"{record['results']['fp32_model_bytes']:,} bytes. Steps and seconds are one client's, on "
         "one thread; steps are those of the rounds, seconds include making the model at the end. "
         "\\* by its mean, nothing that sends fewer bytes is as accurate (the bounds, which send "
-        "nothing, are left out).",
+        "nothing, are left out). \\*\\* a linear model of at most the row's bytes, down and up: "
+        "chosen words with quantised weights, made of all training texts together and tested on "
+        "the same ones.",
     ]
 
 
@@ -121,7 +127,7 @@ def _untested(adapted: Cells) -> str:
 
 def main_grid(cells: Cells) -> str:
     """One line a row."""
-    head = ("row", "accuracy", "down", "up", "steps", "seconds")
+    head = ("row", "accuracy", "down", "up", "linear\\*\\*", "steps", "seconds")
     return grid(head, [_line(cell) for cell in cells])
 
 
@@ -130,8 +136,14 @@ def _line(cell: Mapping[str, Any]) -> list[str]:
     seconds = cell["client_seconds"] + cell["making_seconds"]
     return [
         cell["row"] + mark, with_interval(cell["accuracy"]), *map(size, client_bytes(cell)),
-        f"{cell['client_steps']:,.0f}", f"{seconds:,.0f}",
+        _linear(cell), f"{cell['client_steps']:,.0f}", f"{seconds:,.0f}",
     ]  # fmt: skip
+
+
+def _linear(cell: Mapping[str, Any]) -> str:
+    """What a linear model of the row's bytes is right on."""
+    linear = cell.get("linear_of_equal_bytes")
+    return "-" if linear is None else percent(linear["value"])
 
 
 def people_grid(cells: Cells) -> str:
@@ -149,13 +161,6 @@ def people_grid(cells: Cells) -> str:
     head = ("row", "partition", "condition", "newcomer", "worst client", "payload down",
             "payload up", "messages down", "messages up", "most down", "most up")  # fmt: skip
     return grid(head, rows)
-
-
-def client_bytes(cell: Mapping[str, Any]) -> tuple[float, float]:
-    """Payload bytes of one client, down (all rounds, and the result at the end) and up."""
-    down = sum(one["client_payload_bytes"]["down"] for one in cell["rounds"])
-    down += cell["rounds"][-1]["result_bytes"] if cell["rounds"] else 0
-    return down, sum(one["client_payload_bytes"]["up"] for one in cell["rounds"])
 
 
 def _what_is_what(cells: Cells) -> str:
