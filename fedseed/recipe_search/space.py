@@ -25,7 +25,7 @@ class Box:
 
 RANDOM = Box((1e-5, 1e-2), (1.0, 30.0))
 """From a random start, where all has to be learnt."""
-KNOWING = Box((5e-4, 2e-3), (5.0, 40.0), batches=2)
+KNOWING = Box((7e-4, 4e-3), (5.0, 40.0), batches=2)
 """From a seed that knows the task (docs/decisions/gentle-recipes.md)."""
 
 

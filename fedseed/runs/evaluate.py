@@ -1,6 +1,7 @@
 """What the test runs of a federated run come down to: its ``results``."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -47,9 +48,7 @@ def judge(
     results: dict[str, Any] = {
         name: {**summary, **_by_role(plan, counts[name])} for name, summary in summaries.items()
     }
-    results["zero_shot"] = zero_shot(plan).to_record()
-    if seed is not None:
-        results["aggregated_seed"] = {"bytes": len(seed), **_test(plan, grow(seed)).to_record()}
+    results |= _untrained(plan, seed)
     dataset = plan.federated.dataset
     original = find_original(dataset, plan.seed.model, plan.max_length, display.original)
     reference = original.accuracy(dataset, plan.federated.test_rows())
@@ -86,6 +85,18 @@ def _retention(plan: Plan, results: Mapping[str, Any], original: Original) -> di
             "aggregated": _corrected(trained["value"], same_rows),
         },
     }
+
+
+def _untrained(plan: Plan, seed: bytes | None) -> dict[str, Any]:
+    """What the run's seed and the one that the rounds made are right on, with no step taken."""
+    if seed is None:
+        return {"zero_shot": zero_shot(plan).to_record()}
+    with ThreadPoolExecutor(2) as pool:  # the workers are idle by now
+        random, made = pool.submit(zero_shot, plan), pool.submit(_test, plan, grow(seed))
+        return {
+            "zero_shot": random.result().to_record(),
+            "aggregated_seed": {"bytes": len(seed), **made.result().to_record()},
+        }
 
 
 def zero_shot(plan: Plan) -> Accuracy:

@@ -14,13 +14,12 @@ from fedseed.errors import WireError
 from fedseed.protocols.base import ProtocolServer, Report, Setup
 from fedseed.protocols.recipe import RecipeOptions
 from fedseed.protocols.recipe.messages import SCORE_BYTES, RecipeScore, why_absurd
+from fedseed.protocols.recipe.shares import knows
 from fedseed.protocols.request import SeedBroadcast
 from fedseed.recipe import Recipe
 from fedseed.recipe_search import find_search
 from fedseed.recipe_search.base import RecipeSearch, Trial
 from fedseed.recipe_search.space import KNOWING, RANDOM, RecipeSpace
-from fedseed.seeds.codec import decode
-from fedseed.seeds.registry import find_kind
 
 
 class RecipeServer(ProtocolServer):
@@ -33,10 +32,8 @@ class RecipeServer(ProtocolServer):
         self._each = setup.options.recipes_per_client
         self._classes = setup.classes
         """Number of classes, which bounds a plausible loss."""
-        knows = find_kind(decode(setup.seed).kind).made_from == "texts"
-        space = RecipeSpace.around(
-            setup.given, setup.steps // self._each, KNOWING if knows else RANDOM
-        )
+        box = KNOWING if knows(setup.seed) else RANDOM
+        space = RecipeSpace.around(setup.given, setup.steps // self._each, box)
         make_search = find_search(setup.options.aggregator).make
         self._search: RecipeSearch = make_search(space, setup.given, setup.rounds, setup.run_seed)
         self._broadcast = SeedBroadcast(setup.seed)
