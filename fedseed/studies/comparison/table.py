@@ -26,6 +26,10 @@ from fedseed.studies.comparison.readings import (
 )
 
 Cells = Sequence[Mapping[str, Any]]
+_ABOUT_LINEAR = (
+    " \\*\\* a linear model of at most the row's bytes, down and up: chosen words with quantised "
+    "weights, made of all training texts together and tested on the same ones."
+)
 
 
 def comparison_table(record: Mapping[str, Any]) -> str:
@@ -39,7 +43,7 @@ def comparison_table(record: Mapping[str, Any]) -> str:
         here = [cell for cell in undisturbed if cell["partition"] == partition]
         blocks += [f"**{partition}**", main_grid(here)]
     blocks += [_what_is_what(first), baseline_grid(record["results"]["baselines"])]
-    blocks += linear_blocks(record["results"].get("linear", []))
+    blocks += linear_blocks(record["results"].get("linear", [])) + _worth(first)
     blocks += _readings(first, partitions[0])
     blocks += _robustness(cells, partitions[0]) + _personalisation(record)
     blocks += [
@@ -70,9 +74,7 @@ def _head(record: Mapping[str, Any], cells: Cells) -> list[str]:
         f"{record['results']['fp32_model_bytes']:,} bytes. Steps and seconds are one client's, on "
         "one thread; steps are those of the rounds, seconds include making the model at the end. "
         "\\* by its mean, nothing that sends fewer bytes is as accurate (the bounds, which send "
-        "nothing, are left out). \\*\\* a linear model of at most the row's bytes, down and up: "
-        "chosen words with quantised weights, made of all training texts together and tested on "
-        "the same ones.",
+        "nothing, are left out)." + (_ABOUT_LINEAR if _has_linear(cells) else ""),
     ]
 
 
@@ -87,6 +89,24 @@ def _readings(cells: Cells, partition: str) -> list[str]:
         "and one client's computing, no latency; clients work at the same time):",
         link_grid(cells, 0.80),
         verdicts(cells),
+    ]
+
+
+def _worth(cells: Cells) -> list[str]:
+    """Which rows know more than a linear model of their bytes, and which do not."""
+    if not _has_linear(cells):
+        return []
+    groups: dict[str, list[str]] = {"above": [], "about at": [], "below": []}
+    for cell in cells:
+        linear = cell.get("linear_of_equal_bytes")
+        if linear is not None:
+            low, high = cell["accuracy"]["ci95"]
+            where = "above" if low > linear["value"] else "below"
+            groups["about at" if low <= linear["value"] <= high else where].append(cell["row"])
+    said = [f"{where} it: {', '.join(rows)}" for where, rows in groups.items() if rows]
+    return [
+        "Bytes are worth more than in a linear model where a row's whole interval lies above it. "
+        f"{'; '.join(said).capitalize()}."
     ]
 
 
@@ -127,16 +147,23 @@ def _untested(adapted: Cells) -> str:
 
 def main_grid(cells: Cells) -> str:
     """One line a row."""
-    head = ("row", "accuracy", "down", "up", "linear\\*\\*", "steps", "seconds")
-    return grid(head, [_line(cell) for cell in cells])
+    beside = _has_linear(cells)
+    linear = ["linear\\*\\*"] if beside else []
+    head = ("row", "accuracy", "down", "up", *linear, "steps", "seconds")
+    return grid(head, [_line(cell, beside) for cell in cells])
 
 
-def _line(cell: Mapping[str, Any]) -> list[str]:
+def _has_linear(cells: Cells) -> bool:
+    """Whether the linear models of equal bytes were measured; older records have none."""
+    return any(cell.get("linear_of_equal_bytes") for cell in cells)
+
+
+def _line(cell: Mapping[str, Any], beside: bool) -> list[str]:
     mark = " \\*" if cell["pareto"] else ""
     seconds = cell["client_seconds"] + cell["making_seconds"]
     return [
         cell["row"] + mark, with_interval(cell["accuracy"]), *map(size, client_bytes(cell)),
-        _linear(cell), f"{cell['client_steps']:,.0f}", f"{seconds:,.0f}",
+        *([_linear(cell)] if beside else []), f"{cell['client_steps']:,.0f}", f"{seconds:,.0f}",
     ]  # fmt: skip
 
 

@@ -27,8 +27,10 @@ from fedseed.seeds.kinds.lexicon.format import read_lexicon
 from fedseed.seeds.make import make_row
 from fedseed.studies.base import dataset_of
 from fedseed.studies.measuring import (
+    LINEAR,
     cached_weights,
     measure_baseline_cell,
+    measure_linear_cell,
     original_of,
     rows_by_test,
     run_test,
@@ -43,6 +45,8 @@ def measure(config_json: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     config = ZeroShotOptions.model_validate_json(config_json)
     if arguments["what"] == "baselines":
         return measure_baseline_cell(config)
+    if arguments["what"] == LINEAR:
+        return measure_linear_cell(config)
     if arguments["what"] == "language":
         return _language_cell(config, arguments)
     dataset = dataset_of(config)

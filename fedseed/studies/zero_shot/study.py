@@ -10,6 +10,7 @@ import numpy as np
 from fedseed.data.digests import file_digest
 from fedseed.data.federated_dataset import open_dataset
 from fedseed.errors import SeedError
+from fedseed.evaluation.linear_curve import at_most
 from fedseed.evaluation.metrics import ClassCounts
 from fedseed.evaluation.repeats import mean_interval, over_repeats
 from fedseed.evaluation.retention import chance_corrected, plain
@@ -27,10 +28,12 @@ from fedseed.studies.base import Study
 from fedseed.studies.cells import Cell, Work
 from fedseed.studies.description import StudyDescription
 from fedseed.studies.measuring import (
+    LINEAR,
     TEST_COST,
     baseline_cell,
     cached_weights,
     counts_of,
+    linear_cell,
     original_of,
     rows_by_test,
 )
@@ -166,7 +169,7 @@ class ZeroShot(Study):
         if "classifier" in self.parts:
             tests = rows_by_test(self.config, self.dataset)
             cost = TEST_COST * sum(map(len, tests.values()))
-            cells.append(baseline_cell())
+            cells += [baseline_cell(), linear_cell()]
             cells += self._cells("classifier", self._rows(language=False), cost)
         if "language" in self.parts:
             rows = [*self._rows(language=True), "unigram", "uniform"]
@@ -194,6 +197,10 @@ class ZeroShot(Study):
             }
             results["cells"] += self._classifier_cells(measured, results["originals"])
             results["baselines"] = measured["baselines"]["baselines"]
+            results[LINEAR] = measured[LINEAR][LINEAR]
+            for cell in results["cells"]:
+                equal = at_most(results[LINEAR], cell["bytes"] or math.inf)
+                cell["linear_of_equal_bytes"] = equal if cell["test_set"] == "balanced" else None
         if "language" in self.parts:
             results["cells"] += self._language_cells(measured)
         return results

@@ -67,15 +67,19 @@ def zero_shot_table(record: Mapping[str, Any]) -> str:
 def classifier_grid(cells: list[dict[str, Any]]) -> str:
     """Accuracy of every seed without training; beside a lexicon's that of its linear model."""
     lexicons = any(cell.get("linear_accuracy") for cell in cells)
+    measured = any(cell.get("linear_of_equal_bytes") for cell in cells)
     rows = [
         [
             cell["row"], _bytes(cell["bytes"]), _error(cell["reconstruction_error"]),
-            with_interval(cell["before"]), *([_linear(cell)] if lexicons else []),
+            with_interval(cell["before"]),
+            *([_linear(cell, "linear_accuracy")] if lexicons else []),
+            *([_linear(cell, "linear_of_equal_bytes")] if measured else []),
             percent(cell["retention_plain"]), percent(cell["retention_chance_corrected"]),
         ]
         for cell in cells
     ]  # fmt: skip
-    beside = ["linear model\\*\\*"] if lexicons else []
+    beside = ["its words alone\\*\\*"] if lexicons else []
+    beside += ["linear, equal bytes\\*\\*\\*"] if measured else []
     head = (
         "seed", "bytes", "error*", "accuracy", *beside, "retention, plain", "above chance",
     )  # fmt: skip
@@ -85,11 +89,16 @@ def classifier_grid(cells: list[dict[str, Any]]) -> str:
             " \\*\\* The bag of words that a lexicon is, without the transformer: before any "
             "training the transformer computes it, and no more."
         )
+    if measured:
+        note += (
+            " \\*\\*\\* A linear model of at most the seed's bytes, of all training texts; it "
+            "assembles nothing, and so spends no bytes on it."
+        )
     return f"{grid(head, rows)}\n\n{note}"
 
 
-def _linear(cell: Mapping[str, Any]) -> str:
-    linear = cell.get("linear_accuracy")
+def _linear(cell: Mapping[str, Any], name: str) -> str:
+    linear = cell.get(name)
     return "" if linear is None else percent(linear["value"])
 
 
