@@ -267,7 +267,9 @@ def test_help_shows_the_options_of_the_protocol_that_is_named(command: Command, 
         for protocol in all_protocols():
             for option in protocol.options.model_fields:
                 flag = "--" + option.replace("_", "-") + " "
-                assert (f" {flag}" in shown) == (protocol.name == name), (flag, protocol.name)
+                first = name == "recipe" and protocol.name == "lexicon"  # its run begins so
+                wanted = protocol.name == name or first
+                assert (f" {flag}" in shown) == wanted, (flag, protocol.name)
 
 
 def test_docs_have_the_protocols_and_their_options() -> None:

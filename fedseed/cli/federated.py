@@ -21,6 +21,7 @@ from fedseed.config import RunConfig
 from fedseed.errors import ConfigError
 from fedseed.federation.workers import heavy_imports, start_early
 from fedseed.protocols import all_protocols
+from fedseed.protocols.start import LEXICON, begins_with_lexicon
 from fedseed.results.folder import is_begun
 
 
@@ -50,7 +51,8 @@ def _protocol_flags(name: str) -> list[inspect.Parameter]:
     """Flags of all protocols' options; only those of one protocol are shown by ``--help``."""
     protocols = sorted(all_protocols(), key=lambda protocol: protocol.name != name)
     models = {protocol.name: protocol.options for protocol in protocols}
-    return flags_of_choices("--protocol", models, shown=[name])
+    shown = [name, LEXICON] if begins_with_lexicon({"protocol": name}) else [name]
+    return flags_of_choices("--protocol", models, shown=shown)
 
 
 def _command(
@@ -80,9 +82,10 @@ def _command(
 ) -> None:
     """Federated task distillation: one seed, one recipe, many private shards.
 
-    A server broadcasts a seed and recipes; clients assemble the model, fine-tune it on their
-    own texts and send back metrics. The server aggregates recipes, never weights; for
-    comparison, --protocol weights is federated averaging.
+    In a first round clients send weighted words, of which the server makes a seed. It
+    broadcasts seed and recipes; clients assemble the model, fine-tune it on their own texts
+    and send back metrics. The server aggregates recipes, never weights; for comparison,
+    --protocol weights is federated averaging.
     """
     values = given(options)
     refuse_two_folders(resume, out)

@@ -35,11 +35,19 @@ def write_figure(record: Mapping[str, Any], path: Path) -> None:
     _gained(right, record["results"], record["protocol"])
     figure.suptitle(
         f"{config['model']}, {config['clients']} clients, {len(record['rounds'])} rounds, "
-        f"{data['source']}: {record['protocol']['travelled']}",
+        f"{data['source']}: {_travelled(record)}",
         fontsize=11,
         parse_math=False,
     )
     save_figure(figure, path)
+
+
+def _travelled(record: Mapping[str, Any]) -> str:
+    """What travelled; in a run that began with a lexicon round first its words."""
+    words: str = record["protocol"]["travelled"]
+    if record["config"].get("start") == "lexicon":
+        return f"weighted words in round 1, then {words}"
+    return words
 
 
 def _tried_recipes(rounds: list[dict[str, Any]]) -> bool:
@@ -174,23 +182,30 @@ def _gained(axes: "Axes", results: Mapping[str, Any], protocol: Mapping[str, Any
     roles = [
         role for role in ("newcomers", "participants_mean") if results["given"][role] is not None
     ]
-    width = 0.36
+    width, knows = 0.36, results.get("aggregated_seed") is not None
     for shift, (name, colour) in enumerate((("given", _GIVEN), ("aggregated", _AGGREGATED))):
         for place, role in enumerate(roles):
             label = protocol[name] if place == 0 else None
             x = place + (shift - 0.5) * width
-            _bar(axes, x, width * 0.94, results[name][role], colour, label)
-    _reference_lines(axes, results)
+            (_point if knows else _bar)(axes, x, width * 0.94, results[name][role], colour, label)
+    lowest = _reference_lines(axes, results, knows)
     people = {"newcomers": "newcomers", "participants_mean": "participants"}
     axes.set_xticks(
         range(len(roles)),
         [f"{people[role]}\n(n = {results['given'][role]['n']:,} test examples)" for role in roles],
     )
-    axes.set_ylim(0, 100)
-    axes.set_yticks(range(0, 101, 20))
+    if knows:
+        axes.set_xlim(-0.6, len(roles) - 0.4)
+        axes.set_ylim(lowest, None)
+    else:
+        axes.set_ylim(0, 100)
+        axes.set_yticks(range(0, 101, 20))
     axes.set_ylabel("test accuracy (%)")
-    axes.set_title("Bars: mean and 95 % interval; dots: single clients", fontsize=10)
-    axes.legend(fontsize=8, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.16))
+    drawn = "Points" if knows else "Bars"
+    axes.set_title(f"{drawn}: mean and 95 % interval; dots: single clients", fontsize=10)
+    axes.legend(
+        fontsize=8, ncols=2 if knows else 3, loc="upper center", bbox_to_anchor=(0.5, -0.16)
+    )
 
 
 def _bar(
@@ -206,7 +221,37 @@ def _bar(
     axes.text(x, 25, f"{value:.1f} %", ha="center", color="white", fontweight="bold")
 
 
-def _reference_lines(axes: "Axes", results: Mapping[str, Any]) -> None:
+def _point(
+    axes: "Axes", x: float, width: float, accuracy: Mapping[str, Any], colour: str,
+    label: str | None,
+) -> None:  # fmt: skip
+    """An accuracy as a point with its interval, where differences are small beside the value."""
+    value, (low, high) = 100 * accuracy["value"], (100 * end for end in accuracy["ci95"])
+    axes.errorbar(x, value, [[value - low], [high - value]], color=colour, capsize=4, marker="D",
+                  markersize=7, linestyle="", label=label)  # fmt: skip
+    models = [100 * share for share in accuracy.get("models", [])]
+    axes.scatter([x - width / 4] * len(models), models, color="white", edgecolors="black", s=14,
+                 zorder=3)  # fmt: skip
+    axes.text(x + width / 8, value, f"{value:.1f} %", va="center", fontsize=9)
+
+
+def _reference_lines(axes: "Axes", results: Mapping[str, Any], near: bool) -> float:
+    """Lines to compare with; those far below are only named if the axis shows what is near.
+
+    Returns:
+        Where an axis of what is near begins, per cent.
+    """
+    lowest: float = min(
+        [100 * one["ci95"][0] for name in ("given", "aggregated")
+         for one in results[name].values() if isinstance(one, Mapping) and "ci95" in one]
+    ) - 1  # fmt: skip
+
+    def line(value: float, label: str, **style: Any) -> None:
+        if near and value < lowest:
+            axes.plot([], [], label=f"{label}, below", **style)
+        else:
+            axes.axhline(value, label=label, **style)
+
     for key, name, style in (
         ("original", "original", "-"),
         ("zero_shot", "untrained seed", ":"),
@@ -216,8 +261,8 @@ def _reference_lines(axes: "Axes", results: Mapping[str, Any]) -> None:
         if results.get(key) is None:
             continue
         value = 100 * results[key]["value"]
-        axes.axhline(value, color="dimgray", linestyle=style, linewidth=1.2,
-                     label=f"{name}, {value:.1f} %")  # fmt: skip
+        line(value, f"{name}, {value:.1f} %", color="dimgray", linestyle=style, linewidth=1.2)
     majority = 100 * results["original"]["majority_baseline"]
-    axes.axhline(majority, color="black", linestyle="--", linewidth=0.9,
-                 label=f"majority class, {majority:.1f} %")  # fmt: skip
+    line(majority, f"majority class, {majority:.1f} %", color="black", linestyle="--",
+         linewidth=0.9)  # fmt: skip
+    return lowest
