@@ -126,7 +126,7 @@ def _largest(
         tokens, _ = selection.best(count)
         model = texts.fit(tokens, FEWER)
         try:
-            lexicon = quantise(model, tokens, levels, exponent, selection.deviations, texts.counts)
+            lexicon = quantise(model, tokens, levels, exponent, selection.deviations, texts.mean())
         except SeedError:
             break
         size = len(encode_lexicon(lexicon))

@@ -5,7 +5,6 @@ from numpy.typing import NDArray
 
 from fedseed.data.splits import Rows
 from fedseed.errors import SeedError
-from fedseed.linear.counts import Matrix
 from fedseed.linear.token_weights import TokenWeights, by_importance
 from fedseed.seeds.kinds.lexicon.coding import encode_lexicon
 from fedseed.seeds.kinds.lexicon.words import VOCABULARY, Lexicon, rarity
@@ -18,7 +17,7 @@ _GIVEN_LEVELS = 6
 
 def quantise(
     model: TokenWeights, tokens: Rows, levels: int, exponent: float,
-    deviations: NDArray[np.float64], counts: Matrix | None = None,
+    deviations: NDArray[np.float64], mean: NDArray[np.float64] | None = None,
 ) -> Lexicon:  # fmt: skip
     """Round the weights of some tokens to whole levels.
 
@@ -28,7 +27,7 @@ def quantise(
         levels: largest level, 1 to 127.
         exponent: see :class:`Lexicon`.
         deviations: of every token's counts, by which an error of its weight moves scores.
-        counts: of texts on which the mean score shall stay what it was.
+        mean: counts at which the score shall stay what it was, such as the mean of all texts.
 
     Raises:
         SeedError: no weight is left.
@@ -52,11 +51,11 @@ def quantise(
     _, rounded, step = best
     kept = rounded.any(axis=1)
     lexicon = Lexicon(tokens[kept], rounded[kept], step, exponent, model.biases)
-    if counts is None:
+    if mean is None:
         return lexicon
     missed = model.weights.copy()
     missed[lexicon.tokens] -= lexicon.columns_of_weights()
-    biases = model.biases + np.asarray(counts.mean(axis=0)).reshape(-1) @ missed
+    biases = model.biases + mean @ missed
     return Lexicon(lexicon.tokens, lexicon.levels, step, exponent, biases)
 
 

@@ -27,9 +27,23 @@ class LabelledCounts:
         """Some of the texts."""
         return LabelledCounts(self.counts[rows], self.labels[rows], self.classes)
 
-    def fit(self, tokens: Rows | None = None, penalty: float = PENALTY) -> TokenWeights:
+    def fit(
+        self, tokens: Rows | None = None, penalty: float = PENALTY, balanced: bool = False
+    ) -> TokenWeights:
         """See :func:`fedseed.linear.token_weights.fit_weights`."""
-        return fit_weights(self.counts, self.labels, self.classes, tokens, penalty)
+        return fit_weights(self.counts, self.labels, self.classes, tokens, penalty, balanced)
+
+    def mean(self, balanced: bool = False) -> NDArray[np.float64]:
+        """Mean counts of each token, shape ``(VOCABULARY,)``.
+
+        Args:
+            balanced: the mean of the means of the classes that occur.
+        """
+        parts = [self.counts]
+        if balanced:
+            parts = [self.counts[self.labels == one] for one in np.unique(self.labels)]
+        means = [np.asarray(part.mean(axis=0), dtype=np.float64).reshape(-1) for part in parts]
+        return np.asarray(np.mean(means, axis=0))
 
     def deviations(self) -> NDArray[np.float64]:
         """How far each token's counts deviate from their mean, shape ``(VOCABULARY,)``."""

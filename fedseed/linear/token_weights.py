@@ -48,7 +48,7 @@ def by_importance(importance: NDArray[np.float64]) -> Rows:
 
 def fit_weights(
     counts: Matrix, labels: Rows, classes: int, tokens: Rows | None = None,
-    penalty: float = PENALTY,
+    penalty: float = PENALTY, balanced: bool = False,
 ) -> TokenWeights:  # fmt: skip
     """Logistic regression, penalised less for rare tokens.
 
@@ -61,6 +61,7 @@ def fit_weights(
         classes: number of classes.
         tokens: those that may have weights; all of them when None.
         penalty: strength of the penalty.
+        balanced: let every class that occurs weigh alike, however many texts it has.
     """
     present = np.flatnonzero(np.asarray(counts.getnnz(axis=0)))
     tokens = present if tokens is None else np.intersect1d(present, tokens)
@@ -69,7 +70,8 @@ def fit_weights(
     if len(seen) < 2 or not len(tokens):
         return TokenWeights(weights, _only(seen, classes))
     scale = rarity(0.5)[tokens]
-    fitted, biases = _logistic(counts[:, tokens].multiply(scale).tocsr(), labels, penalty)
+    features = counts[:, tokens].multiply(scale).tocsr()
+    fitted, biases = _logistic(features, labels, penalty, balanced)
     scaled = fitted * scale[:, None]
     if classes == 2:
         weights[tokens], biases = scaled, biases
@@ -94,14 +96,15 @@ def _only(seen: Rows, classes: int) -> NDArray[np.float64]:
 
 
 def _logistic(
-    features: Matrix, labels: Rows, penalty: float
+    features: Matrix, labels: Rows, penalty: float, balanced: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Weights of shape ``(features, columns)`` and biases."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
     strength = 1 / (penalty * len(labels))
-    model = LogisticRegression(C=strength, max_iter=_ITERATIONS, tol=1e-4)
+    weighing = "balanced" if balanced else None
+    model = LogisticRegression(C=strength, max_iter=_ITERATIONS, tol=1e-4, class_weight=weighing)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # near the optimum is near enough
         warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)

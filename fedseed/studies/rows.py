@@ -95,9 +95,7 @@ def run_config(
     for name in options:
         if name.endswith("_steps"):  # the protocol's own
             options[name] = config.cut(options[name])
-    recipe = row.recipe.replace(
-        steps=config.cut(row.recipe.steps), max_length=min(config.length, row.recipe.max_length)
-    )
+    recipe = row.recipe.replace(steps=config.cut(row.recipe.steps), max_length=config.length)
     return RunConfig.parse(options), recipe
 
 

@@ -76,7 +76,7 @@ def test_more_levels_are_closer(many: Dataset) -> None:
     model = train.fit(tokens)
     errors = []
     for levels in (1, 3, 10, 100):
-        lexicon = quantise(model, tokens, levels, 0.25, selection.deviations, train.counts)
+        lexicon = quantise(model, tokens, levels, 0.25, selection.deviations, train.mean())
         missed = as_model(lexicon).scores(train.counts) - model.scores(train.counts)
         assert abs(missed.mean()) < 1e-3  # the mean score stays
         errors.append(float(np.square(missed).mean()))

@@ -36,7 +36,10 @@ class LexiconClient(SharedModelClient):
         classes, rows = decode(download.seed).labels, shard.whole()
         counts = mean_counts(shard.table, rows, download.recipe.max_length)
         texts = LabelledCounts(counts, np.asarray(shard.table.labels[rows]), classes)
-        left = _minus(texts.fit(penalty=OWN_PENALTY), _sent(task.memory.get(_SENT, b""), classes))
+        own = texts.fit(penalty=OWN_PENALTY, balanced=True)
+        share = _evenness(texts)
+        own = TokenWeights(own.weights * share, own.biases * share)
+        left = _minus(own, _sent(task.memory.get(_SENT, b""), classes))
         body = encode_words(_strongest(left, asked, texts))
         task.memory[_SENT] = (
             task.memory.get(_SENT, b"") + struct.pack(_LENGTH, len(body)) + body
@@ -68,10 +71,20 @@ def _strongest(model: TokenWeights, asked: Asked, texts: LabelledCounts) -> Lexi
         return None
     try:
         return quantise(
-            model, tokens, asked.levels, EXPONENT, 1 / rarity(0.75), texts.counts
+            model, tokens, asked.levels, EXPONENT, 1 / rarity(0.75), texts.mean(balanced=True)
         )  # fmt: skip
     except SeedError:  # what is left is less than can be said
         return None
+
+
+def _evenness(texts: LabelledCounts) -> float:
+    """How much a client's weights count: 1 with as many texts of each class, 0 with one class.
+
+    The square of the Gini index of its labels over that of even ones: a few texts of a class say
+    little of it, however many there are of the others, and a balanced fit makes much of them.
+    """
+    shares = np.bincount(texts.labels, minlength=texts.classes) / max(1, len(texts.labels))
+    return float((1 - np.square(shares).sum()) / (1 - 1 / texts.classes)) ** 2
 
 
 def _sent(remembered: bytes, classes: int) -> TokenWeights:
