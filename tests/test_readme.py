@@ -30,16 +30,48 @@ def test_the_table_is_that_of_the_record() -> None:
     assert printed(OFFICIAL / "federated-seed0" / "record.json") in README
 
 
+def shown(accuracy: dict[str, Any]) -> str:
+    low, high = accuracy["ci95"]
+    return f"{percent(accuracy['value'])} ({100 * low:.1f} - {100 * high:.1f})"
+
+
 @pytest.mark.parametrize("run_seed", [0, 1, 2])
 def test_the_row_of_each_run_seed(run_seed: int) -> None:
     results = read_record(OFFICIAL / f"federated-seed{run_seed}" / "record.json")["results"]
-    cells = [str(run_seed)]
-    for name in ("given", "aggregated"):
-        accuracy = results[name]["newcomers"]
-        low, high = accuracy["ci95"]
-        cells.append(f"{percent(accuracy['value'])} ({100 * low:.1f} - {100 * high:.1f})")
+    newcomers = [results[name]["newcomers"] for name in ("given", "aggregated")]
+    cells = [str(run_seed), *map(shown, [results["aggregated_seed"], *newcomers])]
+    assert "| " + " | ".join(cells) + " |" in README
+
+
+@pytest.mark.parametrize("run_seed", [0, 1, 2])
+def test_the_row_of_each_run_seed_from_a_random_seed(run_seed: int) -> None:
+    results = read_record(OFFICIAL / f"federated-random-seed{run_seed}" / "record.json")["results"]
+    cells = [
+        str(run_seed),
+        *(shown(results[name]["newcomers"]) for name in ("given", "aggregated")),
+    ]
     cells.append(percent(results["retention"]["chance_corrected"]["aggregated"]))
     assert "| " + " | ".join(cells) + " |" in README
+
+
+def test_words_and_gains_in_readme() -> None:
+    records = [read_record(OFFICIAL / f"federated-seed{n}" / "record.json") for n in (0, 1, 2)]
+    text = " ".join(README.split())
+    results, most = records[0]["results"], records[0]["ledger"]["payload_bytes"]
+    seed, linear = results["aggregated_seed"], results["linear_of_equal_bytes"]
+    assert f"that say most: {most['per_client_round_max']['up']} bytes, once" in text
+    assert f"a seed of {seed['bytes']:,} bytes" in text
+    assert f"right on {percent(seed['value'])} of the test reviews **before any step" in text
+    assert f"right on {percent(linear['value'])} in {linear['bytes']:,} bytes" in text
+    for name, words in (("aggregated", "for newcomers"), ("given", "with the given recipe")):
+        gains = [
+            100 * (one["results"][name]["newcomers"]["value"]
+                   - one["results"]["aggregated_seed"]["value"])
+            for one in records
+        ]  # fmt: skip
+        first, second, third = (f"{gain:+.1f}" for gain in gains)
+        assert f"{first}, {second} and {third}" in text
+        assert words in text
 
 
 def speed_rows() -> list[str]:

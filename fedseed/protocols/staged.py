@@ -100,8 +100,13 @@ class StagedServer(ProtocolServer):
         self._current.restore(checkpoint[end:])
 
     def files(self) -> dict[str, bytes]:
-        """See :class:`ProtocolServer`: of both stages; of two with one name the later."""
-        return self._first.files() | self._current.files()
+        """See :class:`ProtocolServer`: the second stage's, and the seed between the stages."""
+        if self._next is None:
+            return self._first.files()
+        first = self._first.files()  # the model and the recipe of that stage are not the run's
+        return {name: data for name, data in first.items() if name.endswith(".fseed")} | (
+            self._next.files()
+        )
 
     def products(self) -> dict[str, bytes]:
         """See :class:`ProtocolServer`."""

@@ -20,7 +20,7 @@ def accuracy_rows(results: Mapping[str, Any]) -> list[tuple[str, Mapping[str, An
     """The accuracies of a federated run, by what they are the accuracy of."""
     rows = [("seed, untrained", results["zero_shot"])]
     if "aggregated_seed" in results:
-        rows.append(("aggregated seed, untrained", results["aggregated_seed"]))
+        rows.append(("aggregated seed, 0 steps", results["aggregated_seed"]))
     for name in ("given", "aggregated"):
         for role, words in (
             ("newcomers", "newcomers"),

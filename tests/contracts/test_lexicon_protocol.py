@@ -173,3 +173,19 @@ def test_every_number_of_bits(small: dict[str, Any], bits: int, least: int, most
     levels = decode_lexicon(found[0][HEAD_BYTES:], 1).levels
     assert least <= int(np.abs(levels).max()) <= most
     assert len(server.files()["lexicon.fseed"]) <= 2000
+
+
+def test_clients_of_uneven_classes_say_less() -> None:
+    from scipy.sparse import csr_matrix
+
+    from fedseed.linear.selection import LabelledCounts
+    from fedseed.protocols.lexicon.client import _evenness
+
+    def evenness(*sizes: int) -> float:
+        labels = np.repeat(np.arange(len(sizes)), sizes)
+        return _evenness(LabelledCounts(csr_matrix((len(labels), 3)), labels, len(sizes)))
+
+    assert evenness(5, 5) == evenness(4, 4, 4) == 1.0
+    assert evenness(10, 0) == evenness(0, 7, 0) == 0.0
+    assert evenness(90, 10) == pytest.approx((4 * 0.09) ** 2)
+    assert evenness(6, 6, 0) == pytest.approx(0.75**2)

@@ -111,3 +111,16 @@ def test_selection_keeps_the_words_that_tell(two: Dataset) -> None:
     tokens, _ = Selection(counted(two, two.train)).best(12)
     words = {tokenizer.id_to_token(int(token)) for token in tokens}
     assert len(words & {*GOOD, *BAD}) >= 11
+
+
+def test_a_balanced_mean_and_fit_do_not_look_at_the_mix(two: Dataset) -> None:
+    """The same texts of each class, many of one or few: the middle of the classes stays."""
+    all_texts = counted(two, two.train)
+    first, second = (np.flatnonzero(all_texts.labels == one) for one in (0, 1))
+    skewed = all_texts.part(np.concatenate([first, second[: len(second) // 8]]))
+    for texts in (all_texts, skewed):
+        by_class = [texts.counts[texts.labels == one].mean(axis=0) for one in (0, 1)]
+        assert np.allclose(texts.mean(balanced=True), np.asarray(sum(by_class) / 2).ravel())
+    fits = [skewed.fit(penalty=1e-3, balanced=balanced) for balanced in (False, True)]
+    middle = [abs(fit.scores(all_texts.counts)[:, 0].mean()) for fit in fits]
+    assert middle[1] < middle[0]
