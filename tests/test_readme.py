@@ -458,3 +458,32 @@ def test_what_readme_and_pages_say_of_privacy_is_in_its_record() -> None:
     for cell in cells:
         if cell["setting"] == "texts never seen":
             assert abs(cell["auc"]["value"] - 0.5) <= 0.03
+
+
+def test_words_in_one_round_in_readme() -> None:
+    from fedseed.studies.comparison.table import comparison_table, main_grid
+
+    folder = OFFICIAL / "comparison-256-words"
+    record = read_record(folder / "record.json")
+    assert (folder / "table.md").read_text(encoding="utf-8") == comparison_table(record)
+    cells = record["results"]["cells"]
+    for partition in ("iid", "dirichlet-0.5"):
+        assert main_grid([c for c in cells if c["partition"] == partition]) in README
+    assert all(c["accuracy"]["value"] < c["linear_of_equal_bytes"]["value"] for c in cells)
+    (worst,) = (c for c in cells if (c["row"], c["partition"]) == ("lexicon", "dirichlet-0.1"))
+    low, high = worst["accuracy"]["ci95"]
+    stated = f"`lexicon` {percent(worst['accuracy']['value'])}, {100 * low:.1f} - {100 * high:.1f}"
+    assert stated in README
+    ends = sorted(worst["accuracy"]["repeats"])
+    assert ends[1] < 0.52 < 0.8 < ends[2]
+
+
+def test_the_committed_seed_is_the_records() -> None:
+    from fedseed.seeds.codec import encode, read_seed
+
+    folder = OFFICIAL / "zero_shot-512"
+    seed = read_seed(folder / "lexicon-imdb.fseed")
+    cells = read_record(folder / "record.json")["results"]["cells"]
+    (cell,) = (c for c in cells if (c["row"], c["test_set"]) == ("lexicon(1500)", "balanced"))
+    assert (seed.kind, len(encode(seed))) == ("lexicon", cell["bytes"])
+    assert "lexicon-imdb.fseed" in README

@@ -79,8 +79,10 @@ def _logistic(
     features: Matrix, labels: Rows, classes: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
 
-    model = LogisticRegression(C=_STRENGTH, max_iter=300).fit(features, labels)
+    with threadpool_limits(1):  # see token_weights
+        model = LogisticRegression(C=_STRENGTH, max_iter=300).fit(features, labels)
     weights, biases = np.zeros((features.shape[1], classes)), np.full(classes, -1e3)
     found, bias = model.coef_.T, model.intercept_
     if found.shape[1] == 1:  # one column for the difference of two

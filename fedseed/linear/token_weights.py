@@ -101,11 +101,13 @@ def _logistic(
     """Weights of shape ``(features, columns)`` and biases."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
 
     strength = 1 / (penalty * len(labels))
     weighing = "balanced" if balanced else None
     model = LogisticRegression(C=strength, max_iter=_ITERATIONS, tol=1e-4, class_weight=weighing)
-    with warnings.catch_warnings():
+    # One thread: sums in another order would end in other words.
+    with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore", ConvergenceWarning)  # near the optimum is near enough
         warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
         model.fit(features, labels)
