@@ -45,7 +45,8 @@ _SMALL: Mapping[str, Any] = {
     "participants_test_examples": 20,
 }  # fmt: skip
 PROTOCOLS: Mapping[str, Mapping[str, Any]] = {
-    "recipe": {"protocol": "recipe"},
+    "recipe": {"protocol": "recipe", "start": "random"},
+    "words, then recipe": {"protocol": "recipe", "start": "lexicon", "words": 40},
     "weights int8": {"protocol": "weights", "codec": "int8", "test_every": 1},
     "labels": {
         "protocol": "labels", "public": "reviews:80", "distil_steps": 4, "test_every": 2,
