@@ -10,9 +10,6 @@ USUAL = Recipe(optimiser="adamw", learning_rate=1e-3, schedule="linear", warmup=
 """The usual start's recipe: one rate for all weights."""
 BEST = USUAL.replace(embedding_multiplier=10.0)
 """For rounds of federated averaging (docs/decisions/comparison.md)."""
-KNOWING = BEST
-"""For rounds of federated averaging from a lexicon seed: as from a random start, since the mean of
-the clients takes away what their single steps spoil."""
 ALONE = USUAL.replace(learning_rate=5e-4, embedding_multiplier=6.0, label_smoothing=0.1, steps=120)
 """For training on one client's texts, and for distillation (docs/decisions/comparison.md)."""
 

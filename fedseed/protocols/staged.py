@@ -35,6 +35,7 @@ class StagedServer(ProtocolServer):
         self._first: ProtocolServer = first.make_server(
             replace(setup, protocol=first, options=options, rounds=1)
         )
+        self._first_name = first.name
         self._most_seed = int(getattr(options, "seed_bytes", len(setup.seed)))
         self._seed: bytes | None = None
         self._next: ProtocolServer | None = None
@@ -100,13 +101,9 @@ class StagedServer(ProtocolServer):
         self._current.restore(checkpoint[end:])
 
     def files(self) -> dict[str, bytes]:
-        """See :class:`ProtocolServer`: the second stage's, and the seed between the stages."""
-        if self._next is None:
-            return self._first.files()
-        first = self._first.files()  # the model and the recipe of that stage are not the run's
-        return {name: data for name, data in first.items() if name.endswith(".fseed")} | (
-            self._next.files()
-        )
+        """See :class:`ProtocolServer`: the current stage's, and the seed between the stages."""
+        made = {} if self._seed is None else {f"{self._first_name}.fseed": self._seed}
+        return made | self._current.files()
 
     def products(self) -> dict[str, bytes]:
         """See :class:`ProtocolServer`."""
