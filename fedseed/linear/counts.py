@@ -28,8 +28,7 @@ def mean_counts(table: TokenTable, rows: Rows, max_length: int) -> Matrix:
     """
     from scipy.sparse import csr_matrix
 
-    offsets = np.asarray(table.offsets)
-    lengths = np.minimum(offsets[rows + 1] - offsets[rows], max_length)
+    offsets, lengths = np.asarray(table.offsets), text_lengths(table, rows, max_length)
     ends = np.concatenate([[0], np.cumsum(lengths)])
     places = np.arange(ends[-1]) + np.repeat(offsets[rows] - ends[:-1], lengths)
     places[ends[1:][lengths > 0] - 1] = (offsets[rows + 1] - 1)[lengths > 0]  # [SEP] of a cut text
@@ -40,6 +39,12 @@ def mean_counts(table: TokenTable, rows: Rows, max_length: int) -> Matrix:
     matrix.data[~_may_count()[matrix.indices]] = 0
     matrix.eliminate_zeros()
     return matrix
+
+
+def text_lengths(table: TokenTable, rows: Rows, max_length: int) -> Rows:
+    """Tokens of each text, of which at most ``max_length`` are kept."""
+    offsets = np.asarray(table.offsets)
+    return np.asarray(np.minimum(offsets[rows + 1] - offsets[rows], max_length), dtype=np.int64)
 
 
 def _may_count() -> NDArray[np.bool_]:

@@ -71,23 +71,32 @@ def shortest_code(columns: int) -> int:
     return 8 + columns + 2 * _GIVEN_LEVELS + 1 + max(16, columns)
 
 
-def fit_bytes(model: TokenWeights, most_bytes: int) -> Lexicon:
+def fit_bytes(
+    model: TokenWeights, most_bytes: int, deviations: NDArray[np.float64] | None = None,
+    mean: NDArray[np.float64] | None = None, exponent: float = 0.5,
+) -> Lexicon:  # fmt: skip
     """The largest lexicon of given weights that fits, without texts to fit them to.
-
-    How often tokens stand is taken from their rarity.
 
     Args:
         model: has the weights.
         most_bytes: longest code of the lexicon.
+        deviations: of every token's counts; taken from the tokens' rarity when None.
+        mean: see :func:`quantise`.
+        exponent: see :class:`Lexicon`.
 
     Raises:
         SeedError: none fits, or no token has a weight.
     """
-    order = by_importance(np.abs(model.weights).max(axis=1) / rarity(0.5))
+    sizes = np.abs(model.weights).max(axis=1)
+    if deviations is None:
+        deviations, order = 1 / rarity(0.75), by_importance(sizes / rarity(0.5))
+    else:
+        order = by_importance(sizes * deviations)
     low, high, best = 0, len(order), None
     while low < high:
         middle = (low + high + 1) // 2
-        lexicon = quantise(model, np.sort(order[:middle]), _GIVEN_LEVELS, 0.5, 1 / rarity(0.75))
+        tokens = np.sort(order[:middle])
+        lexicon = quantise(model, tokens, _GIVEN_LEVELS, exponent, deviations, mean)
         if len(encode_lexicon(lexicon)) <= most_bytes:
             low, best = middle, lexicon
         else:

@@ -76,7 +76,7 @@ def fit_weights(
     if classes == 2:
         weights[tokens], biases = scaled, biases
         return TokenWeights(weights, biases)
-    all_biases = np.full(classes, _ABSENT)
+    all_biases = np.full(classes, ABSENT)
     if len(seen) == 2:  # one column for their difference
         scaled, biases = scaled * np.array([-0.5, 0.5]), biases * np.array([-0.5, 0.5])
     weights[np.ix_(tokens, seen)] = scaled
@@ -84,15 +84,15 @@ def fit_weights(
     return TokenWeights(weights, all_biases)
 
 
-_ABSENT = -10.0
+ABSENT = -10.0
 """Bias of a class that no text had."""
 
 
 def _only(seen: Rows, classes: int) -> NDArray[np.float64]:
     """Biases that always answer the one class that was seen."""
     if classes == 2:
-        return np.array([-_ABSENT if 1 in seen else _ABSENT])
-    return np.where(np.isin(np.arange(classes), seen), 0.0, _ABSENT)
+        return np.array([-ABSENT if 1 in seen else ABSENT])
+    return np.where(np.isin(np.arange(classes), seen), 0.0, ABSENT)
 
 
 def _logistic(

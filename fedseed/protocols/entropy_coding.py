@@ -29,6 +29,11 @@ def categorical(counts: NDArray[Any]) -> Any:
     return _Model.Categorical(whole / whole.sum(), perfect=False)
 
 
+def uniform() -> Any:
+    """Even distributions over ``range(size)``; a size is given for each symbol."""
+    return _Model.Uniform()
+
+
 def frequencies(symbols: NDArray[np.int32], size: int) -> NDArray[np.int64]:
     """How often each symbol below ``size`` occurs, scaled to 16 bits; at least 1 if it does."""
     counts = np.bincount(symbols, minlength=size)

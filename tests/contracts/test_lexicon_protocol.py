@@ -74,7 +74,7 @@ class TestLexicon(ProtocolContract):
 
     def test_downloads_that_make_no_sense(self, world: World) -> None:
         payload = world.plan.server().configure(1, [0])[0]
-        asked = Asked(self.words, self.levels, b"").encode()
+        asked = Asked(self.words, self.levels).encode()
         assert payload.endswith(asked)
         start = payload[: -len(asked)]
         for bad in (b"", asked[:2], b"\x00\x00\x01", b"\xff\xff\x01", b"\x01\x00\x00"):
@@ -179,11 +179,11 @@ def test_clients_of_uneven_classes_say_less() -> None:
     from scipy.sparse import csr_matrix
 
     from fedseed.linear.selection import LabelledCounts
-    from fedseed.protocols.lexicon.client import _evenness
+    from fedseed.protocols.lexicon.logistic import evenness as measured
 
     def evenness(*sizes: int) -> float:
         labels = np.repeat(np.arange(len(sizes)), sizes)
-        return _evenness(LabelledCounts(csr_matrix((len(labels), 3)), labels, len(sizes)))
+        return measured(LabelledCounts(csr_matrix((len(labels), 3)), labels, len(sizes)))
 
     assert evenness(5, 5) == evenness(4, 4, 4) == 1.0
     assert evenness(10, 0) == evenness(0, 7, 0) == 0.0

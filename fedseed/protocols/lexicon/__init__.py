@@ -1,21 +1,34 @@
 """The ``lexicon`` protocol: weighted words travel, and a run ends with a seed that knows."""
 
-from pydantic import Field
+from typing import Literal
+
+from pydantic import Field, field_validator
 
 from fedseed.protocols.description import Protocol, ProtocolOptions, Style
 from fedseed.protocols.rows import USUAL, Row
 from fedseed.seeds.kinds.lexicon import LARGEST, MOST_LEVELS, SMALLEST
 
+FEWEST_BUCKETS = 16
+
 
 class LexiconOptions(ProtocolOptions):
     """How many words a client sends, how finely, and how large the seed may be."""
 
+    estimate: Literal["logistic", "counts"] = Field(
+        "logistic", description="What a client sends: the strongest words of a logistic "
+        "regression of its own, or counts of its texts by word and class, which add up exactly "
+        "(--words and --weight-bits have no meaning then)."
+    )  # fmt: skip
     words: int = Field(
         800, ge=1, le=30_000, description="Words that a client sends in one round, at most."
     )
     weight_bits: int = Field(
         2, ge=1, le=8, description="Bits of a word's weight before coding; 1 is its sign alone."
     )
+    buckets: int = Field(
+        0, ge=0, le=29_000, description="Let words share weights or counts in so many buckets, "
+        "of which the most frequent words have one each; 0 for a bucket a word."
+    )  # fmt: skip
     seed_bytes: int = Field(
         2000, ge=SMALLEST, le=LARGEST, description="Longest seed that the server makes, bytes."
     )
@@ -23,6 +36,13 @@ class LexiconOptions(ProtocolOptions):
         None, description="Protocol that goes on from the seed after one round: short for "
         "--protocol NAME --start lexicon."
     )  # fmt: skip
+
+    @field_validator("buckets")
+    @classmethod
+    def _enough(cls, value: int) -> int:
+        if 0 < value < FEWEST_BUCKETS:
+            raise ValueError(f"write 0, or at least {FEWEST_BUCKETS}")
+        return value
 
     @property
     def levels(self) -> int:
@@ -51,6 +71,10 @@ PROTOCOL = Protocol(
         "lexicon": Row(
             "800 words of 2 bits, one round", USUAL, rounds=1, steps=1, skewed=True,
             robustness=("dropout", "poison"), attacked=False,
+        ),
+        "lexicon-counts": Row(
+            "counts of texts by word and class, one round", USUAL, {"estimate": "counts"}, rounds=1,
+            steps=1, skewed=True, attacked=False,
         ),
     },
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The client side of ``lexicon``: a logistic regression of its own texts, of which words go up."""
+"""The client side of ``lexicon``: what its texts say of words, and has not been sent."""
 
 import math
 import struct
@@ -6,24 +6,24 @@ import struct
 import numpy as np
 from torch import nn
 
+from fedseed.data.shard import Shard
 from fedseed.errors import SeedError, WireError
-from fedseed.linear.counts import mean_counts
-from fedseed.linear.lexicon import quantise
+from fedseed.linear.buckets import collapse
+from fedseed.linear.class_counts import ClassCounts
+from fedseed.linear.counts import mean_counts, text_lengths
 from fedseed.linear.selection import LabelledCounts
-from fedseed.linear.token_weights import PENALTY, TokenWeights, by_importance
-from fedseed.protocols.base import ClientTask
+from fedseed.linear.token_weights import TokenWeights
+from fedseed.protocols.base import ClientTask, Memory
+from fedseed.protocols.lexicon.counts import encode_class_counts
+from fedseed.protocols.lexicon.logistic import own_weights, strongest
 from fedseed.protocols.lexicon.messages import Asked, decode_words, encode_words, nothing, seed_of
 from fedseed.protocols.shared_model import Download, SharedModelClient
 from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import decode
-from fedseed.seeds.kinds.lexicon.words import Lexicon, rarity
 from fedseed.training import FitResult
 
-OWN_PENALTY = PENALTY / 10
-"""A client's penalty: less than that of all texts together, since the mean over clients smooths."""
-EXPONENT = 0.5
-"""Of a word's rarity: how much more a rare word's level weighs."""
 _SENT = "lexicon"
+_COUNTED = "lexicon counted"
 _LENGTH = "<I"
 
 
@@ -31,19 +31,18 @@ class LexiconClient(SharedModelClient):
     """Weighs words by its own texts, and sends those that say most of what it has not sent."""
 
     def work(self, download: Download, task: ClientTask) -> tuple[FitResult, bytes]:
-        """See :class:`SharedModelClient`: no step of training, one logistic regression."""
-        asked, shard = Asked.decode(download.body), task.shard
-        classes, rows = decode(download.seed).labels, shard.whole()
-        counts = mean_counts(shard.table, rows, download.recipe.max_length)
-        texts = LabelledCounts(counts, np.asarray(shard.table.labels[rows]), classes)
-        own = texts.fit(penalty=OWN_PENALTY, balanced=True)
-        share = _evenness(texts)
-        own = TokenWeights(own.weights * share, own.biases * share)
-        left = _minus(own, _sent(task.memory.get(_SENT, b""), classes))
-        body = encode_words(_strongest(left, asked, texts))
-        task.memory[_SENT] = (
-            task.memory.get(_SENT, b"") + struct.pack(_LENGTH, len(body)) + body
-        )  # fmt: skip
+        """See :class:`SharedModelClient`: no step of training."""
+        asked, classes = Asked.decode(download.body), decode(download.seed).labels
+        length = download.recipe.max_length
+        if asked.levels:
+            texts = _texts(task.shard, length, asked, classes)
+            return FitResult(0, math.nan, False), _new_words(texts, asked, task.memory)
+        body = b""
+        if not task.memory.get(_COUNTED):  # counts are sent once
+            texts = _texts(task.shard, length, asked, classes)
+            lengths = text_lengths(task.shard.table, task.shard.whole(), length)
+            counted = ClassCounts.of(texts.counts, lengths, texts.labels, classes)
+            body, task.memory[_COUNTED] = encode_class_counts(counted, asked.buckets), b"1"
         return FitResult(0, math.nan, False), body
 
     def build(self, download: Download) -> nn.Module:
@@ -59,32 +58,20 @@ class LexiconClient(SharedModelClient):
             raise WireError(str(error)) from error
 
 
-def _strongest(model: TokenWeights, asked: Asked, texts: LabelledCounts) -> Lexicon | None:
-    """The words that move scores most; None where none is left.
-
-    How often a word stands is taken from its rarity, not from the client's texts: clients then
-    send different words, of which the server makes more.
-    """
-    order = by_importance(np.abs(model.weights).max(axis=1) / rarity(EXPONENT))
-    tokens = np.sort(order[: asked.words])
-    if not len(tokens):
-        return None
-    try:
-        return quantise(
-            model, tokens, asked.levels, EXPONENT, 1 / rarity(0.75), texts.mean(balanced=True)
-        )  # fmt: skip
-    except SeedError:  # what is left is less than can be said
-        return None
+def _texts(shard: Shard, max_length: int, asked: Asked, classes: int) -> LabelledCounts:
+    rows = shard.whole()
+    counts = collapse(mean_counts(shard.table, rows, max_length), asked.buckets)
+    return LabelledCounts(counts, np.asarray(shard.table.labels[rows]), classes)
 
 
-def _evenness(texts: LabelledCounts) -> float:
-    """How much a client's weights count: 1 with as many texts of each class, 0 with one class.
-
-    The square of the Gini index of its labels over that of even ones: a few texts of a class say
-    little of it, however many there are of the others, and a balanced fit makes much of them.
-    """
-    shares = np.bincount(texts.labels, minlength=texts.classes) / max(1, len(texts.labels))
-    return float((1 - np.square(shares).sum()) / (1 - 1 / texts.classes)) ** 2
+def _new_words(texts: LabelledCounts, asked: Asked, memory: Memory) -> bytes:
+    """The strongest words of what the client has not sent yet."""
+    before = memory.get(_SENT, b"")
+    own, sent = own_weights(texts), _sent(before, texts.classes)
+    left = TokenWeights(own.weights - sent.weights, own.biases - sent.biases)
+    body = encode_words(strongest(left, asked, texts))
+    memory[_SENT] = before + struct.pack(_LENGTH, len(body)) + body
+    return body
 
 
 def _sent(remembered: bytes, classes: int) -> TokenWeights:
@@ -96,7 +83,3 @@ def _sent(remembered: bytes, classes: int) -> TokenWeights:
         part = decode_words(remembered[start:place], classes)
         total = TokenWeights(total.weights + part.weights, total.biases + part.biases)
     return total
-
-
-def _minus(model: TokenWeights, other: TokenWeights) -> TokenWeights:
-    return TokenWeights(model.weights - other.weights, model.biases - other.biases)

@@ -11,6 +11,7 @@ import numpy as np
 from fedseed.errors import SeedError, WireError
 from fedseed.linear.lexicon import as_model
 from fedseed.linear.token_weights import TokenWeights
+from fedseed.protocols.lexicon import FEWEST_BUCKETS
 from fedseed.seeds.base import Seed
 from fedseed.seeds.codec import decode
 from fedseed.seeds.kinds.lexicon import MOST_LEVELS
@@ -19,6 +20,9 @@ from fedseed.seeds.kinds.lexicon.words import VOCABULARY, Lexicon, columns_of
 
 _ASKED = "<HB"
 _ASKED_BYTES = struct.calcsize(_ASKED)
+_BUCKETS = "<H"
+_BUCKETED = 128
+"""Added to the largest level where a number of buckets follows."""
 LARGEST = 50_000.0
 """Of a weight or bias that is believed, in absolute value."""
 
@@ -28,13 +32,19 @@ class Asked:
     """What a client is asked for, and the seed that the server has by now."""
 
     words: int
+    """At most; 0 where counts of all tokens are asked for."""
     levels: int
-    seed: bytes
+    """Largest level; 0 where counts are asked for."""
+    buckets: int = 0
+    """0 for one a token."""
+    seed: bytes = b""
     """Encoded; empty before the first round has ended."""
 
     def encode(self) -> bytes:
         """The body that goes down."""
-        return struct.pack(_ASKED, self.words, self.levels) + self.seed
+        flag = _BUCKETED if self.buckets else 0
+        buckets = struct.pack(_BUCKETS, self.buckets) if self.buckets else b""
+        return struct.pack(_ASKED, self.words, self.levels | flag) + buckets + self.seed
 
     @classmethod
     def decode(cls, body: bytes) -> "Asked":
@@ -46,9 +56,18 @@ class Asked:
         if len(body) < _ASKED_BYTES:
             raise WireError("the download does not say how many words are asked for")
         words, levels = struct.unpack_from(_ASKED, body)
-        if not 1 <= words <= VOCABULARY or not 1 <= levels <= MOST_LEVELS:
+        buckets, place = 0, _ASKED_BYTES
+        if levels & _BUCKETED:
+            place += struct.calcsize(_BUCKETS)
+            if len(body) < place:
+                raise WireError("the download does not say how many buckets are asked for")
+            buckets = struct.unpack_from(_BUCKETS, body, _ASKED_BYTES)[0]
+            if not FEWEST_BUCKETS <= buckets < VOCABULARY:
+                raise WireError(f"{buckets} buckets are not known")
+        levels &= ~_BUCKETED
+        if words > VOCABULARY or levels > MOST_LEVELS or (words == 0) != (levels == 0):
             raise WireError(f"{words} words of {levels} levels are not known")
-        return cls(words, levels, body[_ASKED_BYTES:])
+        return cls(words, levels, buckets, body[place:])
 
 
 def encode_words(lexicon: Lexicon | None) -> bytes:

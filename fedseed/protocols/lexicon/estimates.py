@@ -1,0 +1,49 @@
+"""What a server makes of a round's bodies: one class for each way to estimate words' weights."""
+
+from abc import ABC, abstractmethod
+
+from fedseed.seeds.kinds.lexicon.words import Lexicon
+
+
+class Estimate(ABC):
+    """Aggregates bodies into a lexicon."""
+
+    @abstractmethod
+    def take(self, examples: int, body: bytes) -> None:
+        """Add one client's body.
+
+        Raises:
+            WireError: it is malformed or cannot be believed; nothing was added.
+        """
+
+    @abstractmethod
+    def finish_round(self) -> None:
+        """End a round in which at least one body was taken."""
+
+    @abstractmethod
+    def lexicon(self, most_bytes: int) -> Lexicon:
+        """The best lexicon whose code is at most so long.
+
+        Raises:
+            SeedError: no word says anything.
+        """
+
+    @abstractmethod
+    def save(self) -> bytes:
+        """The state between two rounds, for a checkpoint."""
+
+    @abstractmethod
+    def load(self, data: bytes) -> None:
+        """Go on from a state.
+
+        Raises:
+            WireError: it is malformed, or of another run.
+        """
+
+    @abstractmethod
+    def describe(self, body: bytes) -> str:
+        """A few words about a body; empty of a malformed one."""
+
+    @abstractmethod
+    def upload_estimate(self) -> int:
+        """About the most bytes of a body."""
