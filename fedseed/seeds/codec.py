@@ -10,13 +10,13 @@ from fedseed.seeds.base import Seed
 from fedseed.seeds.registry import find_kind, format_of, kind_of_code
 
 MAGIC = b"FSED"
-VERSION = 1
 MAX_PAYLOAD = 1 << 28
 """Longest payload, bytes; checked before anything is read or allocated."""
 
 _MODEL_CODES = {"bert-tiny": 1, "bert-mini": 2, "bert-small": 3, "minilm": 4, "gpt2-tiny": 5}
 _HEADER = len(MAGIC) + 4
-_DIGEST = 32
+_CHECKSUMS = {1: 32, 2: 8}
+"""Bytes of the checksum in each version of the format: the first of a sha256."""
 
 
 def encode(seed: Seed) -> bytes:
@@ -28,11 +28,15 @@ def encode(seed: Seed) -> bytes:
         raise SeedError("a seed has 2 to 255 classes, or 0 for a causal language model")
     if len(name) > 255 or len(seed.payload) > MAX_PAYLOAD:
         raise SeedError("a seed has a model name of at most 255 bytes and at most 256 MiB")
-    body = MAGIC + bytes([VERSION, kind.code, seed.labels, code])
+    body = MAGIC + bytes([kind.file_version, kind.code, seed.labels, code])
     if not code:
         body += bytes([len(name)]) + name
     body += _varint(len(seed.payload)) + seed.payload
-    return body + hashlib.sha256(body).digest()
+    return body + _checksum(body, kind.file_version)
+
+
+def _checksum(body: bytes, version: int) -> bytes:
+    return hashlib.sha256(body).digest()[: _CHECKSUMS[version]]
 
 
 def decode(data: bytes) -> Seed:
@@ -43,13 +47,15 @@ def decode(data: bytes) -> Seed:
     """
     if data[: len(MAGIC)] != MAGIC:
         raise SeedError("these bytes are no seed (they do not start with FSED)")
-    if len(data) < _HEADER + 1 + _DIGEST:
+    if len(data) < _HEADER + 1 + min(_CHECKSUMS.values()):
         raise SeedError("the seed is truncated")
-    body, checksum = data[:-_DIGEST], data[-_DIGEST:]
-    version, kind_code, labels, model_code = body[len(MAGIC) : _HEADER]
-    if version != VERSION:
-        raise SeedError(f"the seed has format version {version}, this program reads {VERSION}")
-    if hashlib.sha256(body).digest() != checksum:
+    version, kind_code, labels, model_code = data[len(MAGIC) : _HEADER]
+    if version not in _CHECKSUMS:
+        known = " and ".join(map(str, _CHECKSUMS))
+        raise SeedError(f"the seed has format version {version}, this program reads {known}")
+    end = len(data) - _CHECKSUMS[version]
+    body, checksum = data[:end], data[end:]
+    if len(body) <= _HEADER or _checksum(body, version) != checksum:
         raise SeedError("the seed is truncated or altered (its checksum does not fit)")
     kind = kind_of_code(kind_code)
     model, place = _read_model(body, model_code)

@@ -72,6 +72,8 @@ class SeedKind:
     format: str
     """``module:attribute`` of a :class:`fedseed.seeds.base.SeedFormat`."""
     options: type[SeedOptions] = SeedOptions
+    file_version: int = 1
+    """Of the .fseed file: 1 ends with 32 bytes of a checksum, 2 with 8."""
     rows: Mapping[str, SeedRow] = field(default_factory=dict)
     """Rows of the studies, by name."""
 

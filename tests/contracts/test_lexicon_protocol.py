@@ -155,8 +155,8 @@ def test_a_seed_that_is_too_short(small: dict[str, Any]) -> None:
     from fedseed.errors import ConfigError
     from fedseed.runs.plan import make_plan
 
-    options = small | {"protocol": "lexicon", "seed_bytes": 80}
-    with pytest.raises(ConfigError, match="--seed-bytes 80: a lexicon of 2 classes takes at least"):
+    options = small | {"protocol": "lexicon", "seed_bytes": 60}
+    with pytest.raises(ConfigError, match="--seed-bytes 60: a lexicon of 2 classes takes at least"):
         make_plan(RunConfig.parse(options)).server()
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from fedseed.errors import SeedError
 from fedseed.models.architecture import architecture
 from fedseed.seeds.assemble import grow
-from fedseed.seeds.codec import assemble, encode, sizes
+from fedseed.seeds.codec import assemble, decode, encode, sizes
 from fedseed.seeds.kinds.lexicon.coding import decode_lexicon, encode_lexicon
 from fedseed.seeds.kinds.lexicon.format import OVERHEAD, lexicon_seed, read_lexicon
 from fedseed.seeds.kinds.lexicon.words import EXPONENTS, Lexicon, frequency_order, rarity
@@ -80,6 +80,25 @@ def test_golden_bytes_and_weights() -> None:
     state = assemble(lexicon_seed(lexicon, "bert-tiny", 2, 7, SHAPES), SHAPES)
     whole = hashlib.sha256(b"".join(values.astype("<f4").tobytes() for values in state.values()))
     assert whole.hexdigest() == expected["weights_sha256"]
+
+
+def test_its_frame_is_short_and_checked() -> None:
+    """Eight bytes of checksum: no byte can change, and no other frame is taken."""
+    seed = lexicon_seed(made_up(3, 1, 1), "bert-tiny", 2, 7, SHAPES)
+    encoded = encode(seed)
+    body = encoded[:-8]
+    assert len(encoded) == len(seed.payload) + 17
+    assert encoded[4] == 2
+    assert encoded[-8:] == hashlib.sha256(body).digest()[:8]
+    for place in range(len(encoded)):
+        with pytest.raises(SeedError):
+            decode(encoded[:place] + bytes([encoded[place] ^ 1]) + encoded[place + 1 :])
+    for end in range(len(encoded)):
+        with pytest.raises(SeedError):
+            decode(encoded[:end])
+    old = body[:4] + b"\x01" + body[5:]
+    with pytest.raises(SeedError, match="canonical"):
+        decode(old + hashlib.sha256(old).digest())
 
 
 def scores_of(lexicon: Lexicon, texts: np.ndarray) -> np.ndarray:

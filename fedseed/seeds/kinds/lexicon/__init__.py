@@ -5,7 +5,7 @@ from pydantic import Field
 from fedseed.models.architecture import FROM_PRNG, REGISTRY
 from fedseed.seeds.description import SeedKind, SeedOptions
 
-DEFAULT_BYTES, SMALLEST, LARGEST = 1500, 80, 1 << 20
+DEFAULT_BYTES, SMALLEST, LARGEST = 1500, 60, 1 << 20
 MOST_LEVELS = 127
 """Levels of a weight on either side of zero."""
 
@@ -23,8 +23,8 @@ class LexiconOptions(SeedOptions):
 
     max_bytes: int = Field(
         DEFAULT_BYTES,
-        ge=64,
-        le=1 << 20,
+        ge=SMALLEST,
+        le=LARGEST,
         description="Longest seed, bytes, with header and checksum.",
     )
     words: int | None = Field(None, ge=1, le=30_000, description="Tokens of the model that count.")
@@ -40,4 +40,5 @@ SEED_KIND = SeedKind(
     made_from="texts",
     format=f"{__name__}.format:LexiconFormat",
     options=LexiconOptions,
+    file_version=2,
 )

@@ -20,7 +20,7 @@ from fedseed.seeds.kinds.lexicon.words import Lexicon, columns_of
 _HEAD = "<IeB"
 _HEAD_BYTES = struct.calcsize(_HEAD)
 _MOST_KEY = 1 << 32
-OVERHEAD = 43 + _HEAD_BYTES
+OVERHEAD = 19 + _HEAD_BYTES
 """Bytes of a seed of a registered model beside the coded lexicon, at most."""
 
 
