@@ -79,6 +79,33 @@ def paired(first: Sequence[float], second: Sequence[float]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def paired_answers(changes: Sequence[tuple[int, int]], n: int) -> dict[str, Any]:
+    """Compare two models of every repeat text by text, on the same test texts.
+
+    Args:
+        changes: for each repeat the texts that only the first model has right, and those that only
+            the second has right.
+        n: test texts.
+
+    Returns:
+        ``difference`` (mean share that the first has right beyond the second's), ``ci95`` (of texts
+        and repeats, combined as in :func:`over_repeats`), ``repeats`` (the differences), and
+        ``p_values``, one a repeat (McNemar's exact test, 1947).
+    """
+    from scipy.stats import binomtest
+
+    gaps = [(gained - lost) / n for gained, lost in changes]
+    mean, disagree = float(np.mean(gaps)), float(np.mean(np.sum(changes, axis=1))) / n
+    of_texts = 1.959964 * math.sqrt(max(0.0, disagree - mean**2) / n)
+    half = math.hypot(_t_half_width(gaps) or 0.0, of_texts)
+    tests = [binomtest(gained, gained + lost).pvalue if gained + lost else 1.0
+             for gained, lost in changes]  # fmt: skip
+    return {
+        "difference": mean, "ci95": [mean - half, mean + half],
+        "repeats": [round(gap, 6) for gap in gaps], "p_values": [float(p) for p in tests],
+    }  # fmt: skip
+
+
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
     """Adjust p-values for their number (Holm 1979); None stays None and counts."""
     known = sorted((p, place) for place, p in enumerate(p_values) if p is not None)

@@ -8,7 +8,7 @@ from scipy import stats
 
 from fedseed.errors import DataError
 from fedseed.evaluation.metrics import ClassCounts, wilson
-from fedseed.evaluation.repeats import holm, mean_interval, over_repeats, paired
+from fedseed.evaluation.repeats import holm, mean_interval, over_repeats, paired, paired_answers
 
 
 def counts(*shares: float, n: int = 1000) -> list[ClassCounts]:
@@ -77,3 +77,20 @@ def test_differences_that_rounding_alone_tells_apart_are_the_same() -> None:
     first, second = [2 / 77, 3 / 77], [1 / 77, 2 / 77]
     assert first[0] - second[0] != first[1] - second[1]
     assert paired(first, second)["p_value"] is None
+
+
+def test_answers_are_compared_text_by_text() -> None:
+    found = paired_answers([(30, 10)], 1000)
+    assert found["difference"] == pytest.approx(0.02)
+    half = 1.96 * math.sqrt((0.04 - 0.02**2) / 1000)
+    assert found["ci95"] == pytest.approx([0.02 - half, 0.02 + half], abs=1e-5)
+    assert found["p_values"] == [pytest.approx(stats.binomtest(30, 40).pvalue)]
+    spread = paired_answers([(30, 10), (10, 30), (20, 20)], 1000)
+    assert spread["difference"] == 0.0
+    assert spread["ci95"][1] > found["ci95"][1] - 0.02
+    assert spread["repeats"] == [0.02, -0.02, 0.0]
+
+
+def test_models_that_answer_alike_do_not_differ() -> None:
+    found = paired_answers([(0, 0), (0, 0)], 50)
+    assert (found["difference"], found["p_values"]) == (0.0, [1.0, 1.0])

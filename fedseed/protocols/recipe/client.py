@@ -5,19 +5,17 @@ from typing import Any
 
 from torch import nn
 
-from fedseed.data.splits import Rows
 from fedseed.errors import WireError
 from fedseed.privacy.mechanisms import Defence, noisy_loss
 from fedseed.protocols.base import ClientTask, ProtocolClient
 from fedseed.protocols.description import ProtocolOptions
 from fedseed.protocols.recipe import RecipeOptions
 from fedseed.protocols.recipe.messages import RecipeScore, coarse
-from fedseed.protocols.recipe.shares import TEXTS, keep_shares, knows
+from fedseed.protocols.recipe.shares import train_from_seed
 from fedseed.protocols.request import decode_request
 from fedseed.recipe import Recipe
-from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import decode
-from fedseed.training import FitJob, FitResult, Trainer
+from fedseed.training import Trainer
 from fedseed.training.losses import mean_loss
 
 
@@ -65,27 +63,15 @@ class RecipeClient(ProtocolClient):
     def grow(self, task: ClientTask) -> tuple[nn.Module, int]:
         """See :class:`ProtocolClient`."""
         seed, recipes = decode_request(task.payload, task.memory, self.architecture)
-        model, _ = _train(self.trainer, seed, recipes[0], task, task.shard.whole())
-        return model, recipes[0].max_length
-
-
-def _train(
-    trainer: Trainer, seed: bytes, recipe: Recipe, task: ClientTask, rows: Rows
-) -> tuple[nn.Module, FitResult]:
-    """Train from the seed on some of the client's rows; one that knows keeps its shares."""
-    model, table = grow(seed), task.shard.table
-    few = rows[:: -(-len(rows) // TEXTS)]  # evenly, for rows may be in the order of their classes
-    before = trainer.predict(model, table, few, recipe.max_length) if knows(seed) else None
-    result = trainer.fit(FitJob(model, table, rows, recipe, task.rng))
-    if before is not None and not result.diverged:
-        keep_shares(model, before, trainer.predict(model, table, few, recipe.max_length))
-    return model, result
+        recipe, shard = recipes[0], task.shard
+        model, _ = train_from_seed(self.trainer, seed, recipe, shard.table, shard.whole(), task.rng)
+        return model, recipe.max_length
 
 
 def _score(trainer: Trainer, seed: bytes, recipe: Recipe, task: ClientTask) -> RecipeScore:
     """Train from the seed on the client's training split, and test on its validation split."""
     shard = task.shard
-    model, result = _train(trainer, seed, recipe, task, shard.train)
+    model, result = train_from_seed(trainer, seed, recipe, shard.table, shard.train, task.rng)
     examples = len(shard.train), len(shard.validation)
     if result.diverged:
         return RecipeScore(True, result.steps, *examples, 0, math.inf, math.inf)

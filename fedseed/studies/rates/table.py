@@ -1,0 +1,74 @@
+"""table.md of a rates study, from its record alone."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fedseed.results.markdown import (
+    QUICK,
+    baseline_grid,
+    grid,
+    interval_in_points,
+    on_task,
+    p_value,
+    points,
+    test_line,
+    with_interval,
+)
+
+_WORDS = {
+    "lexicon": "a lexicon of the other texts",
+    "random-scaled": "a random seed",
+}
+
+
+def rates_table(record: Mapping[str, Any]) -> str:
+    """Accuracy at every rate, and the gain over the seed's own answers."""
+    results, config = record["results"], record["config"]
+    cells = results["cells"]
+    first = cells[0]["before"]
+    classes = record["provenance"]["dataset"]["classes"]
+    repeats = len(first["repeats"])
+    blocks = [
+        f"# Rates from a seed{on_task(record)}: {config['model']}, {repeats} repeats",
+        QUICK if config["quick"] else "",
+        f"A newcomer trains on {config['samples']:,} texts of its own, {config['steps']:,} steps "
+        f"of {config['batch_size']}, {config['max_length']} tokens, word embeddings at "
+        f"{config['multiplier']:g} times the rate; from a seed that knows the task the shares of "
+        f"its answers are put back after training. {test_line(first, classes)}. Gain: points over "
+        "the untrained seed on the same test texts, with a 95 % interval over texts and repeats; "
+        "p: the largest of the repeats' (McNemar's exact test).",
+    ]
+    for start in dict.fromkeys(cell["start"] for cell in cells):
+        of_start = [cell for cell in cells if cell["start"] == start]
+        before = of_start[0]["before"]
+        blocks += [
+            f"**{_WORDS[start]}**, {of_start[0]['bytes']:,} bytes, untrained: "
+            f"{with_interval(before)}",
+            _grid(of_start),
+        ]
+    blocks += [_verdict(cells), baseline_grid(results["baselines"])]
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _grid(cells: list[dict[str, Any]]) -> str:
+    rows = [
+        [
+            f"{cell['learning_rate']:g}",
+            with_interval(cell["after"]) + (" diverged" if cell["diverged"] else ""),
+            f"{points(cell['gain']['difference'])} ({interval_in_points(cell['gain']['ci95'])})",
+            p_value(max(cell["gain"]["p_values"])),
+        ]
+        for cell in cells
+    ]  # fmt: skip
+    return grid(("rate", "accuracy", "gain", "p"), rows)
+
+
+def _verdict(cells: list[dict[str, Any]]) -> str:
+    known = [cell for cell in cells if cell["start"] == "lexicon"]
+    better = [f"{c['learning_rate']:g}" for c in known if c["gain"]["ci95"][0] > 0]
+    worse = [f"{c['learning_rate']:g}" for c in known if c["gain"]["ci95"][1] < 0]
+    said = [
+        f"Rates that improve the seed (interval above 0): {', '.join(better) or 'none'}.",
+        f"Rates that spoil it (interval below 0): {', '.join(worse) or 'none'}.",
+    ]
+    return " ".join(said)
