@@ -51,4 +51,28 @@ def protocols(
     make_console().print(FittingMarkdown(protocol_table() if name is None else option_table(name)))
 
 
+@app.command("bytes")
+def all_bytes(
+    records: Annotated[
+        list[str], typer.Argument(help="Folders of zero-shot studies and comparisons.")
+    ],
+    out: Annotated[str, typer.Option(help="Folder for record, table and figure.")],
+) -> None:
+    """Draw accuracy against bytes: the seeds and protocols of several records."""
+    from fedseed.files import write_text
+    from fedseed.results.all_bytes.figure import bytes_figure
+    from fedseed.results.all_bytes.points import gather
+    from fedseed.results.all_bytes.table import bytes_table
+    from fedseed.results.folder import RECORD, make_folder
+
+    gathered = gather(records)
+    folder = make_folder(Path(out))
+    record = gathered.to_dict()
+    table = bytes_table(record)
+    bytes_figure(record, folder / "figure.png")
+    write_text(folder / "table.md", table)
+    gathered.write(folder / RECORD)
+    make_console().print(FittingMarkdown(table))
+
+
 register(app)

@@ -1,0 +1,1 @@
+"""All bytes in one picture: seeds, protocols and linear models of several records."""

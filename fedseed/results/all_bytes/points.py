@@ -1,0 +1,105 @@
+"""What each record says of accuracy for bytes, and a record of all of it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fedseed.data.digests import file_digest
+from fedseed.errors import OutputError
+from fedseed.results.folder import RECORD
+from fedseed.results.provenance import code
+from fedseed.results.record import RunRecord, read_record
+from fedseed.results.style import row_styles
+
+KIND = "bytes"
+_SEED, _PROTOCOL = "seed", "protocol"
+_FAMILIES = ("lexicon", "pca")
+"""Kinds of seeds of several sizes."""
+
+
+def gather(folders: Sequence[str]) -> RunRecord:
+    """One record of the points of several.
+
+    Args:
+        folders: of zero-shot studies and comparisons, or their record.json.
+
+    Raises:
+        OutputError: a record cannot be read or has no bytes to show, or they were not tested on as
+            many texts of the same classes.
+    """
+    points: list[dict[str, Any]] = []
+    linear: list[dict[str, Any]] = []
+    sources: list[dict[str, str]] = []
+    baselines: dict[str, Any] = {}
+    for folder in folders:
+        path = Path(folder)
+        path = path / RECORD if path.is_dir() else path
+        record = read_record(path)
+        found = _points_of(record, path)
+        length = found[0]["max_length"]
+        points += found
+        linear += [{**one, "max_length": length} for one in record["results"].get("linear", [])]
+        baselines = baselines or record["results"]["baselines"]
+        sources.append({"record": folder, "sha256": file_digest(path), "kind": record["kind"]})
+    _refuse_other_tests(points)
+    results = {"points": points, "linear": linear, "baselines": baselines}
+    config = {"records": ",".join(folders), "quick": False}
+    return RunRecord(KIND, config, {**code(), "records": sources}, "completed", results=results)
+
+
+def _points_of(record: Mapping[str, Any], path: Path) -> list[dict[str, Any]]:
+    known = {"zero_shot": _of_seeds, "comparison": _of_protocols}
+    if record.get("kind") not in known or record.get("status") != "completed":
+        raise OutputError(f"{path} is not the record of a completed zero-shot study or comparison")
+    try:
+        found = known[record["kind"]](record)
+    except (LookupError, TypeError) as error:
+        raise OutputError(
+            f"{path} lacks what is drawn ({type(error).__name__}: {error}): run its study again"
+        ) from error
+    if not found:
+        raise OutputError(f"{path} has no accuracies of classifiers")
+    return found
+
+
+def _of_seeds(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Seeds before any training, and the original for its weights."""
+    length, points = record["config"]["max_length"] or 128, []
+    for cell in record["results"]["cells"]:
+        if cell.get("part", "classifier") != "classifier" or cell["test_set"] != "balanced":
+            continue
+        row = cell["row"]
+        family = next((kind for kind in _FAMILIES if row.startswith(kind)), "other")
+        if row == "original":
+            family = row
+        points.append({
+            "what": _SEED, "row": row, "family": family, "max_length": length,
+            "bytes": cell["bytes"], "accuracy": cell["before"],
+        })  # fmt: skip
+    return points
+
+
+def _of_protocols(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What one client sends and receives, on the first partition and undisturbed."""
+    cells = record["results"]["cells"]
+    styles, first = row_styles(record), cells[0]["partition"]
+    weights, points = record["results"]["fp32_model_bytes"], []
+    for cell in cells:
+        if cell["condition"] is not None or cell["partition"] != first or not cell["rounds"]:
+            continue
+        sent = cell["payload_bytes"]["per_client"]
+        style = styles[cell["row"]]
+        points.append({
+            "what": _PROTOCOL, "row": cell["row"], "family": cell["protocol"],
+            "max_length": cell["max_length"], "bytes": round(sent["down"] + sent["up"]),
+            "up": round(sent["up"]), "accuracy": cell["accuracy"], "partition": first,
+            "colour": style.colour, "marker": style.marker, "model_bytes": weights,
+        })  # fmt: skip
+    return points
+
+
+def _refuse_other_tests(points: Sequence[Mapping[str, Any]]) -> None:
+    counts = {tuple(p["accuracy"]["class_counts"]) for p in points
+              if p["accuracy"]["n"] == max(q["accuracy"]["n"] for q in points)}  # fmt: skip
+    if len(counts) > 1 or len({len(p["accuracy"]["class_counts"]) for p in points}) > 1:
+        raise OutputError("these records were not tested on the same texts: give those of one task")

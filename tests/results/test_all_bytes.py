@@ -1,0 +1,82 @@
+"""All bytes in one picture: from records as they are committed, and from those that do not fit."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fedseed.errors import OutputError
+from fedseed.results.all_bytes.figure import bytes_figure
+from fedseed.results.all_bytes.points import gather
+from fedseed.results.all_bytes.table import bytes_table
+
+OFFICIAL = Path(__file__).parents[2] / "results" / "official"
+SEEDS, PROTOCOLS = str(OFFICIAL / "zero_shot-512"), str(OFFICIAL / "comparison-256-words")
+
+
+def test_points_are_the_records(tmp_path: Path) -> None:
+    record = gather([SEEDS, PROTOCOLS]).to_dict()
+    points = {(one["what"], one["row"]): one for one in record["results"]["points"]}
+    seeds = json.loads((Path(SEEDS) / "record.json").read_text())["results"]["cells"]
+    lexicons = [c for c in seeds if c["row"].startswith("lexicon") and c["test_set"] == "balanced"]
+    assert len(lexicons) == 4
+    for cell in lexicons:
+        point = points["seed", cell["row"]]
+        assert (point["bytes"], point["accuracy"]) == (cell["bytes"], cell["before"])
+        assert point["max_length"] == 512
+    cells = json.loads((Path(PROTOCOLS) / "record.json").read_text())["results"]["cells"]
+    first = [cell for cell in cells if cell["partition"] == cells[0]["partition"]]
+    for cell in first:
+        sent = cell["payload_bytes"]["per_client"]
+        assert points["protocol", cell["row"]]["bytes"] == round(sent["up"] + sent["down"])
+    assert len(points) == len(first) + len({c["row"] for c in seeds})
+    table = bytes_table(record)
+    assert table.index("seed lexicon(600)") < table.index("seed lexicon(1500)")
+    assert "n = 4,980" in table
+    assert "majority baseline 50.1 %" in table
+    bytes_figure(record, tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_record_without_bytes() -> None:
+    with pytest.raises(OutputError, match="zero-shot study or comparison"):
+        gather([str(OFFICIAL / "budget")])
+
+
+def test_a_record_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="cannot read"):
+        gather([str(tmp_path / "none")])
+
+
+@pytest.mark.parametrize("change", ["other texts", "no bytes", "nothing"])
+def test_records_that_do_not_fit(tmp_path: Path, change: str) -> None:
+    record = json.loads((Path(PROTOCOLS) / "record.json").read_text())
+    for cell in record["results"]["cells"]:
+        if change == "other texts":
+            cell["accuracy"]["class_counts"] = [2480, 2500]
+        if change == "no bytes":
+            del cell["payload_bytes"]
+    if change == "nothing":
+        record["results"]["cells"] = record["results"]["cells"][:1]
+        record["results"]["cells"][0]["condition"] = "poison"
+    path = tmp_path / "record.json"
+    path.write_text(json.dumps(record))
+    words = {"other texts": "same texts", "no bytes": "lacks what", "nothing": "no accuracies"}
+    with pytest.raises(OutputError, match=words[change]):
+        gather([SEEDS, str(path)])
+
+
+def test_the_command_writes_a_folder(tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from fedseed.cli.main import app
+
+    out = tmp_path / "bytes"
+    done = CliRunner().invoke(app, ["bytes", SEEDS, PROTOCOLS, "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    names = {path.name for path in out.iterdir() if not path.name.startswith(".")}
+    assert names == {"record.json", "table.md", "figure.png"}
+    record = json.loads((out / "record.json").read_text())
+    assert (record["kind"], record["status"]) == ("bytes", "completed")
+    assert [one["record"] for one in record["provenance"]["records"]] == [SEEDS, PROTOCOLS]
+    assert bytes_table(record) == (out / "table.md").read_text()
