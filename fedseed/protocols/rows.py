@@ -10,6 +10,8 @@ USUAL = Recipe(optimiser="adamw", learning_rate=1e-3, schedule="linear", warmup=
 """The usual start's recipe: one rate for all weights."""
 BEST = USUAL.replace(embedding_multiplier=10.0)
 """For rounds of federated averaging (docs/decisions/comparison.md)."""
+FROM_WORDS = BEST.replace(embedding_multiplier=300.0)
+"""The same from a lexicon seed, whose word embeddings are 64 times a random one's."""
 ALONE = USUAL.replace(learning_rate=5e-4, embedding_multiplier=6.0, label_smoothing=0.1, steps=120)
 """For training on one client's texts, and for distillation (docs/decisions/comparison.md)."""
 

@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 
 from fedseed.privacy.protection import DpSgd, GaussianNoise
 from fedseed.protocols.description import Protocol, ProtocolOptions, Style
-from fedseed.protocols.rows import BEST, USUAL, Row
+from fedseed.protocols.rows import BEST, FROM_WORDS, USUAL, Row
 from fedseed.protocols.weights.strategies import STRATEGIES
 
 _NAMES = list(STRATEGIES)
@@ -74,7 +74,7 @@ PROTOCOL = Protocol(
             "weights, largest 1 % of changes", BEST, {"codec": "topk"}, main=False, attacked=False
         ),
         "lexicon-weights-int8": Row(
-            "a lexicon round, then weights from its seed, int8 changes", BEST,
+            "a lexicon round, then weights from its seed, int8 changes", FROM_WORDS,
             {"codec": "int8", "start": "lexicon"}, rounds=3, skewed=True, attacked=False,
         ),
         "weights-int8": Row("weights, int8 changes", BEST, {"codec": "int8"}, attacked=False),
