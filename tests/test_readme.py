@@ -295,9 +295,9 @@ def test_a_seed_that_knows_in_readme() -> None:
     cells = [cell for cell in record["results"]["cells"] if cell["test_set"] == "balanced"]
     assert zero_shot_table.classifier_grid(cells) in README
     by_row = {cell["row"]: cell for cell in cells}
-    value = {row: cell["before"]["value"] for row, cell in by_row.items()}
+    value = {row: cell["accuracy"]["value"] for row, cell in by_row.items()}
     lexicon, original = by_row["lexicon(1500)"], by_row["original"]
-    low, high = lexicon["before"]["ci95"]
+    low, high = lexicon["accuracy"]["ci95"]
     shown = f"{percent(value['lexicon(1500)'])} ({100 * low:.1f} - {100 * high:.1f})"
     start = README[: README.index("## Two commands")]
     assert f"a seed of {lexicon['bytes']:,} bytes makes BERT-tiny right on {shown}" in start

@@ -31,7 +31,7 @@ LEXICON = "lexicon"
 HASHED: Mapping[str, Estimate] = {"hashed logistic": "logistic", "hashed counts": "counts"}
 """Linear models of hashed tokens: logistic regression and naive Bayes."""
 _SET_ASIDE = 4
-_VERSION = "1"
+_VERSION = "2"
 _ROOM = 0.9
 """A lexicon that leaves more than a tenth of its bytes free has all the words that there are."""
 

@@ -20,7 +20,8 @@ def upgraded(record: Record) -> Record:
         record: as it was read; it is not changed.
     """
     if record["schema"] != 1:
-        return record
+        change = _NEWER.get(str(record.get("kind")))
+        return record if change is None else change(record)
     changed = record | {"schema": 2, "provenance": _provenance(record.get("provenance"))}
     upgrade = _UPGRADES.get(str(record.get("kind")))
     if upgrade is None:
@@ -89,7 +90,10 @@ def _ablation(record: Record) -> Record:
 
 
 def _zero_shot(record: Record) -> Record:
-    names = {"seed_kind": "row", "protocol": "test_set", "error": "reconstruction_error"}
+    names = {
+        "seed_kind": "row", "protocol": "test_set", "error": "reconstruction_error",
+        "before": "accuracy",
+    }  # fmt: skip
 
     def change(cell: Record) -> Record:
         known = _renamed(_without(cell, "recipe", "after"), names)
@@ -97,6 +101,18 @@ def _zero_shot(record: Record) -> Record:
 
     results = _cells(record["results"], change)
     return record | {"results": _renamed(results, {"original": "originals"})}
+
+
+def _named_accuracy(record: Record) -> Record:
+    """A zero-shot study's accuracies were once named as an ablation's before training are."""
+    results = _cells(record.get("results"), lambda cell: _renamed(cell, {"before": "accuracy"}))
+    return record | {"results": results}
+
+
+def _named_repeats(record: Record) -> Record:
+    names = {"number_of_repeats": "repeats"}
+    results = _cells(record.get("results"), lambda cell: _renamed(cell, names))
+    return record | {"results": results}
 
 
 def _budget(record: Record) -> Record:
@@ -110,10 +126,7 @@ def _budget(record: Record) -> Record:
 
 
 def _comparison(record: Record) -> Record:
-    names = {
-        "protocol": "row", "kind": "protocol", "words": "description",
-        "repeats": "number_of_repeats",
-    }  # fmt: skip
+    names = {"protocol": "row", "kind": "protocol", "words": "description"}
     bounds = {"local": None, "central": None}
 
     def change(cell: Record) -> Record:
@@ -156,3 +169,7 @@ _UPGRADES: Mapping[str, Callable[[Record], Record]] = {
     "federated": _federated, "ablation": _ablation, "zero_shot": _zero_shot, "budget": _budget,
     "comparison": _comparison, "privacy": _privacy,
 }  # fmt: skip
+_NEWER: Mapping[str, Callable[[Record], Record]] = {
+    "zero_shot": _named_accuracy, "comparison": _named_repeats,
+}  # fmt: skip
+"""Of records of schema 2 from before it was released."""

@@ -156,7 +156,7 @@ def test_a_lexicon_of_texts(
     ("options", "said"),
     [
         (["--kind", "lexicon", "--k", "3"], "--k: for --kind pca only"),
-        (["--kind", "lexicon", "--max-bytes", "60"], "max-bytes = 60"),
+        (["--kind", "lexicon", "--max-bytes", "59"], "max-bytes = 59"),
         (["--kind", "lexicon", "--model", "minilm"], "not minilm"),
         (["--kind", "pca", "--max-length", "16"], "--max-length: for --kind lexicon only"),
         (["--kind", "lexicon", "--text-column", "none"], "no text column 'none'"),

@@ -41,22 +41,32 @@ def test_classifier(run: Run, tmp_path: Path) -> None:
     record = run(ZeroShot, part="classifier", **options)
     cells = {(cell["row"], cell.get("test_set")): cell for cell in record["results"]["cells"]}
     original = cells["original", "balanced"]
-    assert original["before"]["value"] == record["results"]["originals"]["balanced"]["value"] > 0.7
+    assert (
+        original["accuracy"]["value"] == record["results"]["originals"]["balanced"]["value"] > 0.7
+    )
     assert original["retention_plain"] == 1.0
+    assert original["seed_kind"] is None
+    keys = ("seed_kind", "model", "task", "max_length")
+    about = tuple(cells["pca(128)", "balanced"][key] for key in keys)
+    assert about == ("pca", "bert-tiny", "reviews", 16)
+    assert cells["lexicon(200)", "balanced"]["seed_kind"] == "lexicon"
+    assert cells["random-bert", "one_class"]["seed_kind"] == "random"
     assert original["reconstruction_error"] == 0.0
     # Every component and a fine step keep the whole model; the moments keep nothing.
-    assert cells["pca(128)", "balanced"]["before"]["value"] >= original["before"]["value"] - 0.05
+    assert (
+        cells["pca(128)", "balanced"]["accuracy"]["value"] >= original["accuracy"]["value"] - 0.05
+    )
     assert cells["pca(128)", "balanced"]["reconstruction_error"] < 0.3
     assert cells["stats", "balanced"]["reconstruction_error"] == pytest.approx(1.41, abs=0.1)
-    assert cells["random-bert", "balanced"]["before"]["value"] == pytest.approx(0.5, abs=0.2)
-    assert cells["random-bert", "one_class"]["before"]["majority_baseline"] == 1.0
+    assert cells["random-bert", "balanced"]["accuracy"]["value"] == pytest.approx(0.5, abs=0.2)
+    assert cells["random-bert", "one_class"]["accuracy"]["majority_baseline"] == 1.0
     for size in (200, 600):
         lexicon = cells[f"lexicon({size})", "balanced"]
         assert lexicon["bytes"] <= size
         linear = lexicon["linear_accuracy"]
-        assert lexicon["before"]["value"] >= original["before"]["value"] - 0.1
-        assert abs(lexicon["before"]["value"] - linear["value"]) <= 0.05
-        assert linear["n"] == lexicon["before"]["n"]
+        assert lexicon["accuracy"]["value"] >= original["accuracy"]["value"] - 0.1
+        assert abs(lexicon["accuracy"]["value"] - linear["value"]) <= 0.05
+        assert linear["n"] == lexicon["accuracy"]["n"]
         assert lexicon["reconstruction_error"] is None
     assert cells["stats", "balanced"]["linear_accuracy"] is None
     assert "linear model" in (tmp_path / "run" / "table.md").read_text()

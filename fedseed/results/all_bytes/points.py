@@ -74,7 +74,7 @@ def _of_seeds(record: Mapping[str, Any]) -> list[dict[str, Any]]:
             family = row
         points.append({
             "what": _SEED, "row": row, "family": family, "max_length": length,
-            "bytes": cell["bytes"], "accuracy": cell["before"],
+            "bytes": cell["bytes"], "accuracy": cell["accuracy"],
         })  # fmt: skip
     return points
 

@@ -163,7 +163,7 @@ class Comparison(Study):
             "options": _options(run, row), "start": run.resolved_start,
             "task": task_name(self.config.data), "model": run.model, "max_length": run.length,
             "partition": partition, "condition": condition or None,
-            "number_of_repeats": len(repeats), "accuracy": over_repeats(final),
+            "repeats": len(repeats), "accuracy": over_repeats(final),
             "newcomers": over_repeats(newcomers), "worst_client": over_repeats(worst),
             "rounds": rounds,
             **{name: _bytes(repeats, name) for name in ("payload_bytes", "message_bytes")},

@@ -48,7 +48,7 @@ def zero_shot_figure(record: Mapping[str, Any], path: Path) -> None:
 def _classifier(axes: "Axes", cells: list[dict[str, Any]], results: Mapping[str, Any]) -> None:
     for cell in cells:
         if cell["bytes"] is not None:
-            accuracy = cell["before"]
+            accuracy = cell["accuracy"]
             value, (low, high) = 100 * accuracy["value"], (100 * end for end in accuracy["ci95"])
             axes.errorbar(
                 cell["bytes"], value, [[value - low], [high - value]], color=_colour(cell),
@@ -57,7 +57,7 @@ def _classifier(axes: "Axes", cells: list[dict[str, Any]], results: Mapping[str,
             _name(axes, cell, value)
     for kind in ("pca", "lexicon"):
         of_kind = [c for c in cells if _kind(c) == kind]
-        _curve(axes, [(c["bytes"], 100 * c["before"]["value"]) for c in of_kind], kind)
+        _curve(axes, [(c["bytes"], 100 * c["accuracy"]["value"]) for c in of_kind], kind)
     original = results["originals"]["balanced"]
     axes.axhline(
         100 * original["value"], color="black", linewidth=1.1, label="original (all weights)"
@@ -73,7 +73,7 @@ def _classifier(axes: "Axes", cells: list[dict[str, Any]], results: Mapping[str,
         label="majority baseline",
     )  # fmt: skip
     axes.set_ylabel("test accuracy (%)")
-    drawn = [cell["before"] for cell in cells if cell["bytes"] is not None]
+    drawn = [cell["accuracy"] for cell in cells if cell["bytes"] is not None]
     ends = [end for accuracy in drawn for end in accuracy["ci95"]]
     lines = [one["value"] for one in (original, baseline) if one]
     axes.set_ylim(accuracy_limits([*ends, *lines, original["majority_baseline"]], _USUAL_LIMITS))

@@ -9,6 +9,7 @@ import numpy as np
 
 from fedseed.data.digests import file_digest
 from fedseed.data.federated_dataset import open_dataset
+from fedseed.data.options import task_name
 from fedseed.errors import SeedError
 from fedseed.evaluation.linear_curve import at_most
 from fedseed.evaluation.metrics import ClassCounts
@@ -23,7 +24,7 @@ from fedseed.runs.original import Original
 from fedseed.seeds.codec import assemble, read_seed
 from fedseed.seeds.kinds.pca import PcaOptions
 from fedseed.seeds.kinds.pca.format import refuse_options
-from fedseed.seeds.registry import seed_rows
+from fedseed.seeds.registry import kind_of_row, seed_rows
 from fedseed.studies.base import Study
 from fedseed.studies.cells import Cell, Work
 from fedseed.studies.description import StudyDescription
@@ -129,6 +130,16 @@ class ZeroShot(Study):
             rows += ["file"] if (seed.labels == CAUSAL) == language else []
         return rows
 
+    def _kind_of(self, row: str) -> str | None:
+        """The kind of a row's seed; None of the original's own weights."""
+        if row == "original":
+            return None
+        if row == "file":
+            return read_seed(Path(str(self.config.seed_file))).kind
+        if row in self.config.lexicon_rows(self.dataset.labels):
+            return "lexicon"
+        return kind_of_row("pca" if row in self.config.pca_rows(language=False) else row).name
+
     def _repeats(self, row: str) -> range:
         known = seed_rows().get(row)
         return range(self.config.repeats if known is not None and known.drawn else 1)
@@ -213,13 +224,15 @@ class ZeroShot(Study):
             repeats = [measured[f"classifier, {row}, {n}"] for n in self._repeats(row)]
             for test_set, original in originals.items():
                 counts = counts_of(repeats, test_set)
-                before = over_repeats(counts, one_class=test_set == "one_class")
-                value, chance = before["value"], before["majority_baseline"]
+                accuracy = over_repeats(counts, one_class=test_set == "one_class")
+                value, chance = accuracy["value"], accuracy["majority_baseline"]
                 cells.append({
-                    "part": "classifier", "row": row, "test_set": test_set,
+                    "part": "classifier", "row": row, "seed_kind": self._kind_of(row),
+                    "model": self.config.model, "task": task_name(self.config.data),
+                    "max_length": self.config.length, "test_set": test_set,
                     "bytes": repeats[0]["bytes"],
                     "reconstruction_error": _mean(repeats, "reconstruction_error"),
-                    "before": before, "linear_accuracy": _linear(repeats[0], test_set),
+                    "accuracy": accuracy, "linear_accuracy": _linear(repeats[0], test_set),
                     "retention_plain": plain(value, original["value"]),
                     "retention_chance_corrected": chance_corrected(
                         value, original["value"], chance

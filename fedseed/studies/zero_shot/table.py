@@ -54,8 +54,8 @@ def zero_shot_table(record: Mapping[str, Any]) -> str:
             grid(
                 ("seed", "one class: range over repeats", "balanced"),
                 [
-                    [first["row"], span(second["before"]["repeats"]),
-                     with_interval(first["before"])]
+                    [first["row"], span(second["accuracy"]["repeats"]),
+                     with_interval(first["accuracy"])]
                     for first, second in zip(cells[::2], cells[1::2], strict=True)
                 ],
             ),
@@ -71,7 +71,7 @@ def classifier_grid(cells: list[dict[str, Any]]) -> str:
     rows = [
         [
             cell["row"], _bytes(cell["bytes"]), _error(cell["reconstruction_error"]),
-            with_interval(cell["before"]),
+            with_interval(cell["accuracy"]),
             *([_linear(cell, "linear_accuracy")] if lexicons else []),
             *([_linear(cell, "linear_of_equal_bytes")] if measured else []),
             percent(cell["retention_plain"]), percent(cell["retention_chance_corrected"]),
@@ -156,10 +156,12 @@ def _conclusion(cells: list[dict[str, Any]], language: list[dict[str, Any]]) -> 
         knows = [
             f"{c['row']} ({percent(c['retention_chance_corrected'])} in {c['bytes']:,} bytes)"
             for c in balanced
-            if c["before"]["ci95"][0] > c["before"]["majority_baseline"]
+            if c["accuracy"]["ci95"][0] > c["accuracy"]["majority_baseline"]
         ]
         chance = [
-            c["row"] for c in balanced if c["before"]["ci95"][0] <= c["before"]["majority_baseline"]
+            c["row"]
+            for c in balanced
+            if c["accuracy"]["ci95"][0] <= c["accuracy"]["majority_baseline"]
         ]
         if knows:
             lines.append("Above chance before any training: " + ", ".join(knows) + ".")
