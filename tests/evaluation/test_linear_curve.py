@@ -32,7 +32,7 @@ def test_lexicons_fit_and_know(two: Dataset) -> None:
     curve = lexicon_curve(two, 32, two.test, (32, 96, 4096, 8192))
     assert [point["bytes"] for point in curve] == [32, 96, 4096, 8192]
     assert all(point["n"] == len(two.test) for point in curve)
-    assert curve[0]["words"] < curve[-1]["words"]
+    assert curve[0]["words"] <= curve[-1]["words"]
     assert curve[-1]["value"] > 0.95
     assert curve[-1]["words"] == curve[-2]["words"]  # all that there are
 
