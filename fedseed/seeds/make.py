@@ -45,6 +45,7 @@ def make_row(
     key: int,
     weights: Mapping[str, Floats] | None = None,
     options: Mapping[str, Any] | None = None,
+    extract: Any = None,
 ) -> Seed:
     """Make the seed of a row of the studies.
 
@@ -55,6 +56,7 @@ def make_row(
         key: see there.
         weights: of the original, see there.
         options: further ones of the kind; they win over the row's.
+        extract: see :func:`make_seed`.
 
     Raises:
         SeedError: there is no such row, or it cannot be made of this model.
@@ -62,4 +64,4 @@ def make_row(
     """
     kind = kind_of_row(row)
     all_options = {**kind.rows[row].options, **(options or {})}
-    return make_seed(kind.name, model, labels, key, weights, all_options)
+    return make_seed(kind.name, model, labels, key, weights, all_options, extract)

@@ -80,7 +80,7 @@ def test_a_round_of_a_protocol(
     assert np.allclose(np.exp(told.astype(np.float64)).sum(axis=1), 1, atol=1e-2)
 
 
-@pytest.mark.parametrize("row", seed_rows())
+@pytest.mark.parametrize("row", [row for row in seed_rows() if row != "lexicon"])
 @pytest.mark.parametrize("classes", [77, 200, 255])
 def test_a_seed(row: str, classes: int) -> None:
     shapes = find_model("bert-tiny", classes).shapes()

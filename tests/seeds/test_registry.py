@@ -117,7 +117,7 @@ def test_fedseeds_kinds_have_their_codes() -> None:
     codes = {name: kind.code for name, kind in registry.seed_kinds().items()}
     own = {"random": 1, "pretrained": 2, "minimal": 3, "stats": 4, "pca": 5, "lexicon": 6}
     assert codes == own
-    rows = ["random-bert", "random-scaled", "minimal", "stats", "pca"]
+    rows = ["random-bert", "random-scaled", "minimal", "stats", "pca", "lexicon"]
     assert list(registry.seed_rows()) == rows
 
 
@@ -154,8 +154,8 @@ def test_studies_take_its_row(install: Install) -> None:
     from fedseed.studies.zero_shot.study import ZeroShot
 
     install(TOY, "toy")
-    assert ("toy", "original") in starts_of("balanced")
-    assert ("toy", "untrained") in starts_of("one_class")
+    assert ("toy", "original") in starts_of("balanced", list(registry.seed_rows()))
+    assert ("toy", "untrained") in starts_of("one_class", list(registry.seed_rows()))
     assert BudgetOptions.parse({"starts": "toy"}).starts == "toy"
     study = ZeroShot.from_options({})
     names = [cell.arguments["row"] for cell in study._cells("language", study._rows(True), 1.0)]

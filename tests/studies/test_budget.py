@@ -1,5 +1,6 @@
 """The budget study: one training for all step counts, smallest budgets, break-even speeds."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,6 +30,21 @@ def test_cells_and_baselines(run: Run) -> None:
     one = next(s for s in record["results"]["smallest"] if s["target"] == 0.75)
     assert one["fewest_samples"]["samples"] <= 240
     assert lasting(record) == lasting(run(Budget, "again", workers=2, **SMALL))
+
+
+def test_a_seed_that_knows_needs_no_step(run: Run, tmp_path: Path) -> None:
+    record = run(Budget, samples="40", steps="0,6", starts="random-scaled,lexicon", repeats=1)
+    by_place = {(c["start"], c["steps"]): c for c in record["results"]["cells"]}
+    assert by_place["lexicon", 0]["after"]["value"] > 0.8
+    assert by_place["random-scaled", 0]["after"]["value"] < 0.7
+    assert by_place["lexicon", 0]["seconds"] > 0
+    assert {one["model"] for one in record["results"]["linear"]} >= {"lexicon"}
+    fewest = next(
+        one for one in record["results"]["smallest"]
+        if (one["start"], one["target"]) == ("lexicon", 0.8)
+    )  # fmt: skip
+    assert fewest["fewest_steps"]["steps"] == 0
+    assert "**lexicon**: a seed of the words" in (tmp_path / "run" / "table.md").read_text()
 
 
 def test_a_step_budget_is_what_it_would_have_been_alone(run: Run) -> None:
@@ -78,6 +94,7 @@ def test_break_even() -> None:
         ({"samples": "ten"}, "whole numbers"),
         ({"samples": "0"}, "whole numbers"),
         ({"steps": "all"}, "steps"),
+        ({"steps": "0"}, "whole numbers"),
         ({"starts": "magic"}, "magic"),
     ],
 )

@@ -28,6 +28,7 @@ TINY: dict[str, dict[str, Any]] = {
         "epsilons": "8", "protocol": "recipe,weights", "defences": False,
         "attack": "membership,label-distribution,canaries,crafted",
     },
+    "rates": {"rates": "1e-4", "steps": 2, "samples": 40},
     "zero_shot": {"part": "classifier", "k": "2", "budget": ""},
 }  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,7 @@ from fedseed.runs.original import start_seed
 from fedseed.seeds.assemble import grow
 from fedseed.seeds.base import Seed
 from fedseed.seeds.codec import encode
-from fedseed.seeds.make import make_row
-from fedseed.seeds.registry import kind_of_row, seed_rows
+from fedseed.seeds.registry import kind_of_row
 from fedseed.studies.ablation.options import AblationOptions
 from fedseed.studies.base import dataset_of, tested_rows
 from fedseed.studies.measuring import (
@@ -29,6 +28,7 @@ from fedseed.studies.measuring import (
     rows_by_test,
     run_test,
 )
+from fedseed.studies.seeds import seed_of_row
 from fedseed.training import fit
 from fedseed.training.precision_and_device import choose
 
@@ -45,17 +45,15 @@ def tests_of(config: AblationOptions, dataset: Dataset, test_set: str) -> dict[s
     return rows_by_test(config, dataset, _ONE_CLASS_BALANCED)
 
 
-def starts_of(test_set: str) -> list[tuple[str, str]]:
+def starts_of(test_set: str, rows: Sequence[str]) -> list[tuple[str, str]]:
     """Rows, and what their seeds are extracted from.
 
     That is ``original``, the fine-tuned original, or ``untrained``, a model that was never trained
     on the task.
     """
     if test_set == "balanced":
-        return [(row, "original") for row in seed_rows()]
-    theirs = [
-        (row, "untrained" if kind_of_row(row).is_extracted else "original") for row in seed_rows()
-    ]
+        return [(row, "original") for row in rows]
+    theirs = [(row, "untrained" if kind_of_row(row).is_extracted else "original") for row in rows]
     return [*theirs, ("pca", "original")]
 
 
@@ -105,4 +103,4 @@ def _seed(config: AblationOptions, dataset: Dataset, arguments: Mapping[str, Any
             else _untrained(config, dataset.classes)
         )
     options = config.seed_options().get(row)
-    return make_row(row, config.model, dataset.labels, key, weights, options)
+    return seed_of_row(config, row, key, weights, options)

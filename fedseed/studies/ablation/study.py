@@ -33,6 +33,7 @@ from fedseed.studies.measuring import (
     original_of,
 )
 from fedseed.studies.recipes import CENTRAL, CENTRAL_EPOCHS
+from fedseed.studies.seeds import usable_rows
 
 _CENTRAL_REPEATS = 3
 
@@ -54,6 +55,7 @@ class Ablation(Study):
         config.recipes()
         dataset = open_dataset(config, display.tokenising)
         self.dataset = dataset
+        self.rows = usable_rows(config.model, dataset.labels)
         self.original: Original = original_of(config, display)[0]
         weights = cached_weights(original_of(config)[1])
         for row, options in config.seed_options().items():  # says now what cannot be made
@@ -78,7 +80,7 @@ class Ablation(Study):
         cells = []
         for test_set in TEST_SETS:
             cost = self._test_cost(test_set)
-            for row, extracted_from in starts_of(test_set):
+            for row, extracted_from in starts_of(test_set, self.rows):
                 label = label_of(row, extracted_from, test_set)
                 arguments = {
                     "what": "start", "row": row, "extracted_from": extracted_from,
@@ -147,7 +149,7 @@ class Ablation(Study):
         """Every start and recipe of a test set, over the repeats."""
         repeats = range(self.config.repeats)
         cells = []
-        for row, extracted_from in starts_of(test_set):
+        for row, extracted_from in starts_of(test_set, self.rows):
             label = label_of(row, extracted_from, test_set)
             before = [measured[f"{label}, before, {repeat}"] for repeat in repeats]
             for name in self.config.recipes():

@@ -14,17 +14,19 @@ from fedseed.randomness import generator, random_key
 from fedseed.recipe import Recipe
 from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import encode
-from fedseed.seeds.make import make_row
 from fedseed.seeds.registry import kind_of_row
 from fedseed.studies.base import dataset_of, tested_rows
 from fedseed.studies.budget.frozen import Features, features, train_head
 from fedseed.studies.budget.options import FROZEN, BudgetOptions
 from fedseed.studies.measuring import (
+    LINEAR,
     cached_weights,
     measure_baseline_cell,
+    measure_linear_cell,
     original_of,
     run_test,
 )
+from fedseed.studies.seeds import seed_of_row
 from fedseed.training import fit
 from fedseed.training.precision_and_device import choose
 
@@ -38,6 +40,8 @@ def measure(config_json: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     config = BudgetOptions.model_validate_json(config_json)
     if arguments["what"] == "baselines":
         return measure_baseline_cell(config)
+    if arguments["what"] == LINEAR:
+        return measure_linear_cell(config)
     if arguments["start"] == FROZEN:
         return _frozen(config, arguments)
     return _trained(config, arguments)
@@ -55,24 +59,30 @@ def _trained(config: BudgetOptions, arguments: Mapping[str, Any]) -> dict[str, A
     if kind_of_row(start).is_extracted:
         weights = cached_weights(original_of(config)[1])
     key = random_key(config.run_seed, f"study/{repeat}")
-    encoded = encode(make_row(start, config.model, dataset.labels, key, weights))
+    encoded = encode(seed_of_row(config, start, key, weights))
     recipe = Recipe(**arguments["recipe"])
     rows = _chosen(config, repeat, arguments["samples"])
     tests = {"balanced": tested_rows(config, dataset)}
     clock = _Clock()
     by_steps: dict[str, Any] = {}
 
+    def test(done: int, model: nn.Module) -> None:
+        with clock.paused() as trained:
+            tested = run_test(model, config, dataset, tests)
+        by_steps[str(done)] = tested | {"train_seconds": trained}
+
     def watch(losses: Sequence[float], model: Callable[[], nn.Module]) -> bool:
         done = len(losses)
         learnt = done >= WARMUP and float(np.mean(losses[-10:])) < _LEARNT
         if done in config.step_counts or learnt:
-            with clock.paused() as trained:
-                tested = run_test(model(), config, dataset, tests)
-            by_steps[str(done)] = tested | {"train_seconds": trained}
+            test(done, model())
         return learnt
 
     rng = generator(config.run_seed, "study", arguments["samples"], repeat)
-    fit(grow(encoded), dataset.table, rows, recipe, rng, choose(config.precision), watch=watch)
+    start_model = grow(encoded)
+    if 0 in config.step_counts:
+        test(0, start_model)
+    fit(start_model, dataset.table, rows, recipe, rng, choose(config.precision), watch=watch)
     return {"bytes": len(encoded), "by_steps": by_steps}
 
 

@@ -99,6 +99,8 @@ def train_head(
             logits: Features = head(torch.from_numpy(unknown * np.float32(scale))).numpy()
         return logits
 
+    if 0 in steps:
+        test(0, scores)
     order = batches(np.arange(len(known)), min(_BATCH, len(known)), rng)
     for step in range(1, max(steps) + 1):
         chosen = torch.from_numpy(next(order))

@@ -18,7 +18,7 @@ class BudgetOptions(StudyOptions):
 
     small: ClassVar[Mapping[str, Any]] = {
         "repeats": 2, "test_examples": 60, "original_steps": 20, "samples": "10,50,100",
-        "steps": "1,5,10", "frozen_samples": 50,
+        "steps": "0,1,5,10", "frozen_samples": 50,
     }  # fmt: skip
 
     repeats: int = Field(
@@ -32,10 +32,11 @@ class BudgetOptions(StudyOptions):
         "10,25,50,100,250,500,2000,all", description="Training examples, separated by commas."
     )
     steps: str = Field(
-        "1,5,10,30,100,300,1000", description="Optimiser steps, separated by commas."
+        "0,1,5,10,30,100,300,1000",
+        description="Optimiser steps, separated by commas; 0 tests the start itself.",
     )
     starts: str = Field(
-        f"random-scaled,pca,{FROZEN}", description="Starts, separated by commas: "
+        f"random-scaled,lexicon,pca,{FROZEN}", description="Starts, separated by commas: "
         f"{', '.join(seed_rows())}, {FROZEN}."
     )  # fmt: skip
     frozen_samples: int = Field(
@@ -49,7 +50,8 @@ class BudgetOptions(StudyOptions):
         words = [word.strip() for word in value.split(",")]
         if info.field_name == "samples":
             words = [word for word in words if word != "all"]
-        if not all(is_whole(word) and int(word) > 0 for word in words):
+        least = 0 if info.field_name == "steps" and words != ["0"] else 1
+        if not all(is_whole(word) and int(word) >= least for word in words):
             raise ValueError("write positive whole numbers separated by commas")
         return value
 

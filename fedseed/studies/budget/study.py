@@ -15,6 +15,7 @@ from fedseed.evaluation.costs import cost_analysis
 from fedseed.evaluation.repeats import over_repeats
 from fedseed.recipe import Recipe
 from fedseed.results.display import Display
+from fedseed.seeds.kinds.lexicon.format import refuse_too_many_classes
 from fedseed.seeds.registry import kind_of_row
 from fedseed.studies.base import Study, tested_rows
 from fedseed.studies.budget import STUDY
@@ -22,8 +23,16 @@ from fedseed.studies.budget.cells import WARMUP, measure
 from fedseed.studies.budget.options import FROZEN, BudgetOptions
 from fedseed.studies.cells import Cell, Work
 from fedseed.studies.description import StudyDescription
-from fedseed.studies.measuring import TEST_COST, baseline_cell, counts_of, original_of
+from fedseed.studies.measuring import (
+    LINEAR,
+    TEST_COST,
+    baseline_cell,
+    counts_of,
+    linear_cell,
+    original_of,
+)
 from fedseed.studies.recipes import GOOD
+from fedseed.studies.seeds import is_of_texts
 
 TARGETS = (0.75, 0.80, 0.85, 0.95)
 _FEATURE_COST = 0.4
@@ -46,6 +55,8 @@ class Budget(Study):
         config = self.config
         self.dataset = open_dataset(config, display.tokenising)
         self.starts = config.starts.split(",")
+        if any(start != FROZEN and is_of_texts(start) for start in self.starts):
+            refuse_too_many_classes(config.model, self.dataset.labels)
         self.weights: str | None = None
         if any(start != FROZEN and kind_of_row(start).is_extracted for start in self.starts):
             _, path = original_of(config, display)
@@ -71,7 +82,7 @@ class Budget(Study):
 
     def cells(self) -> list[Cell]:
         """See :class:`Study`."""
-        cells = [baseline_cell()]
+        cells = [baseline_cell(), linear_cell()]
         for start in self.starts:
             for repeat in range(self.config.repeats):
                 cells += self._start_cells(start, repeat)
@@ -110,6 +121,7 @@ class Budget(Study):
             ],
             "costs": cost_analysis(cells, TARGETS),
             "baselines": measured["baselines"]["baselines"],
+            LINEAR: measured[LINEAR][LINEAR],
         }
 
     def _result_cells(

@@ -19,6 +19,7 @@ from fedseed.results.table import percent
 _NOTES = {
     "pca": ": a seed of 10 components, which brings along what its original learnt from all "
     "training examples",
+    "lexicon": ": a seed of the words of all training examples, which knows before any step",
     "minilm-frozen": ": published weights, a linear head on mean-pooled features; nothing of the "
     "body travels or learns; not measured with more examples than shown",
 }
@@ -38,7 +39,8 @@ def budget_table(record: Mapping[str, Any]) -> str:
     ]
     for start in starts:
         blocks += [
-            f"**{start}**{_NOTES.get(start, '')}",
+            f"**{start}**{_NOTES.get(start, '')}"
+            + _linear([cell for cell in cells if cell["start"] == start], results),
             _grid([cell for cell in cells if cell["start"] == start]),
         ]
     blocks += [
@@ -57,6 +59,17 @@ def budget_table(record: Mapping[str, Any]) -> str:
         _cells(cells),
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _linear(cells: list[dict[str, Any]], results: Mapping[str, Any]) -> str:
+    """The linear model that is as long as a start's seed, if the record has it."""
+    size = cells[0]["bytes"]
+    fitting = [one for one in results.get("linear", [])
+               if one["model"] == "lexicon" and one["bytes"] <= (size or 0)]  # fmt: skip
+    if not fitting:
+        return ""
+    best = max(fitting, key=lambda one: int(one["bytes"]))
+    return f". {size:,} bytes; a linear model of {best['bytes']:,}: {percent(best['value'])}"
 
 
 def _grid(cells: list[dict[str, Any]]) -> str:

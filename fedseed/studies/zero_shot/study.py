@@ -120,7 +120,7 @@ class ZeroShot(Study):
         usual = [
             name
             for name, row in seed_rows().items()
-            if name != "pca" and (row.for_language_models or not language)
+            if name not in ("pca", "lexicon") and (row.for_language_models or not language)
         ]
         rows = ["original", *usual, *self.config.pca_rows(language)]
         if not language:

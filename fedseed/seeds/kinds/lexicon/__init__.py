@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from fedseed.models.architecture import FROM_PRNG, REGISTRY
-from fedseed.seeds.description import SeedKind, SeedOptions
+from fedseed.seeds.description import SeedKind, SeedOptions, SeedRow
 
 DEFAULT_BYTES, SMALLEST, LARGEST = 1500, 60, 1 << 20
 MOST_LEVELS = 127
@@ -41,4 +41,7 @@ SEED_KIND = SeedKind(
     format=f"{__name__}.format:LexiconFormat",
     options=LexiconOptions,
     file_version=2,
+    rows={
+        "lexicon": SeedRow("weighted words of all training texts", for_language_models=False),
+    },
 )
