@@ -72,7 +72,8 @@ def _extract(
         str,
         typer.Argument(
             help="minilm, a Hugging Face folder or id, or a .safetensors file; for a lexicon "
-            "labelled texts: bundled, bundled:sentences, or a table or folder."
+            "labelled texts (bundled, bundled:sentences, a table or folder), or a trained "
+            "model's .safetensors file."
         ),
     ],
     out: Annotated[str, typer.Option(help="The .fseed file to write.")],
@@ -101,9 +102,11 @@ def _extract(
     if Path(out).exists():
         raise OutputError(f"{out} is there already: choose another --out")
     find_kind(kind).options.parse(options)  # says what is wrong before anything is looked for
-    if kind == "lexicon":
+    if kind == "lexicon" and source.endswith(".safetensors"):
+        made: _Made = (_read_off(source, model, key, options, reading), None, ())
+    elif kind == "lexicon":
         values = {"max_length": _WHOLE, "data": source, "model": model or "bert-tiny"} | reading
-        made: _Made = (_of_texts(values, key, options), None, ())
+        made = _of_texts(values, key, options), None, ()
     elif reading:
         flag = flag_of(next(iter(reading)))
         raise ConfigError(f"{flag}: for --kind lexicon only: leave it out")
@@ -121,6 +124,22 @@ def _of_texts(values: Mapping[str, Any], key: int, options: Mapping[str, Any]) -
     from fedseed.runs.extraction import extract_from_texts
 
     return extract_from_texts(DataOptions.parse(values), key, options)
+
+
+def _read_off(
+    source: str, model: str | None, key: int, options: Mapping[str, Any],
+    reading: Mapping[str, Any],
+) -> Any:  # fmt: skip
+    """A seed of what a trained model says of every word."""
+    from fedseed.runs.reading_off import seed_of_model
+
+    for option in (*reading, *options):
+        if option != "max_bytes":
+            raise ConfigError(f"{flag_of(option)}: of labelled texts, not of a model: leave it out")
+    from fedseed.seeds.weights import open_weights
+
+    name, labels, weights = open_weights(source, model, key)
+    return seed_of_model(name, labels, weights, key, options)
 
 
 def _of_weights(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedseed.linear.counts import Matrix
-from fedseed.seeds.kinds.lexicon.words import VOCABULARY, frequency_order
+from fedseed.seeds.kinds.lexicon.words import VOCABULARY, frequency_order, rarity
 
 _KNUTH = 2_654_435_761
 
@@ -50,6 +50,13 @@ def collapse(counts: Matrix, buckets: int) -> Matrix:
     merged = csr_matrix((counts.data, columns, counts.indptr), shape=counts.shape)
     merged.sum_duplicates()
     return merged
+
+
+def shares_of_buckets(buckets: int) -> NDArray[np.float64]:
+    """How much of its bucket each token is about: in proportion to one over its rarity."""
+    often, named = 1 / rarity(), representatives(buckets)
+    total = np.bincount(named, weights=often, minlength=len(named))
+    return np.asarray(often / total[named], dtype=np.float64)
 
 
 def spread(weights: NDArray[np.float64], buckets: int) -> NDArray[np.float64]:

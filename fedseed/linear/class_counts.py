@@ -10,14 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedseed.data.splits import Rows
+from fedseed.linear.buckets import shares_of_buckets, spread
 from fedseed.linear.counts import Matrix
+from fedseed.linear.lexicon import fit_bytes
 from fedseed.linear.token_weights import ABSENT, TokenWeights
-from fedseed.seeds.kinds.lexicon.words import VOCABULARY
+from fedseed.seeds.kinds.lexicon.words import VOCABULARY, Lexicon
 
 _SMOOTHING = 0.5
 """Texts that every class is taken to have had with a token, and without it, beside its own."""
 _DOUBT = 1.0
 """Squared standard errors of a weight that are taken for chance."""
+_EXPONENT = 0.25
+"""Of a word's rarity: how much more a rare word's level weighs."""
 _SURENESS = 3.5
 """Naive Bayes takes a text's words as independent; of n words about this many times the root are.
 
@@ -121,3 +125,22 @@ def _shrunk(ratios: NDArray[np.float64], doubt: NDArray[np.float64]) -> NDArray[
     squares = np.square(ratios) / doubt
     kept: NDArray[np.float64] = ratios * np.maximum(0.0, 1 - _DOUBT / np.maximum(squares, 1e-12))
     return kept
+
+
+def lexicon_of_counts(counts: ClassCounts, most_bytes: int, buckets: int = 0) -> Lexicon:
+    """The largest lexicon that fits of naive Bayes.
+
+    Args:
+        counts: of texts; of buckets in the columns of the tokens that name them.
+        most_bytes: longest code of the lexicon.
+        buckets: how many; 0 for one a token.
+
+    Raises:
+        SeedError: none fits, or no token says anything.
+    """
+    model = counts.model()
+    weights = spread(model.weights, buckets)
+    mean = spread(counts.mean(), buckets) * shares_of_buckets(buckets)
+    return fit_bytes(
+        TokenWeights(weights, model.biases), most_bytes, np.sqrt(mean), mean, _EXPONENT
+    )

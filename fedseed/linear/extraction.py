@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from fedseed.data.tokens import Dataset
 from fedseed.errors import SeedError
-from fedseed.linear.counts import mean_counts
+from fedseed.linear.class_counts import ClassCounts, lexicon_of_counts
+from fedseed.linear.counts import mean_counts, text_lengths
 from fedseed.linear.lexicon import as_model, quantise
 from fedseed.linear.selection import FEWER, LabelledCounts, Selection
 from fedseed.linear.token_weights import TokenWeights
@@ -88,7 +89,12 @@ def lexicon_of(dataset: Dataset, max_length: int, options: LexiconOptions) -> Le
     Raises:
         SeedError: see :class:`Extraction`.
     """
-    extraction = Extraction(training_counts(dataset, max_length))
+    texts = training_counts(dataset, max_length)
+    if options.estimate == "counts":
+        lengths = text_lengths(dataset.table, dataset.train, max_length)
+        counted = ClassCounts.of(texts.counts, lengths, texts.labels, texts.classes)
+        return lexicon_of_counts(counted, options.max_bytes - OVERHEAD)
+    extraction = Extraction(texts)
     return extraction.lexicon(options.max_bytes - OVERHEAD, options.words, options.levels)
 
 

@@ -169,3 +169,38 @@ def test_a_lexicon_that_cannot_be_extracted(
     assert run_app(app, ["extract", str(reviews), "--out", str(out), *options]) == 2
     assert said in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_a_lexicon_of_counts(
+    reviews: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "a.fseed")
+    words = ["extract", str(reviews), "--kind", "lexicon", "--out", out, "--max-bytes", "300"]
+    assert run_app(app, [*words, "--text-column", "review", "--estimate", "counts"]) == 0
+    assert "wonderful" in capsys.readouterr().out
+    assert Path(out).stat().st_size <= 300
+    Path(out).unlink()
+    assert run_app(app, [*words, "--estimate", "counts", "--words", "9"]) == 2
+    assert "are for --estimate logistic" in capsys.readouterr().err
+
+
+def test_a_lexicon_read_off_a_model(
+    reviews: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a lexicon knows is read off the model that it assembles, and off its weights alone."""
+    from safetensors.numpy import save_file
+
+    first, second = tmp_path / "a.fseed", tmp_path / "b.fseed"
+    words = ["extract", str(reviews), "--kind", "lexicon", "--text-column", "review"]
+    assert run_app(app, [*words, "--out", str(first), "--max-bytes", "300"]) == 0
+    seed = read_seed(first)
+    shapes = find_model("bert-tiny", 2).shapes()
+    path = tmp_path / "model.safetensors"
+    save_file(dict(assemble(seed, shapes)), path)
+    words = ["extract", str(path), "--kind", "lexicon", "--model", "bert-tiny", "--out"]
+    assert run_app(app, [*words, str(second), "--max-bytes", "300"]) == 0
+    printed = capsys.readouterr().out
+    assert "wonderful" in printed.partition("kind: lexicon")[2]
+    for option in (["--words", "9"], ["--text-column", "a"]):
+        assert run_app(app, [*words, str(tmp_path / "c.fseed"), *option]) == 2
+        assert f"{option[0]}: of labelled texts" in capsys.readouterr().err

@@ -3,19 +3,14 @@
 import struct
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fedseed.errors import WireError
-from fedseed.linear.buckets import names, representatives, spread
-from fedseed.linear.class_counts import ClassCounts
-from fedseed.linear.lexicon import fit_bytes
-from fedseed.linear.token_weights import TokenWeights
+from fedseed.linear.buckets import names
+from fedseed.linear.class_counts import ClassCounts, lexicon_of_counts
 from fedseed.protocols.lexicon.count_coding import decode_counts, encode_counts
 from fedseed.protocols.lexicon.estimates import Estimate
-from fedseed.seeds.kinds.lexicon.words import Lexicon, rarity
+from fedseed.seeds.kinds.lexicon.words import Lexicon
 
-EXPONENT = 0.25
-"""Of a word's rarity: how much more a rare word's level weighs."""
 _LONGEST_TEXT = 65_535
 _LARGEST_COUNT = (1 << 24) - 1
 _ENTRY_BYTES = 0.28
@@ -74,12 +69,7 @@ class SummedCounts(Estimate):
 
     def lexicon(self, most_bytes: int) -> Lexicon:
         """See :class:`Estimate`."""
-        model, mean = self._sum.model(), self._sum.mean()
-        weights = spread(model.weights, self._buckets)
-        mean = spread(mean, self._buckets) * _shares_of_buckets(self._buckets)
-        return fit_bytes(
-            TokenWeights(weights, model.biases), most_bytes, np.sqrt(mean), mean, EXPONENT
-        )
+        return lexicon_of_counts(self._sum, most_bytes, self._buckets)
 
     def save(self) -> bytes:
         """See :class:`Estimate`."""
@@ -108,10 +98,3 @@ class SummedCounts(Estimate):
     def upload_estimate(self) -> int:
         """See :class:`Estimate`."""
         return int(self._classes * (8 + _ENTRY_BYTES * len(names(self._buckets)))) + 300
-
-
-def _shares_of_buckets(buckets: int) -> NDArray[np.float64]:
-    """How much of its bucket each token is about: in proportion to one over its rarity."""
-    often, named = 1 / rarity(), representatives(buckets)
-    total = np.bincount(named, weights=often, minlength=len(named))
-    return np.asarray(often / total[named], dtype=np.float64)

@@ -1,6 +1,8 @@
 """The lexicon seed: which words speak for which class, and how much."""
 
-from pydantic import Field
+from typing import Literal
+
+from pydantic import Field, model_validator
 
 from fedseed.models.architecture import FROM_PRNG, REGISTRY
 from fedseed.seeds.description import SeedKind, SeedOptions, SeedRow
@@ -27,10 +29,20 @@ class LexiconOptions(SeedOptions):
         le=LARGEST,
         description="Longest seed, bytes, with header and checksum.",
     )
+    estimate: Literal["logistic", "counts"] = Field(
+        "logistic", description="How weights are found: by logistic regression, or by counts of "
+        "texts alone (naive Bayes; all words that fit)."
+    )  # fmt: skip
     words: int | None = Field(None, ge=1, le=30_000, description="Tokens of the model that count.")
     levels: int | None = Field(
         None, ge=1, le=MOST_LEVELS, description="Levels of a weight on either side of zero."
     )
+
+    @model_validator(mode="after")
+    def _fits(self) -> "LexiconOptions":
+        if self.estimate == "counts" and (self.words or self.levels):
+            raise ValueError("--words and --levels are for --estimate logistic: leave them out")
+        return self
 
 
 SEED_KIND = SeedKind(
