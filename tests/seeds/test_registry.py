@@ -116,6 +116,7 @@ def test_fedseeds_kinds_have_their_codes() -> None:
     """As in docs/fseed.md: a code never changes."""
     codes = {name: kind.code for name, kind in registry.seed_kinds().items()}
     own = {"random": 1, "pretrained": 2, "minimal": 3, "stats": 4, "pca": 5, "lexicon": 6}
+    own["unigram"] = 7
     assert codes == own
     rows = ["random-bert", "random-scaled", "minimal", "stats", "pca", "lexicon"]
     assert list(registry.seed_rows()) == rows
@@ -176,7 +177,7 @@ def test_without_its_package(install: Install, tmp_path: Path) -> None:
     ("change", "message"),
     [
         (('name="toy", code=200', 'name="toy", code=5'), "code 5, which is pca's"),
-        (('name="toy", code=200', 'name="toy", code=7'), "packages take one in 128 to 255"),
+        (('name="toy", code=200', 'name="toy", code=9'), "packages take one in 128 to 255"),
         (('name="toy", code=200', 'name="toy", code=300'), "packages take one in 128 to 255"),
         (('rows={"toy"', 'rows={"pca"'), "a row 'pca', which is pca's"),
         (('name="toy"', 'name="other"'), "is no SeedKind"),
@@ -190,7 +191,7 @@ def test_refused_packages(install: Install, change: tuple[str, str], message: st
         registry.find_kind("toy")
     assert "toy-package" in str(raised.value)
     assert "\n" not in str(raised.value)
-    own = ["random", "pretrained", "minimal", "stats", "pca", "lexicon"]
+    own = ["random", "pretrained", "minimal", "stats", "pca", "lexicon", "unigram"]
     assert list(registry.seed_kinds()) == own
     seed = random_seed("bert-tiny", 2, 1, "bert")
     assert decode(encode(seed)) == seed

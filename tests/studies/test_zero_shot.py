@@ -74,11 +74,14 @@ def test_classifier(run: Run, tmp_path: Path) -> None:
 
 
 def test_language_model_of_a_folder(run: Run, gpt2: Path, text: Path, tmp_path: Path) -> None:
-    options = {"model": str(gpt2), "text": str(text), "context": 32, "k": "1,8"}
+    options = {
+        "model": str(gpt2), "text": str(text), "context": 32, "k": "1,8", "unigram_steps": "0.25,3",
+    }  # fmt: skip
     record = run(ZeroShot, **options)
     cells = {cell["row"]: cell for cell in record["results"]["cells"]}
     assert set(cells) == {
-        "original", "random-bert", "minimal", "stats", "pca(1)", "pca(8)", "unigram", "uniform",
+        "original", "random-bert", "minimal", "stats", "pca(1)", "pca(8)", "unigram(0.25)",
+        "unigram(3)", "unigram", "uniform",
     }  # fmt: skip
     for cell in cells.values():
         assert cell["part"] == "language"
@@ -88,6 +91,9 @@ def test_language_model_of_a_folder(run: Run, gpt2: Path, text: Path, tmp_path: 
     assert cells["original"]["stride"] == 16
     assert cells["original"]["retention_chance_corrected"] == 1.0
     assert cells["uniform"]["retention_chance_corrected"] == 0.0
+    fine, unigram = cells["unigram(0.25)"], cells["unigram"]
+    assert fine["loss_nats"] == pytest.approx(unigram["loss_nats"], abs=0.05)
+    assert cells["unigram(3)"]["bytes"] < fine["bytes"] < 2000
     assert cells["minimal"]["bytes"] <= 64 + len(str(gpt2)) + 1
     table = (tmp_path / "run" / "table.md").read_text()
     assert "windows of 32 tokens every 16" in table
@@ -125,6 +131,8 @@ def test_infinite_perplexity_is_shown_as_such(
         ({"k": "500"}, SeedError, "k = 500"),
         ({"k": "two"}, ConfigError, "whole numbers"),
         ({"k": "\u00b2"}, ConfigError, "whole numbers"),
+        ({"unigram_steps": "fine"}, ConfigError, "write steps in nats"),
+        ({"unigram_steps": "0"}, ConfigError, "write steps in nats"),
         ({"budget": ","}, ConfigError, "write PATTERN=K"),
         ({"budget": "*=\u00b2"}, ConfigError, "write PATTERN=K"),
         ({"language_model": "none-such"}, ConfigError, "none-such"),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fedseed.data.splits import Rows
 from fedseed.evaluation.metrics import count_correct
@@ -24,7 +25,7 @@ from fedseed.runs.extraction import seed_of_texts
 from fedseed.seeds.base import Seed
 from fedseed.seeds.codec import assemble, encode, read_seed
 from fedseed.seeds.kinds.lexicon.format import read_lexicon
-from fedseed.seeds.make import make_row
+from fedseed.seeds.make import make_row, make_seed
 from fedseed.studies.base import dataset_of
 from fedseed.studies.measuring import (
     LINEAR,
@@ -101,6 +102,9 @@ def seed_of(
     if row in config.lexicon_rows(labels):
         return _lexicon_seed(config, row)
     key = random_key(config.run_seed, f"study/{arguments['repeat']}")
+    if labels == CAUSAL and row in config.unigram_rows():
+        options = config.unigram_rows()[row]
+        return make_seed("unigram", model, labels, key, None, options, _token_counts(config))
     pca = config.pca_rows(labels == CAUSAL).get(row)
     return make_row("pca" if pca else row, model, labels, key, weights, pca)
 
@@ -116,16 +120,27 @@ def _assembled(
     return assemble(seed, shapes), len(encode(seed))
 
 
+@functools.lru_cache(maxsize=1)
+def _counted(config: ZeroShotOptions) -> NDArray[np.int64]:
+    """The tokens that unigrams are counted in.
+
+    Without text to count in, the text itself: then they are better than they could be.
+    """
+    text, language = text_of(config), language_of(config)
+    return encode_text(language.tokenizer, text.train) if text.train else language.test
+
+
+def _token_counts(config: ZeroShotOptions) -> NDArray[np.int64]:
+    return np.bincount(_counted(config), minlength=language_of(config).vocabulary)
+
+
 def _language_cell(config: ZeroShotOptions, arguments: Mapping[str, Any]) -> dict[str, Any]:
     language = language_of(config)
     test, words, vocabulary = language.test, language.words, language.vocabulary
     if arguments["row"] == "uniform":
         return uniform_perplexity(vocabulary, len(test) - 1, words).to_record()
     if arguments["row"] == "unigram":
-        text = text_of(config)
-        # Without text to count in, the text itself: then the baseline is better than it could be.
-        train = encode_text(language.tokenizer, text.train) if text.train else test
-        return unigram_perplexity(train, test, vocabulary, words).to_record()
+        return unigram_perplexity(_counted(config), test, vocabulary, words).to_record()
     state, size = _assembled(config, arguments, language.name, CAUSAL, language.weights)
     logits = logits_of(build(find_model(language.name, CAUSAL), state))
     perplexity = sliding_perplexity(logits, test, words, language.context, language.stride)

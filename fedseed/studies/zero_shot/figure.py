@@ -88,8 +88,9 @@ def _language(axes: "Axes", cells: list[dict[str, Any]]) -> None:
                 marker=_marker(cell), label=_label(cell),
             )  # fmt: skip
             _name(axes, cell, cell["perplexity"])
-    shown = [(c["bytes"], c["perplexity"]) for c in cells if _kind(c) == "pca" and c["perplexity"]]
-    _curve(axes, shown, "pca")
+    for kind in ("pca", "unigram"):
+        of_kind = [cell for cell in cells if _kind(cell) == kind and cell["perplexity"]]
+        _curve(axes, [(cell["bytes"], cell["perplexity"]) for cell in of_kind], kind)
     styles = {"original": ("black", "-"), "unigram": ("#2e7d32", "--"), "uniform": ("grey", ":")}
     for name, (colour, style) in styles.items():
         cell = next(c for c in cells if c["row"] == name)
@@ -110,7 +111,7 @@ def _kind(cell: Mapping[str, Any]) -> str | None:
     return kind if bracket else None
 
 
-_COLOURS = {"pca": _PCA, "lexicon": _LEXICON}
+_COLOURS = {"pca": _PCA, "lexicon": _LEXICON, "unigram": _LEXICON}
 
 
 def _colour(cell: Mapping[str, Any]) -> str:
@@ -121,7 +122,7 @@ def _colour(cell: Mapping[str, Any]) -> str:
 
 
 def _marker(cell: Mapping[str, Any]) -> str:
-    return "*" if _kind(cell) == "lexicon" else _MARKERS.get(cell["row"], "o")
+    return "*" if _kind(cell) in ("lexicon", "unigram") else _MARKERS.get(cell["row"], "o")
 
 
 def _label(cell: Mapping[str, Any]) -> str | None:
@@ -129,7 +130,7 @@ def _label(cell: Mapping[str, Any]) -> str | None:
 
 
 def _curve(axes: "Axes", points: list[tuple[float, float]], kind: str) -> None:
-    label = {"pca": "pca, with its k", "lexicon": "lexicon"}[kind]
+    label = {"pca": "pca, with its k", "lexicon": "lexicon", "unigram": "unigram seed"}[kind]
     if points:
         xs, ys = zip(*sorted(points), strict=True)
         axes.plot(xs, ys, color=_COLOURS[kind], linewidth=1, alpha=0.7, label=label)

@@ -5,10 +5,12 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
+from fedseed.errors import ConfigError
 from fedseed.options import is_whole, refuse_no_path
 from fedseed.recipe import Recipe
 from fedseed.seeds.kinds.lexicon import LARGEST, SMALLEST, most_classes
 from fedseed.seeds.kinds.pca import DEFAULT_STEP, read_budget
+from fedseed.seeds.kinds.unigram import UnigramOptions
 from fedseed.studies.options import StudyOptions
 
 TRAINING = Recipe(
@@ -65,6 +67,10 @@ class ZeroShotOptions(StudyOptions):
         "200,600,1500,4096", description="Sizes of the lexicon seeds, separated by commas; empty "
         "for none."
     )  # fmt: skip
+    unigram_steps: str = Field(
+        "0.25,1,3", description="Steps of the language model's unigram seeds, nats, separated by "
+        "commas; empty for none."
+    )  # fmt: skip
     seed_file: str | None = Field(None, description="A .fseed file to measure as well.")
     language_steps: int = Field(
         TRAINING.steps, ge=1, description="Steps that the small language model is trained for."
@@ -93,6 +99,16 @@ class ZeroShotOptions(StudyOptions):
                 )
         return value
 
+    @field_validator("unigram_steps")
+    @classmethod
+    def _are_steps(cls, value: str) -> str:
+        try:
+            for word in value.split(",") if value else ():
+                UnigramOptions.parse({"step": float(word)})
+        except (ValueError, ConfigError) as error:
+            raise ValueError("write steps in nats separated by commas, such as 0.25,1") from error
+        return value
+
     @field_validator("budget")
     @classmethod
     def _is_a_budget(cls, value: str) -> str:
@@ -110,6 +126,11 @@ class ZeroShotOptions(StudyOptions):
             return {}
         sizes = [int(word) for word in self.lexicon_bytes.split(",")]
         return {f"lexicon({size})": {"max_bytes": size} for size in sizes}
+
+    def unigram_rows(self) -> dict[str, dict[str, Any]]:
+        """Options of unigram seeds by the names of their rows."""
+        steps = self.unigram_steps.split(",") if self.unigram_steps else []
+        return {f"unigram({float(step):g})": {"step": float(step)} for step in steps}
 
     def pca_rows(self, language: bool) -> dict[str, dict[str, Any]]:
         """Options of pca seeds by the names of their rows."""

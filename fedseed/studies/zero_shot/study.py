@@ -24,6 +24,7 @@ from fedseed.runs.original import Original
 from fedseed.seeds.codec import assemble, read_seed
 from fedseed.seeds.kinds.pca import PcaOptions
 from fedseed.seeds.kinds.pca.format import refuse_options
+from fedseed.seeds.kinds.unigram.format import fits
 from fedseed.seeds.registry import kind_of_row, seed_rows
 from fedseed.studies.base import Study
 from fedseed.studies.cells import Cell, Work
@@ -125,10 +126,17 @@ class ZeroShot(Study):
         rows = ["original", *usual, *self.config.pca_rows(language)]
         if not language:
             rows += self.config.lexicon_rows(self.dataset.labels)
+        elif self._is_gpt2():
+            rows += self.config.unigram_rows()
         if self.config.seed_file:
             seed = read_seed(Path(self.config.seed_file))
             rows += ["file"] if (seed.labels == CAUSAL) == language else []
         return rows
+
+    def _is_gpt2(self) -> bool:
+        """Whether unigram seeds assemble the language model."""
+        name = self.config.language_model or SMALL_GPT2
+        return fits(find_model(name, CAUSAL).shapes())
 
     def _kind_of(self, row: str) -> str | None:
         """The kind of a row's seed; None of the original's own weights."""

@@ -141,6 +141,11 @@ def _language(cells: list[dict[str, Any]], data: Mapping[str, Any]) -> list[str]
         "each token once, all tokens of equal weight. \\* of the nats by which the original beats "
         "a uniform guess."
         + (
+            " A unigram seed's number is the step of its frequencies, nats."
+            if any(cell["row"].startswith("unigram(") for cell in cells)
+            else ""
+        )
+        + (
             ""
             if data["text"].get("has_training_part", True)
             else " The unigram baseline was counted in the scored text itself, which flatters it."
