@@ -20,7 +20,7 @@ _LENGTH = "<I"
 
 
 class StagedServer(ProtocolServer):
-    """Round 1 is the first protocol's; all later rounds are those of the run's protocol."""
+    """The first rounds are the first protocol's, all later ones those of the run's protocol."""
 
     def __init__(self, setup: Setup, first: Protocol, options: ProtocolOptions) -> None:
         """Start a run.
@@ -32,8 +32,9 @@ class StagedServer(ProtocolServer):
         """
         self._setup = setup
         self._protocol: Protocol = setup.protocol
+        self._first_rounds = int(getattr(options, "start_rounds", 1))
         self._first: ProtocolServer = first.make_server(
-            replace(setup, protocol=first, options=options, rounds=1)
+            replace(setup, protocol=first, options=options, rounds=self._first_rounds)
         )
         self._first_name = first.name
         self._most_seed = int(getattr(options, "seed_bytes", len(setup.seed)))
@@ -46,7 +47,7 @@ class StagedServer(ProtocolServer):
         setup = self._setup
         self._seed = seed
         self._next = self._protocol.make_server(
-            replace(setup, seed=seed or setup.seed, rounds=setup.rounds - 1)
+            replace(setup, seed=seed or setup.seed, rounds=setup.rounds - self._first_rounds)
         )
 
     @property
@@ -58,15 +59,16 @@ class StagedServer(ProtocolServer):
         if self._next is None:
             payloads, stage = self._first.configure(round_number, cohort), _FIRST
         else:
-            payloads, stage = self._next.configure(round_number - 1, cohort), _NEXT
+            payloads, stage = self._next.configure(round_number - self._first_rounds, cohort), _NEXT
         return {pid: stage + payload for pid, payload in payloads.items()}
 
     def aggregate(self, round_number: int, contributions: Mapping[int, bytes]) -> dict[int, Report]:
         """See :class:`ProtocolServer`."""
         if self._next is not None:
-            return self._next.aggregate(round_number - 1, contributions)
+            return self._next.aggregate(round_number - self._first_rounds, contributions)
         reports = self._first.aggregate(round_number, contributions)
-        self._begin(self._first.seed())
+        if round_number >= self._first_rounds:
+            self._begin(self._first.seed())
         return reports
 
     def describe_contribution(self, contribution: bytes) -> str:
@@ -82,22 +84,24 @@ class StagedServer(ProtocolServer):
         return self._current.model()
 
     def checkpoint(self) -> bytes | None:
-        """See :class:`ProtocolServer`: the seed, and the second stage's state if it saves one."""
-        state = None if self._next is None else self._next.checkpoint()
+        """See :class:`ProtocolServer`: the stage, the seed, and what the stage saves."""
+        state = self._current.checkpoint()
         if state is None:
             return None
         seed = self._seed or b""
-        return struct.pack(_LENGTH, len(seed)) + seed + state
+        stage = _FIRST if self._next is None else _NEXT
+        return stage + struct.pack(_LENGTH, len(seed)) + seed + state
 
     def restore(self, checkpoint: bytes) -> None:
         """See :class:`ProtocolServer`."""
-        start = struct.calcsize(_LENGTH)
-        if len(checkpoint) < start:
+        stage, start = checkpoint[:1], 1 + struct.calcsize(_LENGTH)
+        if len(checkpoint) < start or stage not in (_FIRST, _NEXT):
             raise WireError("the checkpoint is truncated")
-        end = start + struct.unpack_from(_LENGTH, checkpoint)[0]
+        end = start + struct.unpack_from(_LENGTH, checkpoint, 1)[0]
         if end > len(checkpoint):
             raise WireError("the checkpoint is truncated")
-        self._begin(checkpoint[start:end] or None)
+        if stage == _NEXT:
+            self._begin(checkpoint[start:end] or None)
         self._current.restore(checkpoint[end:])
 
     def files(self) -> dict[str, bytes]:

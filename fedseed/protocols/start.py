@@ -46,11 +46,12 @@ def refuse_impossible_start(values: Mapping[str, Any]) -> None:
     Args:
         values: all options of a run that begins with one, by name.
     """
+    first = int(values["start_options"]["start_rounds"])
     reasons = {
         f"--protocol {LEXICON}, which makes its own": values["protocol"] == LEXICON,
         "--seed-file: the round makes a seed": values["seed_file"] is not None,
         "--privacy, which it does not have": values["privacy"] is not None,
-        "--rounds 1: it is the first of them": values["rounds"] == 1,
+        f"--rounds {values['rounds']}: it takes {first} of them": values["rounds"] <= first,
     }
     for reason, applies in reasons.items():
         if applies:

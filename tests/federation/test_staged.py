@@ -48,7 +48,9 @@ def test_the_seed_travels_once(run: Run, tmp_path: Path) -> None:
         for e in Transcript(tmp_path / "run0" / "transcript.jsonl") if e.phase == TRAIN
     }  # fmt: skip
     seed = record["results"]["aggregated_seed"]["bytes"]
-    assert all(down["2", pid] > seed > down["3", pid] for pid in (0, 1, 2))
+    for pid in (0, 1, 2):  # later its digest alone
+        assert down["2", pid] > seed
+        assert down["3", pid] == down["2", pid] - (4 + seed) + 32
     made = (tmp_path / "run0" / "lexicon.fseed").read_bytes()
     assert len(made) == seed
     assert decode(made).kind == "lexicon"
@@ -77,6 +79,34 @@ def test_an_interrupted_run_ends_with_the_same_record(
     assert lasting(again) == lasting(whole)
 
 
+@pytest.mark.parametrize("protocol", ["recipe", "weights"])
+def test_several_rounds_of_words(
+    small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: str
+) -> None:
+    """The second adds to the first, and a run that is interrupted between them goes on."""
+    options = small | LEXICON | {"protocol": protocol, "start_rounds": 2}
+    whole = go(options, out=tmp_path / "whole")
+    first, second, third = whole["rounds"]
+    assert [len(one["clients"]) for one in (first, second, third)] == [3, 3, 3]
+    assert ("recipes" in third["clients"][0]["metrics"]) == (protocol == "recipe")
+    assert all("recipes" not in client["metrics"] for client in second["clients"])
+    real = Session.run_round
+
+    def interrupted(self: Session, number: int, *rest: Any) -> Any:
+        if number == 2:
+            raise KeyboardInterrupt
+        return real(self, number, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Session, "run_round", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            go(options, out=tmp_path / "cut")
+    again = go(options, resume=tmp_path / "cut")
+    assert lasting(again) == lasting(whole)
+    made = [(tmp_path / name / "lexicon.fseed").read_bytes() for name in ("whole", "cut")]
+    assert made[0] == made[1]
+
+
 def staged(small: dict[str, Any], **changes: Any) -> tuple[Any, StagedServer]:
     plan = make_plan(RunConfig.parse(small | LEXICON | changes))
     server = plan.server()
@@ -100,7 +130,7 @@ def test_a_payload_of_no_stage_is_refused(small: dict[str, Any]) -> None:
 
 def test_a_checkpoint_that_is_cut(small: dict[str, Any]) -> None:
     _, server = staged(small, protocol="weights")
-    for bad in (b"", b"\xff\xff\xff\xff", b"\x08\x00\x00\x00seed"):
+    for bad in (b"", b"\xff\xff\xff\xff", b"\x00\x08\x00\x00\x00seed", b"\x01\x09\x00\x00\x00"):
         with pytest.raises(WireError):
             server.restore(bad)
 
@@ -119,6 +149,7 @@ def test_nobody_said_a_word(small: dict[str, Any]) -> None:
     ("options", "message"),
     [
         ({"start": "lexicon", "rounds": 1}, "--rounds 1"),
+        ({"start": "lexicon", "rounds": 2, "start_rounds": 2}, "it takes 2 of them"),
         ({"start": "lexicon", "protocol": "lexicon"}, "--protocol lexicon, which makes its own"),
         ({"start": "lexicon", "seed_file": "x.fseed"}, "--seed-file"),
         ({"start": "lexicon", "privacy": "client", "epsilon": 1.0}, "--privacy"),

@@ -32,6 +32,10 @@ class LexiconOptions(ProtocolOptions):
     seed_bytes: int = Field(
         2000, ge=SMALLEST, le=LARGEST, description="Longest seed that the server makes, bytes."
     )
+    start_rounds: int = Field(
+        1, ge=1, le=100, description="Rounds of words before another protocol goes on from the "
+        "seed (--start lexicon)."
+    )  # fmt: skip
     then: str | None = Field(
         None, description="Protocol that goes on from the seed after one round: short for "
         "--protocol NAME --start lexicon."
