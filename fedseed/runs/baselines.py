@@ -15,7 +15,7 @@ from fedseed.models.published import tokenizer_file
 from fedseed.results.provenance import repository
 from fedseed.results.record import read_record
 
-_STUDIES = ("ablation", "comparison-256-words", "zero_shot-512")
+_STUDIES = ("ablation", "comparison", "zero_shot")
 """Official studies whose baselines a run may take."""
 _QUICK = 2000
 """Training examples that the baselines of a ``--quick`` run learn from, about."""
