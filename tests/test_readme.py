@@ -14,6 +14,9 @@ from fedseed.results.table import percent, summary
 from fedseed.studies import find_studies
 
 ROOT = Path(__file__).parents[1]
+AT_128 = (Path(__file__).parents[1] / "docs" / "results" / "at-128-tokens.md").read_text(
+    encoding="utf-8"
+)
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 OFFICIAL = ROOT / "results" / "official"
 
@@ -286,28 +289,52 @@ def test_the_studies_in_readme_are_those_of_their_records() -> None:
 
 
 def test_a_seed_that_knows_in_readme() -> None:
-    from fedseed.studies.zero_shot import table as zero_shot_table
-
-    folder = OFFICIAL / "zero_shot-512"
-    record = read_record(folder / "record.json")
-    made = find_studies()["zero_shot"].make_table(record)
-    assert (folder / "table.md").read_text(encoding="utf-8") == made
-    cells = [cell for cell in record["results"]["cells"] if cell["test_set"] == "balanced"]
-    assert zero_shot_table.classifier_grid(cells) in README
-    by_row = {cell["row"]: cell for cell in cells}
-    value = {row: cell["accuracy"]["value"] for row, cell in by_row.items()}
-    lexicon, original = by_row["lexicon(1500)"], by_row["original"]
+    record = read_record(OFFICIAL / "zero_shot" / "record.json")
+    cells = {
+        cell["row"]: cell
+        for cell in record["results"]["cells"]
+        if cell["part"] == "classifier" and cell["test_set"] == "balanced"
+    }
+    value = {row: cell["accuracy"]["value"] for row, cell in cells.items()}
+    lexicon, large, original = (cells[r] for r in ("lexicon(1500)", "lexicon(4096)", "original"))
     low, high = lexicon["accuracy"]["ci95"]
     shown = f"{percent(value['lexicon(1500)'])} ({100 * low:.1f} - {100 * high:.1f})"
-    start = README[: README.index("## Two commands")]
+    start = " ".join(README[: README.index("## Two commands")].split())
     assert f"a seed of {lexicon['bytes']:,} bytes makes BERT-tiny right on {shown}" in start
-    assert f"trained on all reviews it has {percent(original['before']['value'])}" in start
-    assert value["original"] - value["lexicon(1500)"] < 0.015
-    small, large = by_row["lexicon(600)"]["bytes"], by_row["pca(32)"]["bytes"]
-    assert f"{small} bytes within one point of what {large:,} bytes of" in README
+    assert f"one of {large['bytes']:,} bytes on {percent(value['lexicon(4096)'])}" in start
+    assert f"trained on all reviews it has {percent(original['accuracy']['value'])}" in start
+    assert value["original"] - value["lexicon(4096)"] < 0.005
     assert value["pca(32)"] - value["lexicon(600)"] < 0.01
+    asked = {
+        "lexicon(200)": 0.82,
+        "lexicon(600)": 0.845,
+        "lexicon(1500)": 0.86,
+        "lexicon(4096)": 0.87,
+    }
+    for row, least in asked.items():
+        assert value[row] >= least
+        assert abs(value[row] - cells[row]["linear_accuracy"]["value"]) <= 0.003
     words = percent(record["results"]["baselines"]["tfidf_full"]["value"])
     assert f"TF-IDF with logistic regression has {words} on\nwhole texts" in README
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "results").glob("*.md")), ids=str)
+def test_tables_of_results_pages_are_the_records(page: Path) -> None:
+    """Every line of a table stands in the table.md of a record that the page links to."""
+    import re
+
+    text = page.read_text(encoding="utf-8")
+    tables = "".join(
+        (OFFICIAL / name / "table.md").read_text(encoding="utf-8")
+        for name in dict.fromkeys(re.findall(r"results/official/([\w-]+)", text))
+    )
+    lines = [line for line in text.splitlines() if line.startswith("| ") and "---" not in line]
+    assert lines or page.name == "README.md"
+    for line in lines:
+        if not line.startswith("| [") and page.name != "README.md":
+            assert line in tables, line
+    for target in re.findall(r"\]\(([^)#]+)\)", text):
+        assert (page.parent / target).exists(), target
 
 
 def test_labels_of_reviews_in_readme() -> None:
@@ -321,9 +348,9 @@ def test_labels_of_reviews_in_readme() -> None:
     cell = record["results"]["cells"][0]
     assert [c["row"] for c in record["results"]["cells"]] == ["labels-reviews"]
     low, high = cell["accuracy"]["ci95"]
-    assert f"80.7 % ({100 * low:.1f} - {100 * high:.1f}, n = {cell['accuracy']['n']:,})" in README
+    assert f"80.7 % ({100 * low:.1f} - {100 * high:.1f}, n = {cell['accuracy']['n']:,})" in AT_128
     assert [size(part) for part in client_bytes(cell)] == ["2.4 KB", "653 B"]
-    others = read_record(OFFICIAL / "comparison" / "record.json")["results"]["cells"]
+    others = read_record(OFFICIAL / "comparison-128" / "record.json")["results"]["cells"]
     iid = [c for c in others if c["partition"] == "iid" and c["condition"] is None]
     all_points = points([*iid, cell])
     light = cheapest(all_points, "labels-reviews", 0.80)
@@ -334,17 +361,17 @@ def test_labels_of_reviews_in_readme() -> None:
         speed = break_even_speed(light, heavy)
         assert speed is not None
         assert f"{speed / 1e6:.1f} Mbit/s" == words
-        assert words in README
+        assert words in AT_128
 
 
 def test_personalisation_in_readme_is_that_of_its_record() -> None:
     from fedseed.results.markdown import interval_in_points, points
     from fedseed.studies.comparison.table import comparison_table
 
-    folder = OFFICIAL / "comparison"
+    folder = OFFICIAL / "comparison-128"
     record = read_record(folder / "record.json")
     assert (folder / "table.md").read_text(encoding="utf-8") == comparison_table(record)
-    text = " ".join(README.split())
+    text = " ".join(AT_128.split())
     gains = {(c["row"], c["partition"]): c["personalization"]
              for c in record["results"]["cells"] if c["personalization"]}  # fmt: skip
     for personal in gains.values():
@@ -375,13 +402,13 @@ def test_the_comparison_in_readme_is_that_of_its_record() -> None:
     from fedseed.studies.comparison.readings import verdicts
     from fedseed.studies.comparison.table import client_bytes, main_grid
 
-    cells = read_record(OFFICIAL / "comparison" / "record.json")["results"]["cells"]
+    cells = read_record(OFFICIAL / "comparison-128" / "record.json")["results"]["cells"]
     plain = {(c["row"], c["partition"]): c for c in cells if c["condition"] is None}
     iid = [cell for (_, partition), cell in plain.items() if partition == "iid"]
-    assert main_grid(iid) in README
+    assert main_grid(iid) in AT_128
     for row in ("labels", "weights", "local"):
         for partition in ("dirichlet-0.5", "dirichlet-0.1"):
-            assert with_interval(plain[row, partition]["accuracy"]) in README
+            assert with_interval(plain[row, partition]["accuracy"]) in AT_128
     whole = {cell["row"]: sum(client_bytes(cell)) for cell in iid}
     assert 8.5 < whole["weights"] / whole["weights-int8"] < 9.5
     assert round(whole["weights-int8"] / whole["labels"], -2) == 1600
@@ -403,7 +430,7 @@ def test_the_comparison_in_readme_is_that_of_its_record() -> None:
         shown = f"{points(change['difference'])} points, "
         shown += "interval " if "interval" in words else ""
         assert shown + interval_in_points(change["ci95"]) == words
-        assert words in " ".join(README.split())
+        assert words in " ".join(AT_128.split())
     words = verdicts(iid)
     assert "To 75 %, recipe is quicker than fp32 weights on links below 96.3 Mbit/s" in words
     assert "To 75 %, labels is quicker than fp32 weights on links below 50.8 Mbit/s" in words
@@ -461,27 +488,44 @@ def test_what_readme_and_pages_say_of_privacy_is_in_its_record() -> None:
 
 
 def test_words_in_one_round_in_readme() -> None:
-    from fedseed.studies.comparison.table import comparison_table, main_grid
+    from fedseed.results.markdown import with_interval
+    from fedseed.studies.comparison.table import client_bytes, comparison_table, main_grid
 
-    folder = OFFICIAL / "comparison-256-words"
-    record = read_record(folder / "record.json")
-    assert (folder / "table.md").read_text(encoding="utf-8") == comparison_table(record)
-    cells = record["results"]["cells"]
-    for partition in ("iid", "dirichlet-0.5"):
-        assert main_grid([c for c in cells if c["partition"] == partition]) in README
-    assert all(c["accuracy"]["value"] < c["linear_of_equal_bytes"]["value"] for c in cells)
-    (worst,) = (c for c in cells if (c["row"], c["partition"]) == ("lexicon", "dirichlet-0.1"))
-    low, high = worst["accuracy"]["ci95"]
-    stated = f"`lexicon` {percent(worst['accuracy']['value'])}, {100 * low:.1f} - {100 * high:.1f}"
-    assert stated in README
-    ends = sorted(worst["accuracy"]["repeats"])
-    assert ends[1] < 0.52 < 0.8 < ends[2]
+    found = {}
+    for tokens in (256, 512):
+        folder = OFFICIAL / f"comparison-words-{tokens}"
+        record = read_record(folder / "record.json")
+        assert (folder / "table.md").read_text(encoding="utf-8") == comparison_table(record)
+        cells = record["results"]["cells"]
+        found |= {(c["row"], c["partition"], tokens): c for c in cells}
+        assert all(c["accuracy"]["value"] < c["linear_of_equal_bytes"]["value"] for c in cells)
+    iid = [cell for (_, part, n), cell in found.items() if (part, n) == ("iid", 512)]
+    assert main_grid(iid) in README
+    for (row, partition, tokens), cell in found.items():
+        if tokens == 256 and partition == "iid":
+            assert with_interval(cell["accuracy"]) in README
+        if (row, tokens) == ("lexicon-counts", 512):  # whoever has which texts
+            same = found[row, "iid", 512]["accuracy"]["value"]
+            assert abs(cell["accuracy"]["value"] - same) < 0.005
+    for row, most, least in (
+        ("lexicon-50", 100, 0.8), ("lexicon-180", 250, 0.825), ("lexicon", 900, 0.845),
+    ):  # fmt: skip
+        cell = found[row, "iid", 512]
+        assert client_bytes(cell)[1] <= most
+        assert cell["accuracy"]["value"] >= least
+    worst = found["lexicon", "dirichlet-0.1", 512]["accuracy"]
+    assert with_interval(worst) in README
+    ends = sorted(worst["repeats"])
+    assert ends[1] < 0.53 < 0.8 < ends[2]
+    best = found["lexicon", "iid", 512]["accuracy"]["value"]
+    assert best - found["lexicon", "dirichlet-0.5", 512]["accuracy"]["value"] < 0.02
+    assert best - found["lexicon-counts", "dirichlet-0.1", 512]["accuracy"]["value"] < 0.05
 
 
 def test_the_committed_seed_is_the_records() -> None:
     from fedseed.seeds.codec import encode, read_seed
 
-    folder = OFFICIAL / "zero_shot-512"
+    folder = OFFICIAL / "zero_shot"
     seed = read_seed(folder / "lexicon-imdb.fseed")
     cells = read_record(folder / "record.json")["results"]["cells"]
     (cell,) = (c for c in cells if (c["row"], c["test_set"]) == ("lexicon(1500)", "balanced"))

@@ -88,15 +88,16 @@ def paired_answers(changes: Sequence[tuple[int, int]], n: int) -> dict[str, Any]
         n: test texts.
 
     Returns:
-        ``difference`` (mean share that the first has right beyond the second's), ``ci95`` (of texts
-        and repeats, combined as in :func:`over_repeats`), ``repeats`` (the differences), and
-        ``p_values``, one a repeat (McNemar's exact test, 1947).
+        ``difference`` (mean share that the first has right beyond the second's), ``ci95`` (of
+        texts, by Agresti and Min 2005, and of repeats, combined as in :func:`over_repeats`),
+        ``repeats`` (the differences), and ``p_values``, one a repeat (McNemar's exact test, 1947).
     """
     from scipy.stats import binomtest
 
     gaps = [(gained - lost) / n for gained, lost in changes]
-    mean, disagree = float(np.mean(gaps)), float(np.mean(np.sum(changes, axis=1))) / n
-    of_texts = 1.959964 * math.sqrt(max(0.0, disagree - mean**2) / n)
+    mean, whole = float(np.mean(gaps)), n + 2  # half a text more in every cell of the table
+    disagree = (float(np.mean(np.sum(changes, axis=1))) + 1) / whole
+    of_texts = 1.959964 * math.sqrt((disagree - (mean * n / whole) ** 2) / whole)
     half = math.hypot(_t_half_width(gaps) or 0.0, of_texts)
     tests = [binomtest(gained, gained + lost).pvalue if gained + lost else 1.0
              for gained, lost in changes]  # fmt: skip

@@ -47,7 +47,7 @@ def collapse(counts: Matrix, buckets: int) -> Matrix:
     if not buckets:
         return counts
     columns = representatives(buckets)[counts.indices]
-    merged = csr_matrix((counts.data, columns, counts.indptr), shape=counts.shape)
+    merged = csr_matrix((counts.data.copy(), columns, counts.indptr.copy()), shape=counts.shape)
     merged.sum_duplicates()
     return merged
 

@@ -17,9 +17,10 @@ from fedseed.linear.token_weights import ABSENT, TokenWeights
 from fedseed.seeds.kinds.lexicon.words import VOCABULARY, Lexicon
 
 _SMOOTHING = 0.5
-"""Texts that every class is taken to have had with a token, and without it, beside its own."""
+"""Texts that a class of mean size is taken to have had with a token, and without it, beside its
+own; others in proportion to their texts, so that rare classes are not said to have every word."""
 _DOUBT = 1.0
-"""Squared standard errors of a weight that are taken for chance."""
+"""Squared standard errors of a weight that are taken for chance (of rare words: Poisson)."""
 _EXPONENT = 0.25
 """Of a word's rarity: how much more a rare word's level weighs."""
 _SURENESS = 3.5
@@ -107,11 +108,12 @@ class ClassCounts:
 
     def _log_ratios(self) -> NDArray[np.float64]:
         """One row for each column of weights."""
-        likely = (self.present + _SMOOTHING) / (self.texts + 2 * _SMOOTHING)[:, None]
-        doubt = 1 / (self.present + _SMOOTHING)
+        if np.count_nonzero(self.texts) < 2:
+            return np.zeros((1 if len(self.texts) == 2 else len(self.texts), VOCABULARY))
+        more = _SMOOTHING * np.maximum(self.texts, 1) * len(self.texts) / self.texts.sum()
+        counted = self.present + more[:, None]
+        likely, doubt = counted / (self.texts + 2 * more)[:, None], 1 / counted
         if len(self.texts) == 2:
-            if not self.texts.all():
-                return np.zeros((1, VOCABULARY))
             return _shrunk(np.log(likely[1:]) - np.log(likely[:1]), doubt.sum(axis=0))
         occurs = self.texts > 0
         usual = likely[occurs].mean(axis=0) if occurs.any() else likely[0]

@@ -1,11 +1,11 @@
-"""A run in two stages: a first protocol's round makes the seed that the next protocol begins from.
+"""A run in two stages: a first protocol's rounds make the seed that the next one begins from.
 
 Each payload down begins with a byte that says the stage; contributions and products have none.
 Clients and servers of both protocols are what they are alone.
 """
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,10 @@ from fedseed.protocols.base import ClientTask, ProtocolClient, ProtocolServer, R
 from fedseed.protocols.description import Protocol, ProtocolOptions
 
 _FIRST, _NEXT = b"\x00", b"\x01"
+_LOGGED = b"\x02"
+"""In a checkpoint: the second stage, of which contributions are kept in place of a state."""
 _LENGTH = "<I"
+_ROUND = "<III"
 
 
 class StagedServer(ProtocolServer):
@@ -39,6 +42,9 @@ class StagedServer(ProtocolServer):
         self._first_name = first.name
         self._most_seed = int(getattr(options, "seed_bytes", len(setup.seed)))
         self._seed: bytes | None = None
+        self._logs = False
+        self._log: list[tuple[int, list[int], dict[int, bytes]]] = []
+        """Rounds of a second stage that saves no state: number, cohort, and what came up."""
         self._next: ProtocolServer | None = None
         """The server of the run's protocol, once there is a seed to begin from."""
 
@@ -49,6 +55,7 @@ class StagedServer(ProtocolServer):
         self._next = self._protocol.make_server(
             replace(setup, seed=seed or setup.seed, rounds=setup.rounds - self._first_rounds)
         )
+        self._logs = self._next.checkpoint() is None
 
     @property
     def _current(self) -> ProtocolServer:
@@ -60,11 +67,15 @@ class StagedServer(ProtocolServer):
             payloads, stage = self._first.configure(round_number, cohort), _FIRST
         else:
             payloads, stage = self._next.configure(round_number - self._first_rounds, cohort), _NEXT
+            if self._logs:
+                self._log.append((round_number, list(cohort), {}))
         return {pid: stage + payload for pid, payload in payloads.items()}
 
     def aggregate(self, round_number: int, contributions: Mapping[int, bytes]) -> dict[int, Report]:
         """See :class:`ProtocolServer`."""
         if self._next is not None:
+            if self._logs:
+                self._log[-1][2].update(contributions)
             return self._next.aggregate(round_number - self._first_rounds, contributions)
         reports = self._first.aggregate(round_number, contributions)
         if round_number >= self._first_rounds:
@@ -84,24 +95,29 @@ class StagedServer(ProtocolServer):
         return self._current.model()
 
     def checkpoint(self) -> bytes | None:
-        """See :class:`ProtocolServer`: the stage, the seed, and what the stage saves."""
+        """See :class:`ProtocolServer`: the stage, the seed, and what the stage saves.
+
+        In place of a state that a second stage does not save stands what came up in its rounds.
+        """
         state = self._current.checkpoint()
-        if state is None:
-            return None
-        seed = self._seed or b""
-        stage = _FIRST if self._next is None else _NEXT
-        return stage + struct.pack(_LENGTH, len(seed)) + seed + state
+        if self._next is None:
+            return None if state is None else _FIRST + _sized(b"") + state
+        head = _sized(self._seed or b"")
+        return _LOGGED + head + _encode_log(self._log) if state is None else _NEXT + head + state
 
     def restore(self, checkpoint: bytes) -> None:
         """See :class:`ProtocolServer`."""
-        stage, start = checkpoint[:1], 1 + struct.calcsize(_LENGTH)
-        if len(checkpoint) < start or stage not in (_FIRST, _NEXT):
+        stage = checkpoint[:1]
+        if stage not in (_FIRST, _NEXT, _LOGGED):
             raise WireError("the checkpoint is truncated")
-        end = start + struct.unpack_from(_LENGTH, checkpoint, 1)[0]
-        if end > len(checkpoint):
-            raise WireError("the checkpoint is truncated")
-        if stage == _NEXT:
-            self._begin(checkpoint[start:end] or None)
+        seed, end = _read_sized(checkpoint, 1)
+        if stage != _FIRST:
+            self._begin(seed or None)
+        if stage == _LOGGED:
+            for number, cohort, contributions in _decode_log(checkpoint[end:]):
+                self.configure(number, cohort)
+                self.aggregate(number, contributions)
+            return
         self._current.restore(checkpoint[end:])
 
     def files(self) -> dict[str, bytes]:
@@ -127,6 +143,57 @@ class StagedServer(ProtocolServer):
             "down_later": 1 + later["down_first"] + grown,
             "up": max(first["up"], later["up"]),
         }
+
+
+def _sized(part: bytes) -> bytes:
+    return struct.pack(_LENGTH, len(part)) + part
+
+
+def _read_sized(data: bytes, place: int) -> tuple[bytes, int]:
+    """A part with its length before it, and where it ends.
+
+    Raises:
+        WireError: the data end before.
+    """
+    start = place + struct.calcsize(_LENGTH)
+    if len(data) < start:
+        raise WireError("the checkpoint is truncated")
+    end = start + struct.unpack_from(_LENGTH, data, place)[0]
+    if end > len(data):
+        raise WireError("the checkpoint is truncated")
+    return data[start:end], end
+
+
+def _encode_log(log: Sequence[tuple[int, list[int], Mapping[int, bytes]]]) -> bytes:
+    """Rounds one after the other: number, cohort, then each client and its contribution."""
+    parts = []
+    for number, cohort, contributions in log:
+        parts.append(struct.pack(_ROUND, number, len(cohort), len(contributions)))
+        parts.append(struct.pack(f"<{len(cohort)}I", *cohort))
+        parts += [struct.pack("<I", pid) + _sized(part) for pid, part in contributions.items()]
+    return b"".join(parts)
+
+
+def _decode_log(data: bytes) -> Iterator[tuple[int, list[int], dict[int, bytes]]]:
+    """Read such rounds.
+
+    Raises:
+        WireError: the data end in the middle of one.
+    """
+    place = 0
+    while place < len(data):
+        try:
+            number, clients, replies = struct.unpack_from(_ROUND, data, place)
+            place += struct.calcsize(_ROUND)
+            cohort = list(struct.unpack_from(f"<{clients}I", data, place))
+            place += 4 * clients
+            contributions = {}
+            for _ in range(replies):
+                (pid,) = struct.unpack_from("<I", data, place)
+                contributions[pid], place = _read_sized(data, place + 4)
+        except struct.error as error:
+            raise WireError("the checkpoint is truncated") from error
+        yield number, cohort, contributions
 
 
 class StagedClient(ProtocolClient):

@@ -1,4 +1,4 @@
-"""What a run's rounds begin from: the seed as it is, or one that a first round makes of words.
+"""What a run's rounds begin from: the seed as it is, or one that the first rounds make of words.
 
 Light to import: it decides by options alone, as they were given.
 """

@@ -42,12 +42,14 @@ def seed_of_row(
         SeedError: it cannot be made of this model or of these texts.
         ConfigError: an option is impossible.
     """
-    extract = _lexicon(config) if is_of_texts(row) else None
+    kind = kind_of_row(row)
+    chosen = {**kind.rows[row].options, **(options or {})}
+    extract = _lexicon(config, kind.options.parse(chosen)) if is_of_texts(row) else None
     labels = dataset_of(config).labels
     return make_row(row, config.model, labels, key, weights, options, extract)
 
 
 @functools.lru_cache(maxsize=1)
-def _lexicon(config: StudyOptions) -> Lexicon:
+def _lexicon(config: StudyOptions, options: LexiconOptions) -> Lexicon:
     """A lexicon of all training texts, made once for each process."""
-    return lexicon_of(dataset_of(config), config.length, LexiconOptions())
+    return lexicon_of(dataset_of(config), config.length, options)

@@ -31,7 +31,7 @@ class CountsContract(ProtocolContract):
     buckets: ClassVar[int] = 0
 
     def sent(self, contribution: bytes) -> ClassCounts:
-        return decode_class_counts(contribution[HEAD_BYTES:], 2, self.buckets)
+        return decode_class_counts(contribution[HEAD_BYTES:], 2, self.buckets, 16)
 
     def of_texts(self, world: World, rows: np.ndarray) -> ClassCounts:
         table = world.plan.federated.dataset.table
@@ -41,7 +41,7 @@ class CountsContract(ProtocolContract):
     def check_identity(self, world: World, server: ProtocolServer, contribution: bytes) -> None:
         sent = self.sent(contribution)
         assert sent.texts.sum() == struct.unpack_from("<I", contribution)[0]
-        lone = SummedCounts(2, self.buckets)
+        lone = SummedCounts(2, self.buckets, 16)
         lone.take(int(sent.texts.sum()), contribution[HEAD_BYTES:])
         made, *_ = read_lexicon(decode(server.files()["lexicon.fseed"]).payload)
         again = lone.lexicon(2000)
@@ -53,13 +53,15 @@ class CountsContract(ProtocolContract):
         more = sent.present.copy()
         more[0, sent.present[0].argmax()] = sent.texts[0] + 1
         many = ClassCounts(sent.texts, sent.tokens, more)
-        long = ClassCounts(sent.texts, sent.texts * 70_000, sent.present)
+        long = ClassCounts(sent.texts, sent.texts * 17, sent.present)
+        few = ClassCounts(sent.texts, np.minimum(sent.tokens, 3), sent.present)
         return {
             "long": contribution + bytes(4),
             "no table": head + body[:16] + b"\x00" + body[17:],
             "more texts than examples": struct.pack("<I", sent.texts.sum() - 1) + contribution[4:],
             "more texts with a word than texts": head + encode_class_counts(many, self.buckets),
             "texts longer than any": head + encode_class_counts(long, self.buckets),
+            "more words than tokens": head + encode_class_counts(few, self.buckets),
             "steps": contribution[:4] + struct.pack("<I", 99) + contribution[8:],
         }
 
@@ -172,6 +174,31 @@ def test_what_is_asked_for_comes_back(asked: Asked) -> None:
 def test_impossible_requests(body: bytes) -> None:
     with pytest.raises(WireError):
         Asked.decode(body)
+
+
+@pytest.mark.parametrize(
+    ("own", "asked"),
+    [
+        ({}, Asked(0, 0)),
+        ({"words": 50, "weight_bits": 1}, Asked(51, 1)),
+        ({"words": 50, "weight_bits": 1}, Asked(50, 2)),
+        ({"estimate": "counts"}, Asked(10, 1)),
+        ({"estimate": "counts", "buckets": 64}, Asked(0, 0)),
+    ],
+)
+def test_a_client_gives_no_more_than_its_own_options_say(
+    small: dict[str, Any], own: dict[str, Any], asked: Asked
+) -> None:
+    from fedseed.runs.plan import make_plan
+
+    world = World(make_plan(RunConfig.parse(small | {"protocol": "lexicon"} | own)))
+    server = world.plan.server()
+    payload = server.configure(1, [0])[0]
+    usual = server.state()  # type: ignore[attr-defined]
+    assert payload.endswith(usual)
+    assert world.contribution(0, 1, payload)
+    with pytest.raises(WireError, match="own options"):
+        world.contribution(1, 1, payload[: -len(usual)] + asked.encode())
 
 
 def test_too_few_buckets(small: dict[str, Any]) -> None:

@@ -82,13 +82,21 @@ def test_differences_that_rounding_alone_tells_apart_are_the_same() -> None:
 def test_answers_are_compared_text_by_text() -> None:
     found = paired_answers([(30, 10)], 1000)
     assert found["difference"] == pytest.approx(0.02)
-    half = 1.96 * math.sqrt((0.04 - 0.02**2) / 1000)
+    half = 1.96 * math.sqrt((41 / 1002 - (20 / 1002) ** 2) / 1002)
     assert found["ci95"] == pytest.approx([0.02 - half, 0.02 + half], abs=1e-5)
     assert found["p_values"] == [pytest.approx(stats.binomtest(30, 40).pvalue)]
     spread = paired_answers([(30, 10), (10, 30), (20, 20)], 1000)
     assert spread["difference"] == 0.0
     assert spread["ci95"][1] > found["ci95"][1] - 0.02
     assert spread["repeats"] == [0.02, -0.02, 0.0]
+
+
+@pytest.mark.parametrize("gained", [0, 1, 4])
+def test_few_changes_show_nothing(gained: int) -> None:
+    found = paired_answers([(gained, 0)], 4980)
+    assert found["p_values"][0] > 0.1
+    low, high = found["ci95"]
+    assert low < 0 < high
 
 
 def test_models_that_answer_alike_do_not_differ() -> None:

@@ -79,6 +79,29 @@ def test_an_interrupted_run_ends_with_the_same_record(
     assert lasting(again) == lasting(whole)
 
 
+def test_a_first_round_too_large_for_the_transcript(
+    small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The checkpoint keeps the seed, where the transcript does not keep what it was made of."""
+    monkeypatch.setattr("fedseed.transcript.KEPT_BYTES", 150)
+    options = small | {"start": "lexicon", "estimate": "counts", "rounds": 4}
+    whole = go(options, out=tmp_path / "whole")
+    real = Session.run_round
+
+    def interrupted(self: Session, number: int, *rest: Any) -> Any:
+        if number == 4:
+            raise KeyboardInterrupt
+        return real(self, number, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Session, "run_round", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            go(options, out=tmp_path / "cut")
+    again = go(options, resume=tmp_path / "cut")
+    assert lasting(again) == lasting(whole)
+    assert (tmp_path / "cut" / "lexicon.fseed").is_file()
+
+
 @pytest.mark.parametrize("protocol", ["recipe", "weights"])
 def test_several_rounds_of_words(
     small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: str
@@ -130,7 +153,13 @@ def test_a_payload_of_no_stage_is_refused(small: dict[str, Any]) -> None:
 
 def test_a_checkpoint_that_is_cut(small: dict[str, Any]) -> None:
     _, server = staged(small, protocol="weights")
-    for bad in (b"", b"\xff\xff\xff\xff", b"\x00\x08\x00\x00\x00seed", b"\x01\x09\x00\x00\x00"):
+    for bad in (
+        b"",
+        b"\xff\xff\xff\xff",
+        b"\x00\x08\x00\x00\x00seed",
+        b"\x01\x09\x00\x00\x00",
+        b"\x02\x00\x00\x00\x00\x01",
+    ):
         with pytest.raises(WireError):
             server.restore(bad)
 

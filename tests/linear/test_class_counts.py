@@ -72,6 +72,27 @@ def test_weights_are_what_words_say(reviews: tuple[csr_matrix, np.ndarray]) -> N
     assert (model.answers(counts) == labels).mean() > 0.6
 
 
+def test_a_rare_class_is_not_said_to_have_every_word() -> None:
+    """Ten texts of one class among a thousand of the other, words at random."""
+    rng = np.random.default_rng(3)
+    labels = np.repeat([0, 1], [1000, 10])
+    words = [[2000 + int(word) for word in rng.integers(0, 300, 3)] for _ in labels]
+    words[0].append(GOOD)  # stands once, where most texts are
+    weights = count(texts_of(words), labels).model().weights[:, 0]
+    assert weights[GOOD] < 5
+    assert not weights[NEVER]
+    assert (weights > 0).sum() < 4 * (weights < 0).sum() + 50
+
+
+def test_collapsing_leaves_its_argument() -> None:
+    order = frequency_order()
+    rare = order[representatives(64)[order] == order[50]][:3]
+    counts = texts_of([[int(word) for word in rare]])
+    before = counts.toarray()
+    assert collapse(counts, 64).nnz == 1
+    assert np.array_equal(counts.toarray(), before)
+
+
 def test_many_classes_are_told_apart() -> None:
     rng = np.random.default_rng(1)
     labels = np.repeat(np.arange(5), 40)

@@ -11,7 +11,7 @@ from fedseed.results.all_bytes.points import gather
 from fedseed.results.all_bytes.table import bytes_table
 
 OFFICIAL = Path(__file__).parents[2] / "results" / "official"
-SEEDS, PROTOCOLS = str(OFFICIAL / "zero_shot-512"), str(OFFICIAL / "comparison-256-words")
+SEEDS, PROTOCOLS = str(OFFICIAL / "zero_shot-128"), str(OFFICIAL / "comparison-words-256")
 
 
 def test_points_are_the_records(tmp_path: Path) -> None:
@@ -22,8 +22,8 @@ def test_points_are_the_records(tmp_path: Path) -> None:
     assert len(lexicons) == 4
     for cell in lexicons:
         point = points["seed", cell["row"]]
-        assert (point["bytes"], point["accuracy"]) == (cell["bytes"], cell["before"])
-        assert point["max_length"] == 512
+        assert (point["bytes"], point["accuracy"]) == (cell["bytes"], cell["accuracy"])
+        assert point["max_length"] == 128
     cells = json.loads((Path(PROTOCOLS) / "record.json").read_text())["results"]["cells"]
     first = [cell for cell in cells if cell["partition"] == cells[0]["partition"]]
     for cell in first:
@@ -38,6 +38,18 @@ def test_points_are_the_records(tmp_path: Path) -> None:
     assert (tmp_path / "figure.png").read_bytes()[:4] == b"\x89PNG"
 
 
+def test_a_quick_source_is_said(tmp_path: Path) -> None:
+    record = json.loads((Path(PROTOCOLS) / "record.json").read_text())
+    record["config"]["quick"] = True
+    path = tmp_path / "record.json"
+    path.write_text(json.dumps(record))
+    made = gather([SEEDS, str(path)]).to_dict()
+    assert made["config"]["quick"] is True
+    assert "--quick" in bytes_table(made)
+    twice = gather([PROTOCOLS, PROTOCOLS]).results["linear"]
+    assert len(twice) == len(gather([PROTOCOLS]).results["linear"])
+
+
 def test_a_record_without_bytes() -> None:
     with pytest.raises(OutputError, match="zero-shot study or comparison"):
         gather([str(OFFICIAL / "budget")])
@@ -48,7 +60,9 @@ def test_a_record_that_is_not_there(tmp_path: Path) -> None:
         gather([str(tmp_path / "none")])
 
 
-@pytest.mark.parametrize("change", ["other texts", "no bytes", "nothing"])
+@pytest.mark.parametrize(
+    "change", ["other texts", "no bytes", "nothing", "other task", "no baselines"]
+)
 def test_records_that_do_not_fit(tmp_path: Path, change: str) -> None:
     record = json.loads((Path(PROTOCOLS) / "record.json").read_text())
     for cell in record["results"]["cells"]:
@@ -56,12 +70,22 @@ def test_records_that_do_not_fit(tmp_path: Path, change: str) -> None:
             cell["accuracy"]["class_counts"] = [2480, 2500]
         if change == "no bytes":
             del cell["payload_bytes"]
+    if change == "other task":
+        record["task"] = "sentences"
+    if change == "no baselines":
+        del record["results"]["baselines"]
     if change == "nothing":
         record["results"]["cells"] = record["results"]["cells"][:1]
         record["results"]["cells"][0]["condition"] = "poison"
     path = tmp_path / "record.json"
     path.write_text(json.dumps(record))
-    words = {"other texts": "same texts", "no bytes": "lacks what", "nothing": "no accuracies"}
+    words = {
+        "other task": "same texts",
+        "no baselines": "lacks what",
+        "other texts": "same texts",
+        "no bytes": "lacks what",
+        "nothing": "no accuracies",
+    }
     with pytest.raises(OutputError, match=words[change]):
         gather([SEEDS, str(path)])
 

@@ -11,7 +11,7 @@ from fedseed.models.architecture import CAUSAL
 from fedseed.models.registry import build, find_model
 from fedseed.seeds.base import Seed
 from fedseed.seeds.codec import assemble, decode, describe, encode, sizes
-from fedseed.seeds.kinds.unigram.format import levels_of
+from fedseed.seeds.kinds.unigram.format import fits, levels_of
 from fedseed.seeds.make import make_seed
 
 MODEL = find_model("gpt2-tiny", CAUSAL)
@@ -88,6 +88,12 @@ def test_huge_sizes_are_refused_before_anything_is_made() -> None:
 def test_other_counts_are_refused(extract: object) -> None:
     with pytest.raises(SeedError, match="2,048 counts"):
         make_seed("unigram", "gpt2-tiny", CAUSAL, 1, None, None, extract)
+
+
+def test_an_output_of_its_own_is_refused() -> None:
+    untied = dict(SHAPES) | {"lm_head.weight": (TOKENS, 128)}
+    assert fits(SHAPES)
+    assert not fits(untied)
 
 
 def test_a_classifier_is_refused() -> None:

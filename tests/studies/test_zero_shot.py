@@ -74,14 +74,11 @@ def test_classifier(run: Run, tmp_path: Path) -> None:
 
 
 def test_language_model_of_a_folder(run: Run, gpt2: Path, text: Path, tmp_path: Path) -> None:
-    options = {
-        "model": str(gpt2), "text": str(text), "context": 32, "k": "1,8", "unigram_steps": "0.25,3",
-    }  # fmt: skip
+    options = {"model": str(gpt2), "text": str(text), "context": 32, "k": "1,8"}
     record = run(ZeroShot, **options)
     cells = {cell["row"]: cell for cell in record["results"]["cells"]}
     assert set(cells) == {
-        "original", "random-bert", "minimal", "stats", "pca(1)", "pca(8)", "unigram(0.25)",
-        "unigram(3)", "unigram", "uniform",
+        "original", "random-bert", "minimal", "stats", "pca(1)", "pca(8)", "unigram", "uniform",
     }  # fmt: skip
     for cell in cells.values():
         assert cell["part"] == "language"
@@ -91,13 +88,32 @@ def test_language_model_of_a_folder(run: Run, gpt2: Path, text: Path, tmp_path: 
     assert cells["original"]["stride"] == 16
     assert cells["original"]["retention_chance_corrected"] == 1.0
     assert cells["uniform"]["retention_chance_corrected"] == 0.0
-    fine, unigram = cells["unigram(0.25)"], cells["unigram"]
-    assert fine["loss_nats"] == pytest.approx(unigram["loss_nats"], abs=0.05)
-    assert cells["unigram(3)"]["bytes"] < fine["bytes"] < 2000
+    assert not any(row.startswith("unigram(") for row in cells)  # no text beside the tested one
     assert cells["minimal"]["bytes"] <= 64 + len(str(gpt2)) + 1
     table = (tmp_path / "run" / "table.md").read_text()
     assert "windows of 32 tokens every 16" in table
     assert lasting(record) == lasting(run(ZeroShot, "again", workers=2, **options))
+
+
+def test_unigram_seeds_of_other_text(
+    run: Run, gpt2: Path, text: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fedseed.data.plain_text import PlainText
+    from fedseed.studies.zero_shot import cells as zero_shot_cells
+    from fedseed.studies.zero_shot import language
+
+    content = text.read_text()
+    both = PlainText("test", (content[::-1], content), (content,))
+    for module in (language, zero_shot_cells, zero_shot):
+        monkeypatch.setattr(module, "text_of", lambda _config: both)
+    language_of.cache_clear()
+    options = {"model": str(gpt2), "text": str(text), "context": 32, "k": "1"}
+    record = run(ZeroShot, unigram_steps="0.25,3", **(options | {"repeats": 1}))
+    language_of.cache_clear()
+    cells = {cell["row"]: cell for cell in record["results"]["cells"]}
+    fine, unigram = cells["unigram(0.25)"], cells["unigram"]
+    assert fine["loss_nats"] == pytest.approx(unigram["loss_nats"], abs=0.125)
+    assert cells["unigram(3)"]["bytes"] < fine["bytes"] < 2000
 
 
 def test_infinite_perplexity_is_shown_as_such(

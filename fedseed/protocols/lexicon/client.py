@@ -14,6 +14,7 @@ from fedseed.linear.counts import mean_counts, text_lengths
 from fedseed.linear.selection import LabelledCounts
 from fedseed.linear.token_weights import TokenWeights
 from fedseed.protocols.base import ClientTask, Memory
+from fedseed.protocols.lexicon import LexiconOptions
 from fedseed.protocols.lexicon.counts import encode_class_counts
 from fedseed.protocols.lexicon.logistic import own_weights, strongest
 from fedseed.protocols.lexicon.messages import Asked, decode_words, encode_words, nothing, seed_of
@@ -34,6 +35,7 @@ class LexiconClient(SharedModelClient):
         """See :class:`SharedModelClient`: no step of training."""
         asked, classes = Asked.decode(download.body), decode(download.seed).labels
         length = download.recipe.max_length
+        self._refuse_more(asked)
         if asked.levels:
             texts = _texts(task.shard, length, asked, classes)
             return FitResult(0, math.nan, False), _new_words(texts, asked, task.memory)
@@ -44,6 +46,18 @@ class LexiconClient(SharedModelClient):
             counted = ClassCounts.of(texts.counts, lengths, texts.labels, classes)
             body, task.memory[_COUNTED] = encode_class_counts(counted, asked.buckets), b"1"
         return FitResult(0, math.nan, False), body
+
+    def _refuse_more(self, asked: Asked) -> None:
+        """Refuse what goes beyond the client's own options, whatever the server asks for.
+
+        Raises:
+            WireError: counts for words or the reverse, more words, finer ones, or other buckets.
+        """
+        own = self.options
+        assert isinstance(own, LexiconOptions)
+        other = (asked.levels == 0) != (own.estimate == "counts") or asked.buckets != own.buckets
+        if other or asked.words > own.words or asked.levels > own.levels:
+            raise WireError("more is asked for than this client's own options allow")
 
     def build(self, download: Download) -> nn.Module:
         """See :class:`SharedModelClient`: what the server's seed assembles."""

@@ -11,10 +11,10 @@ from fedseed.protocols.lexicon.count_coding import decode_counts, encode_counts
 from fedseed.protocols.lexicon.estimates import Estimate
 from fedseed.seeds.kinds.lexicon.words import Lexicon
 
-_LONGEST_TEXT = 65_535
 _LARGEST_COUNT = (1 << 24) - 1
-_ENTRY_BYTES = 0.28
-"""About what a count takes: measured on 2,000 reviews."""
+_ENTRY_BITS, _DOUBLING_BITS = 2.3, 1.2
+"""About what a count of a token takes, and more for each time that buckets halve: measured on
+2,000 reviews."""
 
 
 def encode_class_counts(counts: ClassCounts, buckets: int) -> bytes:
@@ -29,8 +29,14 @@ def encode_class_counts(counts: ClassCounts, buckets: int) -> bytes:
     return head + encode_counts(counts.present[:, names(buckets)])
 
 
-def decode_class_counts(body: bytes, classes: int, buckets: int) -> ClassCounts:
+def decode_class_counts(body: bytes, classes: int, buckets: int, max_length: int) -> ClassCounts:
     """Read such a body; an empty one counts no text.
+
+    Args:
+        body: what came up.
+        classes: number of classes.
+        buckets: that were asked for.
+        max_length: tokens of a text that count.
 
     Raises:
         WireError: malformed bytes, or counts that no texts have.
@@ -44,22 +50,36 @@ def decode_class_counts(body: bytes, classes: int, buckets: int) -> ClassCounts:
     found.present[:, names(buckets)] = decode_counts(
         body[8 * classes :], classes, len(names(buckets))
     )
-    if (found.present > texts[:, None]).any() or (tokens > texts * _LONGEST_TEXT).any():
+    counts = ClassCounts(texts, tokens, found.present)
+    _refuse_impossible(counts)
+    if (tokens > texts * max_length).any():
+        raise WireError(f"not believable: texts of more than {max_length} tokens")
+    return counts
+
+
+def _refuse_impossible(counts: ClassCounts) -> None:
+    """Refuse counts that no texts have.
+
+    Raises:
+        WireError: more texts have a word than there are, or they have more words than tokens.
+    """
+    if (counts.present > counts.texts[:, None]).any():
         raise WireError("not believable: more texts with a word than texts")
-    return ClassCounts(texts, tokens, found.present)
+    if (counts.present.sum(axis=1) > counts.tokens).any():
+        raise WireError("not believable: more words than tokens")
 
 
 class SummedCounts(Estimate):
     """The sum of all counts that came up, and naive Bayes of it."""
 
-    def __init__(self, classes: int, buckets: int) -> None:
+    def __init__(self, classes: int, buckets: int, max_length: int) -> None:
         """Begin with no text."""
-        self._classes, self._buckets = classes, buckets
+        self._classes, self._buckets, self._length = classes, buckets, max_length
         self._sum = ClassCounts.none(classes)
 
     def take(self, examples: int, body: bytes) -> None:
         """See :class:`Estimate`."""
-        part = decode_class_counts(body, self._classes, self._buckets)
+        part = decode_class_counts(body, self._classes, self._buckets, self._length)
         if body and part.texts.sum() != examples:
             raise WireError(f"not believable: counts of {part.texts.sum()} texts of {examples}")
         self._sum += part
@@ -86,7 +106,9 @@ class SummedCounts(Estimate):
             raise WireError("the checkpoint has negative counts")
         found = ClassCounts.none(classes)
         found.present[:, tokens] = numbers[2 * classes :].reshape(classes, -1)
-        self._sum = ClassCounts(numbers[:classes], numbers[classes : 2 * classes], found.present)
+        total = ClassCounts(numbers[:classes], numbers[classes : 2 * classes], found.present)
+        _refuse_impossible(total)
+        self._sum = total
 
     def describe(self, body: bytes) -> str:
         """See :class:`Estimate`: how many texts were counted."""
@@ -97,4 +119,6 @@ class SummedCounts(Estimate):
 
     def upload_estimate(self) -> int:
         """See :class:`Estimate`."""
-        return int(self._classes * (8 + _ENTRY_BYTES * len(names(self._buckets)))) + 300
+        entries = len(names(self._buckets))
+        bits = _ENTRY_BITS + _DOUBLING_BITS * np.log2(len(names(0)) / entries)
+        return int(self._classes * (8 + bits / 8 * entries)) + 300

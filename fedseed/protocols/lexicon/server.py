@@ -29,10 +29,10 @@ from fedseed.seeds.kinds.lexicon.words import columns_of
 _LENGTH = "<I"
 
 
-def _make_estimate(classes: int, options: LexiconOptions) -> Estimate:
+def _make_estimate(setup: Setup, options: LexiconOptions) -> Estimate:
     if options.estimate == "counts":
-        return SummedCounts(classes, options.buckets)
-    return MeanWeights(classes, options)
+        return SummedCounts(setup.classes, options.buckets, setup.recipe.max_length)
+    return MeanWeights(setup.classes, options)
 
 
 class LexiconServer(SharedModelServer):
@@ -55,7 +55,7 @@ class LexiconServer(SharedModelServer):
                 f"--seed-bytes {self._options.seed_bytes}: a lexicon of {setup.classes} classes "
                 f"takes at least {least} bytes"
             )
-        self._estimate = _make_estimate(setup.classes, self._options)
+        self._estimate = _make_estimate(setup, self._options)
         self._seed: bytes = b""
         """The encoded lexicon seed; empty before the first round has ended."""
 

@@ -43,7 +43,7 @@ def bytes_figure(record: Mapping[str, Any], path: Path) -> None:
     lengths = sorted({one["max_length"] for one in points})
     axes.set_title(
         f"What so many bytes know, n = {n:,}; {' and '.join(map(str, lengths))} tokens a text "
-        "(after the name)", fontsize=11,
+        f"(after the name){', QUICK RUN' if record['config']['quick'] else ''}", fontsize=11,
     )  # fmt: skip
     save_figure(figure, path)
 

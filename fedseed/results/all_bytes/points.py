@@ -1,6 +1,6 @@
 """What each record says of accuracy for bytes, and a record of all of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,9 @@ def gather(folders: Sequence[str]) -> RunRecord:
     """
     points: list[dict[str, Any]] = []
     linear: list[dict[str, Any]] = []
-    sources: list[dict[str, str]] = []
+    sources: list[dict[str, Any]] = []
     baselines: dict[str, Any] = {}
+    tasks: set[str] = set()
     for folder in folders:
         path = Path(folder)
         path = path / RECORD if path.is_dir() else path
@@ -38,12 +39,21 @@ def gather(folders: Sequence[str]) -> RunRecord:
         found = _points_of(record, path)
         length = found[0]["max_length"]
         points += found
-        linear += [{**one, "max_length": length} for one in record["results"].get("linear", [])]
+        known = {(one["model"], one["bytes"], one["max_length"]) for one in linear}
+        linear += [
+            {**one, "max_length": length}
+            for one in record["results"].get("linear", [])
+            if (one["model"], one["bytes"], length) not in known
+        ]
         baselines = baselines or record["results"]["baselines"]
-        sources.append({"record": folder, "sha256": file_digest(path), "kind": record["kind"]})
-    _refuse_other_tests(points)
+        tasks.add(f"{record['task']}, {record['provenance']['dataset']['classes']}")
+        sources.append({
+            "record": folder, "sha256": file_digest(path), "kind": record["kind"],
+            "quick": record["config"]["quick"],
+        })  # fmt: skip
+    _refuse_other_tests(points, tasks)
     results = {"points": points, "linear": linear, "baselines": baselines}
-    config = {"records": ",".join(folders), "quick": False}
+    config = {"records": ",".join(folders), "quick": any(one["quick"] for one in sources)}
     return RunRecord(KIND, config, {**code(), "records": sources}, "completed", results=results)
 
 
@@ -53,6 +63,8 @@ def _points_of(record: Mapping[str, Any], path: Path) -> list[dict[str, Any]]:
         raise OutputError(f"{path} is not the record of a completed zero-shot study or comparison")
     try:
         found = known[record["kind"]](record)
+        _ = record["results"]["baselines"], record["provenance"]["dataset"]["classes"]
+        _ = record["task"], record["config"]["quick"]
     except (LookupError, TypeError) as error:
         raise OutputError(
             f"{path} lacks what is drawn ({type(error).__name__}: {error}): run its study again"
@@ -98,8 +110,8 @@ def _of_protocols(record: Mapping[str, Any]) -> list[dict[str, Any]]:
     return points
 
 
-def _refuse_other_tests(points: Sequence[Mapping[str, Any]]) -> None:
+def _refuse_other_tests(points: Sequence[Mapping[str, Any]], tasks: Collection[str]) -> None:
     counts = {tuple(p["accuracy"]["class_counts"]) for p in points
               if p["accuracy"]["n"] == max(q["accuracy"]["n"] for q in points)}  # fmt: skip
-    if len(counts) > 1 or len({len(p["accuracy"]["class_counts"]) for p in points}) > 1:
+    if len(counts) > 1 or len(tasks) > 1:
         raise OutputError("these records were not tested on the same texts: give those of one task")

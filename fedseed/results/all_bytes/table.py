@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from fedseed.results.markdown import baseline_grid, grid, size, with_interval
+from fedseed.results.markdown import QUICK, baseline_grid, grid, size, with_interval
 from fedseed.results.table import percent
 
 
@@ -17,6 +17,7 @@ def bytes_table(record: Mapping[str, Any]) -> str:
     n = max(one["accuracy"]["n"] for one in points)
     blocks = [
         "# Accuracy for bytes: seeds before any training, and protocols",
+        QUICK if record["config"]["quick"] else "",
         f"n = {n:,} test texts unless said otherwise; classes {_classes(accuracy)}; majority "
         f"baseline {percent(accuracy['majority_baseline'])}. Bytes of a seed are all it takes to "
         "assemble the model; those of a protocol are one client's payloads, down in all rounds "
@@ -27,7 +28,7 @@ def bytes_table(record: Mapping[str, Any]) -> str:
         baseline_grid(results["baselines"]),
         "Records: " + ", ".join(one["record"] for one in record["provenance"]["records"]) + ".",
     ]  # fmt: skip
-    return "\n\n".join(blocks) + "\n"
+    return "\n\n".join(block for block in blocks if block) + "\n"
 
 
 def _row(point: Mapping[str, Any], linear: list[dict[str, Any]], n: int) -> list[str]:

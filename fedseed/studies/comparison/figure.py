@@ -11,6 +11,7 @@ from fedseed.results.style import RowStyle, row_styles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Cells = Sequence[Mapping[str, Any]]
 Styles = Mapping[str, RowStyle]
@@ -29,7 +30,7 @@ def comparison_figure(record: Mapping[str, Any], path: Path) -> None:
     first = [cell for cell in undisturbed if cell["partition"] == partitions[0]]
     columns = max(3, len(partitions))
     figure = Figure(figsize=(5.0 * columns, 9.6), layout="constrained")
-    upper, lower = figure.subplots(2, columns)
+    upper, lower = _panels(figure, len(partitions), columns)
     styles = row_styles(record)
     for axes, partition in zip(upper, partitions, strict=False):
         here = [cell for cell in undisturbed if cell["partition"] == partition]
@@ -49,6 +50,15 @@ def comparison_figure(record: Mapping[str, Any], path: Path) -> None:
         axes.axis("off")
     figure.suptitle(_title(record, first), fontsize=12, parse_math=False)
     save_figure(figure, path)
+
+
+def _panels(figure: "Figure", partitions: int, columns: int) -> tuple[list["Axes"], list["Axes"]]:
+    """Two rows of panels; a single partition has the whole width."""
+    places = figure.add_gridspec(2, columns)
+    lower = [figure.add_subplot(places[1, column]) for column in range(columns)]
+    if partitions == 1:
+        return [figure.add_subplot(places[0, :])], lower
+    return [figure.add_subplot(places[0, column]) for column in range(columns)], lower
 
 
 def _title(record: Mapping[str, Any], cells: Cells) -> str:

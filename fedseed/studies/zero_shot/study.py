@@ -126,7 +126,7 @@ class ZeroShot(Study):
         rows = ["original", *usual, *self.config.pca_rows(language)]
         if not language:
             rows += self.config.lexicon_rows(self.dataset.labels)
-        elif self._is_gpt2():
+        elif self._has_unigrams():
             rows += self.config.unigram_rows()
         if self.config.seed_file:
             seed = read_seed(Path(self.config.seed_file))
@@ -137,6 +137,10 @@ class ZeroShot(Study):
         """Whether unigram seeds assemble the language model."""
         name = self.config.language_model or SMALL_GPT2
         return fits(find_model(name, CAUSAL).shapes())
+
+    def _has_unigrams(self) -> bool:
+        """Whether there is text to count tokens in that is not tested on, and a model for them."""
+        return bool(text_of(self.config).train) and self._is_gpt2()
 
     def _kind_of(self, row: str) -> str | None:
         """The kind of a row's seed; None of the original's own weights."""

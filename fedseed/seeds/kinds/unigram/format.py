@@ -26,12 +26,13 @@ _MOST_LEVEL = 255
 _MOST_TOKENS = 1 << 20
 _EMBEDDING = "transformer.wte.weight"
 _NORM = "transformer.ln_f"
+_OUTPUT = "lm_head.weight"
 _Coder = constriction.stream.stack.AnsCoder
 
 
 def fits(shapes: Shapes) -> bool:
     """Whether an architecture is GPT-2's, with its output tied to the word embedding."""
-    return _EMBEDDING in shapes and f"{_NORM}.bias" in shapes
+    return _EMBEDDING in shapes and f"{_NORM}.bias" in shapes and _OUTPUT not in shapes
 
 
 def levels_of(counts: NDArray[np.int64], step: float) -> NDArray[np.int32]:
