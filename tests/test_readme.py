@@ -487,6 +487,38 @@ def test_what_readme_and_pages_say_of_privacy_is_in_its_record() -> None:
             assert abs(cell["auc"]["value"] - 0.5) <= 0.03
 
 
+def test_what_to_send_in_readme() -> None:
+    from fedseed.evaluation.repeats import paired
+    from fedseed.results.markdown import interval_in_points, points, with_interval
+    from fedseed.studies.comparison.table import main_grid
+
+    record = read_record(OFFICIAL / "comparison" / "record.json")
+    cells = {cell["row"]: cell for cell in record["results"]["cells"]}
+    for page in (README, (ROOT / "docs" / "results" / "what-to-send.md").read_text("utf-8")):
+        assert main_grid(list(cells.values())) in page
+        for row in ("lexicon", "recipe", "labels", "adapters", "local", "weights", "central"):
+            assert with_interval(cells[row]["accuracy"]) in page
+        words, random = (cells[r]["accuracy"] for r in ("lexicon-weights-int8", "weights-int8"))
+        change = paired(words["repeats"], random["repeats"])
+        shown = f"{points(change['difference'])} points, {interval_in_points(change['ci95'])}"
+        assert f"paired over the repeats {shown}" in page
+        assert change["ci95"][0] > 0
+        assert with_interval(cells["lexicon-recipe"]["newcomers"]) in page
+    assert words["value"] >= 0.865
+    linear = [cell["linear_of_equal_bytes"]["value"] for cell in cells.values() if cell["rounds"]]
+    low = [cell["accuracy"]["ci95"][0] for cell in cells.values() if cell["rounds"]]
+    assert all(one < other for one, other in zip(low, linear, strict=True))
+
+
+def test_rates_in_their_page() -> None:
+    record = read_record(OFFICIAL / "rates" / "record.json")
+    page = (ROOT / "docs" / "results" / "training-from-a-seed-that-knows.md").read_text("utf-8")
+    known = [c for c in record["results"]["cells"] if c["start"] == "lexicon"]
+    best = max(known, key=lambda cell: cell["gain"]["difference"])["gain"]
+    low, high = (100 * end for end in best["ci95"])
+    assert f"{100 * best['difference']:+.1f} points ({low:+.1f} to {high:+.1f})" in page
+
+
 def test_words_in_one_round_in_readme() -> None:
     from fedseed.results.markdown import with_interval
     from fedseed.studies.comparison.table import client_bytes, comparison_table, main_grid
@@ -528,6 +560,6 @@ def test_the_committed_seed_is_the_records() -> None:
     folder = OFFICIAL / "zero_shot"
     seed = read_seed(folder / "lexicon-imdb.fseed")
     cells = read_record(folder / "record.json")["results"]["cells"]
-    (cell,) = (c for c in cells if (c["row"], c["test_set"]) == ("lexicon(1500)", "balanced"))
+    (cell,) = (c for c in cells if (c["row"], c.get("test_set")) == ("lexicon(1500)", "balanced"))
     assert (seed.kind, len(encode(seed))) == ("lexicon", cell["bytes"])
     assert "lexicon-imdb.fseed" in README

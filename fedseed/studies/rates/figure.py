@@ -15,6 +15,9 @@ _STYLES = {
     "random-scaled": ("#b0581e", "s", "--", "from a random seed"),
 }
 
+_LOWEST = -3.0
+"""Points of gain below which a rate is named at the edge."""
+
 
 def rates_figure(record: Mapping[str, Any], path: Path) -> None:
     """Accuracy by rate from both starts, and the gain over the lexicon seed."""
@@ -68,6 +71,13 @@ def _gains(axes: "Axes", cells: Sequence[Mapping[str, Any]]) -> None:
         axes.scatter([cell["learning_rate"]] * len(dots), dots, color="white", edgecolors="black",
                      s=14, zorder=3)  # fmt: skip
     axes.axhline(0, color="black", linewidth=1, linestyle="--")
+    bottom, top = axes.get_ylim()
+    if bottom < _LOWEST < top:  # a rate that destroys would leave no room for the others
+        axes.set_ylim(bottom=_LOWEST)
+        for rate, value in zip(rates, values, strict=True):
+            if value < _LOWEST:
+                axes.annotate(f"{value:.0f}", (rate, _LOWEST), xytext=(0, 4), ha="center",
+                              textcoords="offset points", color=colour)  # fmt: skip
     axes.set_ylabel("points gained over the lexicon seed, untrained")
     axes.set_title("Text by text on the same test texts; dots: single repeats", fontsize=10)
 
