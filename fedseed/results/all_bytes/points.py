@@ -48,7 +48,7 @@ def gather(folders: Sequence[str]) -> RunRecord:
         baselines = baselines or record["results"]["baselines"]
         tasks.add(f"{record['task']}, {record['provenance']['dataset']['classes']}")
         sources.append({
-            "record": folder, "sha256": file_digest(path), "kind": record["kind"],
+            "record": folder, "sha256": file_digest(path), "record_kind": record["kind"],
             "quick": record["config"]["quick"],
         })  # fmt: skip
     _refuse_other_tests(points, tasks)

@@ -1,19 +1,16 @@
 """The zero-shot study (the seed documents' phase 2.1): what a seed knows before any training."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
-
-import numpy as np
 
 from fedseed.data.digests import file_digest
 from fedseed.data.federated_dataset import open_dataset
 from fedseed.data.options import task_name
 from fedseed.errors import SeedError
 from fedseed.evaluation.linear_curve import at_most
-from fedseed.evaluation.metrics import ClassCounts
-from fedseed.evaluation.repeats import mean_interval, over_repeats
+from fedseed.evaluation.repeats import over_repeats
 from fedseed.evaluation.retention import chance_corrected, plain
 from fedseed.models.architecture import CAUSAL, REGISTRY, State
 from fedseed.models.causal import SMALL_GPT2, is_causal
@@ -43,6 +40,7 @@ from fedseed.studies.zero_shot import STUDY
 from fedseed.studies.zero_shot.cells import measure, seed_of
 from fedseed.studies.zero_shot.language import language_name, language_of, text_of
 from fedseed.studies.zero_shot.options import TRAINING, ZeroShotOptions
+from fedseed.studies.zero_shot.results import language_cell, linear_accuracy, mean_of
 
 
 class ZeroShot(Study):
@@ -243,8 +241,8 @@ class ZeroShot(Study):
                     "model": self.config.model, "task": task_name(self.config.data),
                     "max_length": self.config.length, "test_set": test_set,
                     "bytes": repeats[0]["bytes"],
-                    "reconstruction_error": _mean(repeats, "reconstruction_error"),
-                    "accuracy": accuracy, "linear_accuracy": _linear(repeats[0], test_set),
+                    "reconstruction_error": mean_of(repeats, "reconstruction_error"),
+                    "accuracy": accuracy, "linear_accuracy": linear_accuracy(repeats[0], test_set),
                     "retention_plain": plain(value, original["value"]),
                     "retention_chance_corrected": chance_corrected(
                         value, original["value"], chance
@@ -258,46 +256,4 @@ class ZeroShot(Study):
             row: [measured[f"language, {row}, {n}"] for n in self._repeats(row)] for row in rows
         }
         chance, original = (by_row[row][0]["loss_nats"] for row in ("uniform", "original"))
-        return [_language_cell(row, by_row[row], chance, original) for row in rows]
-
-
-def _linear(result: Mapping[str, Any], test_set: str) -> dict[str, Any] | None:
-    """Accuracy of the linear model that a lexicon is; None for seeds of other kinds."""
-    if "linear" not in result:
-        return None
-    counts = ClassCounts.from_record(result["linear"][test_set])
-    return over_repeats([counts], one_class=test_set == "one_class")
-
-
-def _language_cell(
-    row: str, repeats: Sequence[Mapping[str, Any]], chance: float, original: float
-) -> dict[str, Any]:
-    """One row over its repeats, against a uniform guess's loss and the original's, in nats."""
-    losses = [result["loss_nats"] for result in repeats]
-    known = None not in losses
-    loss = float(np.mean(losses)) if known else None
-    first = repeats[0]
-    return {
-        "part": "language", "row": row, "bytes": first.get("bytes"),
-        "reconstruction_error": _mean(repeats, "reconstruction_error"),
-        "loss_nats": loss, "loss_repeats": losses,
-        "loss_ci95": mean_interval(losses) if known else None,
-        "perplexity": _exp(loss), "infinite": _exp(loss) is None,
-        "perplexity_per_word": _exp(loss, first["tokens"] / first["words"]),
-        "context": first["context"], "stride": first["stride"],
-        "tokens": first["tokens"], "words": first["words"],
-        "retention_chance_corrected": (chance - loss) / (chance - original)
-        if loss is not None and chance > original else None,
-    }  # fmt: skip
-
-
-def _exp(loss: float | None, times: float = 1.0) -> float | None:
-    try:
-        return None if loss is None else math.exp(loss * times)
-    except OverflowError:
-        return None
-
-
-def _mean(results: Sequence[Mapping[str, Any]], name: str) -> float | None:
-    values = [result[name] for result in results if result.get(name) is not None]
-    return float(np.mean(values)) if values and np.isfinite(values).all() else None
+        return [language_cell(row, by_row[row], chance, original) for row in rows]
