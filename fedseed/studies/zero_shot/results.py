@@ -48,5 +48,6 @@ def _exp(loss: float | None, times: float = 1.0) -> float | None:
 
 
 def mean_of(results: Sequence[Mapping[str, Any]], name: str) -> float | None:
+    """The mean of some results' values of a name; None where one is not finite, or all lack it."""
     values = [result[name] for result in results if result.get(name) is not None]
     return float(np.mean(values)) if values and np.isfinite(values).all() else None
