@@ -166,10 +166,18 @@ def _length(config: RunConfig, given: Recipe) -> int:
     return length
 
 
+_CLASS_BYTES = 100
+"""Of a lexicon seed, for each class: in less, words are too few to begin from (77 classes in 2,000
+bytes took newcomers to 45 % where a random seed takes them to 58 %)."""
+
+
 def _with_start(config: RunConfig, dataset: Dataset) -> RunConfig:
-    """What rounds begin from; by default no lexicon of more classes than the model can carry."""
-    if config.start == "auto" and dataset.labels > most_classes(config.model):
-        return config.from_random()
+    """What rounds begin from; by default no lexicon of more classes than can be held."""
+    options = config.start_options
+    if config.start == "auto" and options is not None:
+        room = int(getattr(options, "seed_bytes", 0)) // _CLASS_BYTES
+        if dataset.labels > min(most_classes(config.model), room):
+            return config.from_random()
     return config.replace(start=config.resolved_start)
 
 
