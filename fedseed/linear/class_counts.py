@@ -116,8 +116,7 @@ class ClassCounts:
         if len(self.texts) == 2:
             return _shrunk(np.log(likely[1:]) - np.log(likely[:1]), doubt.sum(axis=0))
         occurs = self.texts > 0
-        usual = likely[occurs].mean(axis=0) if occurs.any() else likely[0]
-        ratios = np.log(likely) - np.log(usual)
+        ratios = np.log(likely) - np.log(likely[occurs].mean(axis=0))
         all_doubt = 1 / (self.present.sum(axis=0) + _SMOOTHING)
         seen = self.present.any(axis=0) & occurs[:, None]
         return _shrunk(np.where(seen, ratios, 0.0), doubt + all_doubt)

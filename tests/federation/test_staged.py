@@ -21,6 +21,24 @@ from tests.federation.test_history import go
 LEXICON = {"start": "lexicon", "words": 40, "rounds": 3}
 
 
+def interrupted_and_resumed(
+    options: dict[str, Any], out: Path, monkeypatch: pytest.MonkeyPatch, stops: int
+) -> dict[str, Any]:
+    """The record of a run that is interrupted as a round begins, and goes on."""
+    real = Session.run_round
+
+    def interrupted(self: Session, number: int, *rest: Any) -> Any:
+        if number == stops:
+            raise KeyboardInterrupt
+        return real(self, number, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Session, "run_round", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            go(options, out=out)
+    return go(options, resume=out)
+
+
 @pytest.mark.parametrize("protocol", ["recipe", "weights", "labels"])
 def test_the_second_protocol_begins_from_the_seed(run: Run, protocol: str) -> None:
     public = {"public": "reviews:60"} if protocol == "labels" else {}
@@ -64,18 +82,7 @@ def test_an_interrupted_run_ends_with_the_same_record(
 ) -> None:  # fmt: skip
     options = small | LEXICON | {"protocol": protocol, "rounds": 3}
     whole = go(options, out=tmp_path / "whole")
-    real = Session.run_round
-
-    def interrupted(self: Session, number: int, *rest: Any) -> Any:
-        if number == stops:
-            raise KeyboardInterrupt
-        return real(self, number, *rest)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Session, "run_round", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            go(options, out=tmp_path / "cut")
-    again = go(options, resume=tmp_path / "cut")
+    again = interrupted_and_resumed(options, tmp_path / "cut", monkeypatch, stops)
     assert lasting(again) == lasting(whole)
 
 
@@ -86,18 +93,7 @@ def test_a_first_round_too_large_for_the_transcript(
     monkeypatch.setattr("fedseed.transcript.KEPT_BYTES", 150)
     options = small | {"start": "lexicon", "estimate": "counts", "rounds": 4}
     whole = go(options, out=tmp_path / "whole")
-    real = Session.run_round
-
-    def interrupted(self: Session, number: int, *rest: Any) -> Any:
-        if number == 4:
-            raise KeyboardInterrupt
-        return real(self, number, *rest)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Session, "run_round", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            go(options, out=tmp_path / "cut")
-    again = go(options, resume=tmp_path / "cut")
+    again = interrupted_and_resumed(options, tmp_path / "cut", monkeypatch, 4)
     assert lasting(again) == lasting(whole)
     assert (tmp_path / "cut" / "lexicon.fseed").is_file()
 
@@ -113,18 +109,7 @@ def test_several_rounds_of_words(
     assert [len(one["clients"]) for one in (first, second, third)] == [3, 3, 3]
     assert ("recipes" in third["clients"][0]["metrics"]) == (protocol == "recipe")
     assert all("recipes" not in client["metrics"] for client in second["clients"])
-    real = Session.run_round
-
-    def interrupted(self: Session, number: int, *rest: Any) -> Any:
-        if number == 2:
-            raise KeyboardInterrupt
-        return real(self, number, *rest)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Session, "run_round", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            go(options, out=tmp_path / "cut")
-    again = go(options, resume=tmp_path / "cut")
+    again = interrupted_and_resumed(options, tmp_path / "cut", monkeypatch, 2)
     assert lasting(again) == lasting(whole)
     made = [(tmp_path / name / "lexicon.fseed").read_bytes() for name in ("whole", "cut")]
     assert made[0] == made[1]

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from fedseed.errors import WireError
 from fedseed.protocols.entropy_coding import (
     Coder,
-    categorical,
     read_words,
     refuse_rest,
     uniform,
     write_words,
 )
+from fedseed.seeds.frequencies import distribution, frequency_table
 
 _FIRST_BLOCK = 64
 _BLOCKS = 32
@@ -50,17 +50,11 @@ def encode_counts(counts: Counts) -> bytes:
         if long.any():
             ranges = (1 << (digits[long] - 1)).astype(np.int32)
             coder.encode_reverse((part[long] - ranges).astype(np.int32), uniform(), ranges)
-        table = _table(digits)
+        table = frequency_table(np.bincount(digits))
         if np.count_nonzero(table) > 1:
-            coder.encode_reverse(digits, categorical(table))
+            coder.encode_reverse(digits, distribution(table))
         tables.append(bytes([len(table)]) + table.tobytes())
     return b"".join(reversed(tables)) + write_words(coder)
-
-
-def _table(digits: NDArray[np.int32]) -> NDArray[np.uint8]:
-    often = np.bincount(digits)
-    # At least 1 for what occurs.
-    return np.asarray(-(-often * 255 // often.max()), dtype=np.uint8)
 
 
 def decode_counts(data: bytes, classes: int, tokens: int) -> Counts:
@@ -89,7 +83,7 @@ def decode_counts(data: bytes, classes: int, tokens: int) -> Counts:
 
 def _read_block(coder: Coder, table: NDArray[np.uint8], size: int) -> Counts:
     if np.count_nonzero(table) > 1:
-        digits = np.asarray(coder.decode(categorical(table), size), np.int64)
+        digits = np.asarray(coder.decode(distribution(table), size), np.int64)
     else:
         digits = np.full(size, int(table.argmax()), np.int64)
     part: Counts = np.where(digits > 0, 1 << np.maximum(0, digits - 1), 0)

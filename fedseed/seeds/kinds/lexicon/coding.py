@@ -7,13 +7,13 @@ have frequencies of their own, which travel in front. ``docs/fseed.md`` is the s
 
 import math
 import struct
-from typing import Any
 
 import constriction
 import numpy as np
 from numpy.typing import NDArray
 
 from fedseed.errors import SeedError
+from fedseed.seeds.frequencies import distribution, frequency_table
 from fedseed.seeds.kinds.lexicon import MOST_LEVELS
 from fedseed.seeds.kinds.lexicon.words import EXPONENTS, Lexicon, frequency_order
 
@@ -49,11 +49,6 @@ def _best_prior(present: NDArray[np.bool_]) -> int:
 def _table_size(most: int, columns: int) -> int:
     """Levels that a table of frequencies holds: 0 never occurs in a single column."""
     return 2 * most + (columns > 1)
-
-
-def _model(table: NDArray[np.uint8]) -> Any:
-    whole = table.astype(np.float64)
-    return constriction.stream.model.Categorical(whole / whole.sum(), perfect=False)
 
 
 def _to_symbols(levels: NDArray[np.int32], most: int) -> NDArray[np.int32]:
@@ -99,10 +94,10 @@ def encode_lexicon(lexicon: Lexicon) -> bytes:
     prior = _best_prior(present)
     symbols = _to_symbols(lexicon.levels, most)
     counts = np.bincount(symbols, minlength=_table_size(most, lexicon.columns))
-    table = (-(-counts * 255 // counts.max())).astype(np.uint8)  # at least 1 for what occurs
+    table = frequency_table(counts)
     coder = _Coder()
     if np.count_nonzero(table) > 1:
-        coder.encode_reverse(symbols, _model(table))
+        coder.encode_reverse(symbols, distribution(table))
     coder.encode_reverse(present.astype(np.int32), _BERNOULLI, _chances(words, prior))
     first = EXPONENTS.index(lexicon.exponent) | prior << 2
     head = struct.pack(_HEAD, first, most, words, lexicon.step, largest)
@@ -156,7 +151,7 @@ def _read_words(
     if int(present.sum()) != words:
         raise SeedError("the lexicon's words do not fit their number: make it again")
     if np.count_nonzero(table) > 1:
-        symbols = coder.decode(_model(table), words * columns)
+        symbols = coder.decode(distribution(table), words * columns)
     else:
         symbols = np.full(words * columns, int(table.argmax()), dtype=np.int32)
     if not coder.is_empty():

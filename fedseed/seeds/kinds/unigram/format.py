@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from fedseed.errors import SeedError
 from fedseed.models.architecture import CAUSAL, Shapes, State
 from fedseed.seeds.base import Material, Seed, SeedFormat
+from fedseed.seeds.frequencies import distribution, frequency_table
 from fedseed.seeds.kinds.lexicon.coding import half
 from fedseed.seeds.kinds.random import draw
 
@@ -49,18 +50,12 @@ def levels_of(counts: NDArray[np.int64], step: float) -> NDArray[np.int32]:
 
 def encode_levels(levels: NDArray[np.int32]) -> bytes:
     """Write levels: a table of their frequencies, and the entropy coded levels."""
-    counts = np.bincount(levels)
-    table = (-(-counts * 255 // counts.max())).astype(np.uint8)  # at least 1 for what occurs
+    table = frequency_table(np.bincount(levels))
     coder = _Coder()
     if np.count_nonzero(table) > 1:
-        coder.encode_reverse(levels, _model(table))
+        coder.encode_reverse(levels, distribution(table))
     coded = bytes(coder.get_compressed().astype("<u4").tobytes())
     return bytes(table.tobytes()) + coded
-
-
-def _model(table: NDArray[np.uint8]) -> Any:
-    whole = table.astype(np.float64)
-    return constriction.stream.model.Categorical(whole / whole.sum(), perfect=False)
 
 
 def _decode(payload: bytes) -> tuple[int, float, NDArray[np.int32]]:
@@ -83,7 +78,7 @@ def _decode(payload: bytes) -> tuple[int, float, NDArray[np.int32]]:
         raise SeedError("the unigram seed's coded part is malformed: make it again")
     coder = _Coder(numbers.astype(np.uint32))
     if np.count_nonzero(table) > 1:
-        levels = np.asarray(coder.decode(_model(table), tokens), dtype=np.int32)
+        levels = np.asarray(coder.decode(distribution(table), tokens), dtype=np.int32)
     else:
         levels = np.full(tokens, last, dtype=np.int32)
     if not coder.is_empty() or encode_levels(levels) != payload[_HEAD_BYTES:]:
