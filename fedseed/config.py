@@ -157,6 +157,12 @@ class RunConfig(DifferentialPrivacyOptions, ShardOptions):
         """What the rounds begin from."""
         return "random" if self.start_options is None else "lexicon"
 
+    def for_classes(self, classes: int) -> Self:
+        """The same options, with defaults that depend on the number of classes."""
+        own = self.options.for_classes(classes)
+        start = {} if self.start_options is None else self.start_options.for_classes(classes)
+        return self.replace(**(start | own))
+
     def from_random(self) -> Self:
         """The same options without a lexicon round, nor its options."""
         values = self.values()

@@ -16,7 +16,7 @@ from fedseed.errors import SeedError
 from fedseed.linear.class_counts import ClassCounts, lexicon_of_counts
 from fedseed.linear.counts import mean_counts, text_lengths
 from fedseed.linear.lexicon import as_model, quantise
-from fedseed.linear.selection import FEWER, LabelledCounts, Selection
+from fedseed.linear.selection import LabelledCounts, Selection
 from fedseed.linear.token_weights import TokenWeights
 from fedseed.seeds.kinds.lexicon import MOST_LEVELS, LexiconOptions
 from fedseed.seeds.kinds.lexicon.coding import encode_lexicon
@@ -148,8 +148,7 @@ def _largest(
     for _ in range(_TRIES):
         if count < 1:
             break
-        tokens, _ = selection.best(count)
-        model = texts.fit(tokens, FEWER)
+        tokens, model = selection.fitted(count)
         try:
             lexicon = quantise(model, tokens, levels, exponent, selection.deviations, texts.mean())
         except SeedError:

@@ -12,6 +12,8 @@ from fedseed.linear.token_weights import PENALTY, TokenWeights, by_importance, f
 FEWER = PENALTY / 25
 """Penalty of weights that are fitted to chosen tokens."""
 _FIRST, _LAST = 16_384, 64
+_KEPT = 4
+"""Fitted models of the last numbers of words."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ class Selection:
 
     def __init__(self, texts: LabelledCounts) -> None:
         """Fit a model to all tokens, to half of them, and so on."""
-        self.deviations = texts.deviations()
+        self.deviations, self._texts = texts.deviations(), texts
+        self._fitted: dict[int, tuple[Rows, TokenWeights]] = {}
         model = texts.fit()
         self._stages = [(self._in_order(model), model)]
         size = _FIRST
@@ -84,3 +87,15 @@ class Selection:
         """The most important tokens in ascending order, and a model of these or a few more."""
         order, model = next(s for s in reversed(self._stages) if len(s[0]) >= min(words, self.most))
         return np.sort(order[:words]), model
+
+    def fitted(self, words: int) -> tuple[Rows, TokenWeights]:
+        """The most important tokens in ascending order, and a model fitted to these alone.
+
+        The last few are kept: the same numbers of words are asked for with other levels.
+        """
+        if words not in self._fitted:
+            tokens, _ = self.best(words)
+            self._fitted[words] = tokens, self._texts.fit(tokens, FEWER)
+            if len(self._fitted) > _KEPT:
+                del self._fitted[next(iter(self._fitted))]
+        return self._fitted[words]

@@ -37,6 +37,10 @@ class ProtocolOptions(BaseModel):
         """Which texts server and clients share, for a protocol that needs some."""
         return None
 
+    def for_classes(self, classes: int) -> dict[str, Any]:  # noqa: ARG002  # others look at it
+        """Options whose defaults depend on the number of classes, as they are for so many."""
+        return {}
+
     def check_steps(self, steps: int) -> None:
         """Raise ValueError, in one line, when a client's steps in one round do not suffice."""
 

@@ -40,7 +40,7 @@ class StagedServer(ProtocolServer):
             replace(setup, protocol=first, options=options, rounds=self._first_rounds)
         )
         self._first_name = first.name
-        self._most_seed = int(getattr(options, "seed_bytes", len(setup.seed)))
+        self._most_seed = int(options.for_classes(setup.classes).get("seed_bytes", len(setup.seed)))
         self._seed: bytes | None = None
         self._logs = False
         self._log: list[tuple[int, list[int], dict[int, bytes]]] = []

@@ -27,7 +27,7 @@ from fedseed.recipe import Recipe
 from fedseed.runs.original import start_seed
 from fedseed.seeds.base import Seed
 from fedseed.seeds.codec import assemble, describe, encode, read_seed
-from fedseed.seeds.kinds.lexicon import most_classes
+from fedseed.seeds.kinds.lexicon import can_carry
 from fedseed.seeds.registry import find_kind
 from fedseed.training import Compute, Trainer
 
@@ -138,7 +138,7 @@ def make_plan(
     if stored is None and model not in FROM_PRNG:  # refuse now a folder that lacks something
         stored_tensors(model)
     dataset = open_dataset(config, progress)
-    config = _with_start(config, dataset)
+    config = _with_start(config.for_classes(dataset.labels), dataset)
     config = config.replace(clients=natural_clients(config, dataset, many))
     key = random_key(config.run_seed, "seed")
     seed = stored or start_seed(model, dataset.classes, config.scheme, key)
@@ -176,7 +176,7 @@ def _with_start(config: RunConfig, dataset: Dataset) -> RunConfig:
     options = config.start_options
     if config.start == "auto" and options is not None:
         room = int(getattr(options, "seed_bytes", 0)) // _CLASS_BYTES
-        if dataset.labels > min(most_classes(config.model), room):
+        if dataset.labels > room or not can_carry(config.model, dataset.labels):
             return config.from_random()
     return config.replace(start=config.resolved_start)
 

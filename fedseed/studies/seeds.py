@@ -7,7 +7,7 @@ from typing import Any
 from fedseed.linear.extraction import lexicon_of
 from fedseed.models.architecture import Floats
 from fedseed.seeds.base import Seed
-from fedseed.seeds.kinds.lexicon import LexiconOptions, most_classes
+from fedseed.seeds.kinds.lexicon import LexiconOptions, can_carry
 from fedseed.seeds.kinds.lexicon.words import Lexicon
 from fedseed.seeds.make import make_row
 from fedseed.seeds.registry import kind_of_row, seed_rows
@@ -22,7 +22,7 @@ def is_of_texts(row: str) -> bool:
 
 def usable_rows(model: str, classes: int) -> list[str]:
     """Rows whose seeds a model can be assembled from."""
-    return [row for row in seed_rows() if not is_of_texts(row) or classes <= most_classes(model)]
+    return [row for row in seed_rows() if not is_of_texts(row) or can_carry(model, classes)]
 
 
 def seed_of_row(

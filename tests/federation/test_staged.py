@@ -194,11 +194,14 @@ def test_what_a_run_begins_from_by_default() -> None:
         assert RunConfig.from_run_config(config.to_run_config()) == config
 
 
-def test_more_classes_than_the_model_can_carry(tmp_path: Path, small: dict[str, Any]) -> None:
+def test_many_classes_need_a_long_seed(tmp_path: Path, small: dict[str, Any]) -> None:
     path = tmp_path / "many.csv"
     lines = [f"word{n} of number {i} {n},c{n}" for n in range(100) for i in range(6)]
     path.write_text("text,label\n" + "\n".join(lines) + "\n")
     options = small | {"data": str(path), "start": "auto", "max_length": 16}
     plan = make_plan(RunConfig.parse(options))
+    assert plan.config.values()["seed_bytes"] == 100 * 200
+    assert isinstance(plan.server(), StagedServer)
+    plan = make_plan(RunConfig.parse(options | {"seed_bytes": 9_900}))
     assert plan.config.resolved_start == "random"
     assert not isinstance(plan.server(), StagedServer)

@@ -18,6 +18,7 @@ from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import assemble, decode, encode, sizes
 from fedseed.seeds.kinds.lexicon.coding import decode_lexicon, encode_lexicon
 from fedseed.seeds.kinds.lexicon.format import OVERHEAD, lexicon_seed, read_lexicon
+from fedseed.seeds.kinds.lexicon.low_rank import coordinates_of, head_of, signs_of
 from fedseed.seeds.kinds.lexicon.words import EXPONENTS, Lexicon, frequency_order, rarity
 from fedseed.seeds.make import make_seed
 
@@ -131,9 +132,45 @@ def test_the_assembled_model_computes_the_scores(model: str, classes: int) -> No
     assert (logits.argmax(axis=1) == expected.argmax(axis=1))[clear].mean() > 0.97
 
 
+@pytest.mark.parametrize(("classes", "right"), [(97, 0.9), (150, 0.9), (255, 0.8)])
+def test_more_classes_than_coordinates(classes: int, right: float) -> None:
+    rng = np.random.Generator(np.random.PCG64(classes))
+    tokens = np.sort(rng.choice(frequency_order()[:3000], 2000, replace=False))
+    levels = np.zeros((2000, classes), np.int32)
+    levels[np.arange(2000), np.arange(2000) % classes] = 4
+    lexicon = Lexicon(tokens, levels, 2.0, 0.5, np.zeros(classes))
+    shapes = architecture("bert-tiny", classes).shapes()
+    labels = np.arange(300) % classes
+    texts = rng.choice(frequency_order()[:3000], (300, 32))
+    for text, label in zip(texts, labels, strict=True):
+        text[1:5] = rng.choice(tokens[levels[:, label] > 0], 4)
+    texts[:, 0], texts[:, -1] = 101, 102
+    model = grow(encode(lexicon_seed(lexicon, "bert-tiny", classes, 7, shapes)))
+    with torch.no_grad():
+        logits = model(torch.from_numpy(texts), torch.full((300,), 32)).numpy()
+    linear = (scores_of(lexicon, texts).argmax(axis=1) == labels).mean()
+    assert linear > 0.95
+    assert (logits.argmax(axis=1) == labels).mean() > right
+
+
+def test_coordinates_and_head_are_the_same_on_every_machine() -> None:
+    signs = signs_of(7, 150, 96)
+    assert np.array_equal(signs.sum(axis=1), np.zeros(150))
+    weights = made_up(300, 150, 3).weights()
+    entries = coordinates_of(weights, signs)
+    assert np.allclose(entries, weights @ signs, rtol=1e-4, atol=1e-4)
+    head = head_of(weights, entries)
+    often = (1 / rarity())[:, None]
+    system = entries.T.astype(float) @ (entries * often)
+    system += np.eye(96) * 0.01 * np.trace(system) / 96
+    assert np.allclose(head.T, np.linalg.solve(system, entries.T @ (weights * often)), atol=1e-5)
+    digest = hashlib.sha256(signs.tobytes() + entries.tobytes() + head.tobytes()).hexdigest()
+    assert digest[:16] == "1e3aca5235c59095"
+
+
 def test_what_cannot_be_carried() -> None:
-    with pytest.raises(SeedError, match="2 to 96 classes, not 97: give a wider --model"):
-        lexicon_seed(made_up(9, 97, 1), "bert-tiny", 97, 7, architecture("bert-tiny", 97).shapes())
+    with pytest.raises(SeedError, match="2 to 255 classes, not 256"):
+        lexicon_seed(made_up(9, 256, 1), "bert-tiny", 256, 7, SHAPES)
     with pytest.raises(SeedError, match="bert-tiny, bert-mini, bert-small, not minilm"):
         lexicon_seed(made_up(9, 1, 1), "minilm", 2, 7, SHAPES)
     with pytest.raises(SeedError, match="is not of 2 classes"):

@@ -27,6 +27,9 @@ def test_rates(run: Run, tmp_path: Path) -> None:
         low, high = cell["gain"]["ci95"]
         assert low <= gain <= high
         assert len(cell["gain"]["repeats"]) == len(cell["gain"]["p_values"]) == 2
+        alone = cell["over_newcomers"]
+        assert alone["difference"] == pytest.approx(gain)
+        assert alone["p_value"] is None or alone["p_holm"] >= alone["p_value"]
     assert cells["random-scaled", 3e-3]["gain"]["difference"] > 0.1
     assert record["provenance"]["recipes"]["0.5"]["learning_rate"] == 0.5
     table = (tmp_path / "run" / "table.md").read_text()

@@ -1,6 +1,6 @@
 """The ``lexicon`` protocol: weighted words travel, and a run ends with a seed that knows."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -9,6 +9,8 @@ from fedseed.protocols.rows import USUAL, Row
 from fedseed.seeds.kinds.lexicon import LARGEST, MOST_LEVELS, SMALLEST
 
 FEWEST_BUCKETS = 16
+_SEED_BYTES, _CLASS_BYTES = 2000, 200
+"""Of a seed by default: for few classes, and for each of many."""
 
 
 class LexiconOptions(ProtocolOptions):
@@ -29,9 +31,10 @@ class LexiconOptions(ProtocolOptions):
         0, ge=0, le=29_000, description="Let words share weights or counts in so many buckets, "
         "of which the most frequent words have one each; 0 for a bucket a word."
     )  # fmt: skip
-    seed_bytes: int = Field(
-        2000, ge=SMALLEST, le=LARGEST, description="Longest seed that the server makes, bytes."
-    )
+    seed_bytes: int | None = Field(
+        None, ge=SMALLEST, le=LARGEST, description="Longest seed that the server makes, bytes; by "
+        f"default {_SEED_BYTES:,}, or {_CLASS_BYTES} for each class where that is more."
+    )  # fmt: skip
     start_rounds: int = Field(
         1, ge=1, le=100, description="Rounds of words before another protocol goes on from the "
         "seed (--start lexicon)."
@@ -47,6 +50,14 @@ class LexiconOptions(ProtocolOptions):
         if 0 < value < FEWEST_BUCKETS:
             raise ValueError(f"write 0, or at least {FEWEST_BUCKETS}")
         return value
+
+    def for_classes(self, classes: int) -> dict[str, Any]:
+        """See :class:`ProtocolOptions`: how long a seed of so many classes may be."""
+        return {"seed_bytes": self.longest_seed(classes)}
+
+    def longest_seed(self, classes: int) -> int:
+        """How long a seed of so many classes may be, bytes."""
+        return self.seed_bytes or max(_SEED_BYTES, _CLASS_BYTES * classes)
 
     @property
     def levels(self) -> int:

@@ -50,9 +50,10 @@ class LexiconServer(SharedModelServer):
         refuse_too_many_classes(setup.model, setup.classes)
         self._options = setup.options
         least = OVERHEAD + shortest_code(columns_of(setup.classes))
-        if self._options.seed_bytes < least:
+        self._most = self._options.longest_seed(setup.classes)
+        if self._most < least:
             raise ConfigError(
-                f"--seed-bytes {self._options.seed_bytes}: a lexicon of {setup.classes} classes "
+                f"--seed-bytes {self._most}: a lexicon of {setup.classes} classes "
                 f"takes at least {least} bytes"
             )
         self._estimate = _make_estimate(setup, self._options)
@@ -80,7 +81,7 @@ class LexiconServer(SharedModelServer):
 
     def _make_seed(self) -> bytes:
         """The largest lexicon seed that fits; empty where no word says anything."""
-        setup, most = self.setup, self._options.seed_bytes - OVERHEAD
+        setup, most = self.setup, self._most - OVERHEAD
         try:
             lexicon, key = self._estimate.lexicon(most), key_of(setup.seed, 4)
             return encode(lexicon_seed(lexicon, setup.model, setup.classes, key, setup.shapes))
@@ -121,5 +122,5 @@ class LexiconServer(SharedModelServer):
 
     def body_estimate(self) -> tuple[int, int]:
         """See :class:`SharedModelServer`."""
-        down = len(self._asked(b"").encode()) + self._options.seed_bytes
+        down = len(self._asked(b"").encode()) + self._most
         return down, self._estimate.upload_estimate()

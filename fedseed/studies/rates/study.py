@@ -4,12 +4,12 @@ A newcomer has texts of its own and a seed of everybody else's words. At every r
 its model is compared with the untrained seed on the same test texts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from fedseed.data.federated_dataset import open_dataset
 from fedseed.errors import ConfigError
-from fedseed.evaluation.repeats import over_repeats, paired_answers
+from fedseed.evaluation.repeats import holm, over_repeats, paired, paired_answers
 from fedseed.results.display import Display
 from fedseed.studies.base import Study, tested_rows
 from fedseed.studies.cells import Cell, Work
@@ -65,8 +65,9 @@ class Rates(Study):
     def results(self, measured: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
         """See :class:`Study`."""
         repeats = range(self.config.repeats)
-        cells = []
+        cells: list[dict[str, Any]] = []
         for start in STARTS:
+            of_start = len(cells)
             runs = [measured[f"{start}, {repeat}"] for repeat in repeats]
             before = over_repeats(counts_of(runs, "before"))
             for rate in self.config.all_rates:
@@ -76,6 +77,18 @@ class Rates(Study):
                     "start": start, "learning_rate": rate, "bytes": runs[0]["bytes"],
                     "before": before, "after": over_repeats(counts_of(trained, "after")),
                     "gain": paired_answers(changes, before["n"]),
+                    "over_newcomers": _over_newcomers(runs, trained),
                     "diverged": sum(one["diverged"] for one in trained),
                 })  # fmt: skip
+            alone = [cell["over_newcomers"] for cell in cells[of_start:]]
+            for one, p in zip(alone, holm([one["p_value"] for one in alone]), strict=True):
+                one["p_holm"] = p
         return {"cells": cells, "baselines": measured["baselines"]["baselines"]}
+
+
+def _over_newcomers(
+    before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """The gain on these very test texts, newcomer by newcomer."""
+    first, last = counts_of(before, "before"), counts_of(after, "after")
+    return paired([one.accuracy for one in last], [one.accuracy for one in first])

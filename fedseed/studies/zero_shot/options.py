@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 from fedseed.errors import ConfigError
 from fedseed.options import is_whole, refuse_no_path
 from fedseed.recipe import Recipe
-from fedseed.seeds.kinds.lexicon import LARGEST, SMALLEST, most_classes
+from fedseed.seeds.kinds.lexicon import LARGEST, SMALLEST, can_carry
 from fedseed.seeds.kinds.pca import DEFAULT_STEP, read_budget
 from fedseed.seeds.kinds.unigram import UnigramOptions
 from fedseed.studies.options import StudyOptions
@@ -122,7 +122,7 @@ class ZeroShotOptions(StudyOptions):
 
     def lexicon_rows(self, classes: int) -> dict[str, dict[str, Any]]:
         """Options of lexicon seeds by the names of their rows; none where the model takes none."""
-        if not self.lexicon_bytes or classes > most_classes(self.model):
+        if not self.lexicon_bytes or not can_carry(self.model, classes):
             return {}
         sizes = [int(word) for word in self.lexicon_bytes.split(",")]
         return {f"lexicon({size})": {"max_bytes": size} for size in sizes}

@@ -4,20 +4,23 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from fedseed.models.architecture import FROM_PRNG, REGISTRY
+from fedseed.models.architecture import FROM_PRNG
 from fedseed.seeds.description import SeedKind, SeedOptions, SeedRow
 
 DEFAULT_BYTES, SMALLEST, LARGEST = 1500, 60, 1 << 20
+MOST_CLASSES = 255
 MOST_LEVELS = 127
 """Levels of a weight on either side of zero."""
 
 
-def most_classes(model: str) -> int:
-    """Classes that a model's hidden state can carry beside everything else: three quarters of it.
+def most_coordinates(hidden: int) -> int:
+    """Coordinates of a hidden state that scores may have beside everything else: three quarters."""
+    return hidden * 3 // 4
 
-    None of a model that does not start from a random generator.
-    """
-    return REGISTRY[model].hidden * 3 // 4 if model in FROM_PRNG else 0
+
+def can_carry(model: str, classes: int) -> bool:
+    """Whether a lexicon of so many classes assembles into a model."""
+    return model in FROM_PRNG and 2 <= classes <= MOST_CLASSES
 
 
 class LexiconOptions(SeedOptions):

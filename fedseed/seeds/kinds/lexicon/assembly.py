@@ -16,6 +16,8 @@ import numpy as np
 from fedseed.errors import SeedError
 from fedseed.models.architecture import Floats, Shapes, State
 from fedseed.seeds.initialisation import standard_deviation
+from fedseed.seeds.kinds.lexicon import most_coordinates
+from fedseed.seeds.kinds.lexicon.low_rank import coordinates_of, head_of, signs_of
 from fedseed.seeds.kinds.lexicon.words import Lexicon
 from fedseed.seeds.kinds.random import draw
 
@@ -80,17 +82,34 @@ def assemble_lexicon(lexicon: Lexicon, key: int, slope: float, shapes: Shapes) -
         SeedError: all weights are the same for all classes.
     """
     weights = lexicon.weights()
-    classes = weights.shape[1]
-    state = _base(key, shapes, classes)
-    state[_WORD][:, :classes] = _before_norm(weights * (PEAK / _largest(weights)), state[_TYPE][0])
+    entries = _entries(weights, key, shapes)
+    width = entries.shape[1]
+    state = _base(key, shapes, width)
+    state[_WORD][:, :width] = _before_norm(entries * (PEAK / _largest(entries)), state[_TYPE][0])
     first = "bert.encoder.layer.0.attention"
-    state[f"{first}.self.value.weight"][:classes, :classes] = _centring(classes) * GAIN
-    state[f"{first}.output.dense.weight"][:classes, :classes] = np.eye(classes, dtype=np.float32)
-    pooler = _centring(classes) / (DIVISOR * np.float32(slope))
-    state["bert.pooler.dense.weight"][:classes, :classes] = pooler
-    state["bert.pooler.dense.bias"][:classes] = lexicon.class_biases() / DIVISOR
-    state["classifier.weight"][:, :classes] = np.eye(classes, dtype=np.float32) * DIVISOR
+    state[f"{first}.self.value.weight"][:width, :width] = _centring(width) * GAIN
+    state[f"{first}.output.dense.weight"][:width, :width] = np.eye(width, dtype=np.float32)
+    pooler = _centring(width) / (DIVISOR * np.float32(slope))
+    state["bert.pooler.dense.weight"][:width, :width] = pooler
+    if entries is weights:
+        state["bert.pooler.dense.bias"][:width] = lexicon.class_biases() / DIVISOR
+        head = np.eye(width, dtype=np.float32)
+    else:
+        state["classifier.bias"][:] = lexicon.class_biases()
+        head = head_of(weights, entries)
+    state["classifier.weight"][:, :width] = head * DIVISOR
     return state
+
+
+def _entries(weights: Floats, key: int, shapes: Shapes) -> Floats:
+    """What the classes' coordinates hold of every token, shape ``(tokens, coordinates)``.
+
+    The weights themselves, one coordinate a class, unless there are too many classes.
+    """
+    most = most_coordinates(shapes[_WORD][1])
+    if weights.shape[1] <= most:
+        return weights
+    return coordinates_of(weights, signs_of(key, weights.shape[1], most))
 
 
 def slope_of(lexicon: Lexicon, key: int, shapes: Shapes) -> float:
@@ -100,8 +119,8 @@ def slope_of(lexicon: Lexicon, key: int, shapes: Shapes) -> float:
     sent through the layers once, to see what their norms divide by. It is computed where a seed
     is made, and travels in the seed: it need not come out the same everywhere.
     """
-    weights = lexicon.weights()
-    state = _base(key, shapes, weights.shape[1])
+    entries = _entries(lexicon.weights(), key, shapes)
+    state = _base(key, shapes, entries.shape[1])
     common = state[_TYPE][0].astype(np.float64)
     hidden, slope = (common - common.mean()) / np.sqrt(_variance(state[_TYPE][0])), 1.0
     for prefix in _layers(shapes):
@@ -111,7 +130,7 @@ def slope_of(lexicon: Lexicon, key: int, shapes: Shapes) -> float:
         wide = _gelu(state[f"{prefix}.intermediate.dense.weight"] @ hidden)
         hidden, deviation = _norm(hidden + state[f"{prefix}.output.dense.weight"] @ wide)
         slope /= deviation
-    return float(slope * GAIN * PEAK / _largest(weights))
+    return float(slope * GAIN * PEAK / _largest(entries))
 
 
 def _largest(weights: Floats) -> np.float32:

@@ -7,7 +7,7 @@ from typing import Any
 from fedseed.errors import SeedError
 from fedseed.models.architecture import FROM_PRNG, Shapes, State
 from fedseed.seeds.base import Material, Seed, SeedFormat
-from fedseed.seeds.kinds.lexicon import most_classes
+from fedseed.seeds.kinds.lexicon import MOST_CLASSES
 from fedseed.seeds.kinds.lexicon.assembly import assemble_lexicon, slope_of
 from fedseed.seeds.kinds.lexicon.coding import (
     LARGEST_HALF,
@@ -54,11 +54,8 @@ def refuse_too_many_classes(model: str, labels: int) -> None:
     """Raise a SeedError for a model that cannot carry a lexicon of so many classes."""
     if model not in FROM_PRNG:
         raise SeedError(f"a lexicon seed assembles {', '.join(FROM_PRNG)}, not {model}")
-    if not 2 <= labels <= most_classes(model):
-        raise SeedError(
-            f"a lexicon seed of {model} holds 2 to {most_classes(model)} classes, not {labels}: "
-            "give a wider --model"
-        )
+    if not 2 <= labels <= MOST_CLASSES:
+        raise SeedError(f"a lexicon seed holds 2 to {MOST_CLASSES} classes, not {labels}")
 
 
 def read_lexicon(payload: bytes) -> tuple[Lexicon, int, float]:
