@@ -81,7 +81,7 @@ class LeanTrainer:
         self._stacked = len(models) > 1 or self.in_background
         few_shapes = compute.few_shapes and not self._stacked
         self._fused = are_available() and not self._stacked
-        kinds = kernel_layers(compute.dtype) if self._fused else TORCH_LAYERS
+        kinds = kernel_layers(compute.dtype, shape) if self._fused else TORCH_LAYERS
         self._bert = LeanBert(self._stack, shape, few_shapes, kinds)
         rates = rates_of(recipes)
         decay = np.array([recipe.weight_decay for recipe in recipes])
@@ -180,7 +180,8 @@ class LeanPredictor:
         self.tokens_at_once = few if on_cpu else _TOKENS_AT_ONCE_CUDA
         """Tokens of a chunk."""
         self._stack = WeightStack([model], model.shape, self._device, compute.dtype)
-        kinds = kernel_layers(compute.dtype) if are_available() and on_cpu else TORCH_LAYERS
+        fused = are_available() and on_cpu
+        kinds = kernel_layers(compute.dtype, model.shape) if fused else TORCH_LAYERS
         self._bert = LeanBert(self._stack, model.shape, compute.few_shapes, kinds)
 
     def __call__(self, ids: Tensor, lengths: Tensor) -> Tensor:

@@ -54,7 +54,7 @@ def lean_gradients(
     """Logits ``(models, texts, labels)`` and each model's gradients, by name."""
     shape = modules[0].shape
     stack = WeightStack(modules, shape, torch.device("cpu"), torch.float32)
-    kinds = kernel_layers(torch.float32) if kernels else TORCH_LAYERS
+    kinds = kernel_layers(torch.float32, shape) if kernels else TORCH_LAYERS
     bert = LeanBert(stack, shape, few_shapes, kinds)
     offset = shape.vocabulary * torch.arange(len(modules))[:, None, None]
     places, single = ids + offset, len(modules) == 1

@@ -4,6 +4,6 @@ A C compiler is needed when fedseed is installed, see setup.py and docs/decision
 Without them torch's operators do the work (:mod:`fedseed.training.lean`).
 """
 
-from fedseed.training.kernels.library import are_available, product_flops, version
+from fedseed.training.kernels.library import are_available, has_tiles, product_flops, version
 
-__all__ = ["are_available", "product_flops", "version"]
+__all__ = ["are_available", "has_tiles", "product_flops", "version"]

@@ -7,7 +7,7 @@ from typing import Any
 from fedseed.training.kernels.library import library
 from fedseed.training.kernels.signatures import Argument, Entry, Signature, read_table
 
-_NO_MEMORY, _NO_SUCH_ROW = 1, 2
+_NO_MEMORY, _NO_SUCH_ROW, _NO_TILES = 1, 2, 3
 """What a kernel returns, see kernels.c."""
 
 
@@ -38,6 +38,8 @@ def call(kernel: str, /, **arguments: Argument) -> None:
         ValueError: an array has too few numbers, or a size is below 0.
         IndexError: a row is not in the table of words.
         MemoryError: the kernel has got none.
+        RuntimeError: the kernel needs matrix tiles, which this processor does not have, or a
+            multiple of 32 features.
     """
     entry = table()[kernel]
     try:
@@ -48,5 +50,7 @@ def call(kernel: str, /, **arguments: Argument) -> None:
     status = _compiled(c_name, signature)(*values)
     if status == _NO_SUCH_ROW:
         raise IndexError(f"kernel {kernel}: a row that is not of a table of {arguments['words']}")
+    if status == _NO_TILES:
+        raise RuntimeError(f"kernel {kernel}: no matrix tiles here, or odd features")
     if status == _NO_MEMORY:
         raise MemoryError(f"no memory for kernel {kernel}")

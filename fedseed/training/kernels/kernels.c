@@ -8,7 +8,9 @@
    products.inc              matrix products through BLAS
    by_type.inc               layer norm, GELU, softmax, embeddings: once in fp32, once in bf16
    layers_in_blocks.inc      a layer's attention and feed-forward network, in fp32
-   last_layer_by_type.inc    the last layer's attention: once after states in fp32, once in bf16 */
+   last_layer_by_type.inc    the last layer's attention: once after states in fp32, once in bf16
+   tiles.inc                 products in bf16 on matrix tiles, where a processor has them
+   attention_in_tiles.inc    a layer's attention made of these */
 
 #include <math.h>
 #include <stddef.h>
@@ -37,7 +39,7 @@ typedef uint16_t bf16;
 typedef ptrdiff_t size;
 
 /* What a function returns; calls.py turns the others into exceptions. */
-enum { DONE, NO_MEMORY, NO_SUCH_ROW };
+enum { DONE, NO_MEMORY, NO_SUCH_ROW, NO_TILES };
 
 /* Rows whose sums are kept apart before they join the total: of thousands of rows one by one,
    single precision would lose the last digits. */
@@ -294,3 +296,12 @@ KERNEL int merge_bf16(PARAMETERS(merge_bf16)) {
     free(sums);
     return DONE;
 }
+
+#if defined(__x86_64__)
+#include "tiles.inc"
+#include "attention_in_tiles.inc"
+#else
+int has_tiles(void) { return 0; }
+int attention_in_tiles(PARAMETERS(attention_in_tiles)) { return NO_TILES; }
+int attention_in_tiles_backward(PARAMETERS(attention_in_tiles_backward)) { return NO_TILES; }
+#endif

@@ -84,6 +84,30 @@ class FusedLayer(Layer):
         return self.projections.inputs_gradient(inner, residual)
 
 
+class TiledLayer(FusedLayer):
+    """See Layer; attention on the processor's matrix tiles (attention_in_tiles.inc).
+
+    For heads of a multiple of 32 features. Outputs of padding are zero.
+    """
+
+    def forward(self, states: Tensor, layout: Layout) -> Tensor:
+        """See Layer."""
+        projected = self.projections.forward(states)
+        mixed, logs = operations.attention(projected, layout, self.heads)
+        self.kept = (states, (projected, mixed, logs), layout)
+        return self.rest.forward(mixed, states)
+
+    def backward(self, gradient: Tensor) -> Tensor:
+        """See Layer."""
+        states, attended, layout = self.kept
+        gradient, residual = self.rest.backward(gradient)
+        inner = operations.attention_backward(
+            gradient, attended, layout, self.heads, self.projections
+        )
+        operations.accumulate(self.projections.weight_gradient, inner.mT, states)
+        return self.projections.inputs_gradient(inner, residual)
+
+
 def _attention(
     projections: Linear, states: Tensor, heads: int, layout: Layout
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]:

@@ -8,8 +8,10 @@ attention, which has one query for each text, after layers of any precision
 import torch
 from torch import Tensor
 
+from fedseed.models.architecture import Architecture
 from fedseed.training.kernels.calls import call
-from fedseed.training.kernels.layers import FusedEmbeddings, FusedLayer
+from fedseed.training.kernels.layers import FusedEmbeddings, FusedLayer, TiledLayer
+from fedseed.training.kernels.library import has_tiles
 from fedseed.training.kernels.signatures import LayerParameters
 from fedseed.training.lean.layers import FeedForward, LastLayer, Layer, LayerKinds
 from fedseed.training.lean.layout import Layout
@@ -135,13 +137,16 @@ class OneQueryLayer(LastLayer):
         return outputs
 
 
-def kernel_layers(precision: torch.dtype) -> LayerKinds:
+def kernel_layers(precision: torch.dtype, shape: Architecture) -> LayerKinds:
     """Layers that compute with kernels, for one model on a CPU.
 
     Args:
         precision: of the activations, fp32 or bf16.
+        shape: the model's.
     """
-    layer = FusedLayer if precision == torch.bfloat16 else BlockedLayer
+    layer: type[Layer] = FusedLayer if precision == torch.bfloat16 else BlockedLayer
+    if precision == torch.bfloat16 and has_tiles() and shape.hidden // shape.heads % 32 == 0:
+        layer = TiledLayer
     return LayerKinds(FusedEmbeddings, layer, OneQueryLayer, fp32_head=True)
 
 

@@ -84,6 +84,12 @@ def are_available() -> bool:
     return library() is not None
 
 
+@functools.cache
+def has_tiles() -> bool:
+    """Whether there are kernels, and the processor has matrix tiles for bf16 (Intel AMX)."""
+    return are_available() and bool(library().has_tiles())
+
+
 def version() -> str:
     """The digest of the sources that the kernels were compiled from, in hexadecimal."""
     digest: str = library().digest().decode()

@@ -153,6 +153,56 @@ def norm_backward(
     return outputs
 
 
+def attention(projected: Tensor, layout: Layout, heads: int) -> tuple[Tensor, Tensor]:
+    """Scaled dot-product attention of all queries, in bf16 on matrix tiles.
+
+    Args:
+        projected: queries, keys and values side by side, shape ``(rows, 3 * hidden)``.
+        layout: where the texts are.
+        heads: number of heads, each of a multiple of 32 features.
+
+    Returns:
+        The mixed values, shape ``(rows, hidden)``, 0 for padding, and the logarithms to base 2 of
+        the softmax's sums, shape ``(texts, heads, width)``, undefined for padding.
+    """
+    hidden = projected.shape[-1] // 3
+    mixed = layout.new_rows(projected, hidden)
+    logs = projected.new_empty(layout.texts, heads, layout.width, dtype=torch.float32)
+    call(
+        "attention_in_tiles", projected=projected, lengths=layout.lengths, mixed=mixed, logs=logs,
+        texts=layout.texts, width=layout.width, heads=heads, features=hidden // heads,
+    )  # fmt: skip
+    return mixed, logs
+
+
+def attention_backward(
+    gradient: Tensor,
+    kept: tuple[Tensor, Tensor, Tensor],
+    layout: Layout,
+    heads: int,
+    linear: Linear,
+) -> Tensor:
+    """Return the gradient of ``projected``.
+
+    Args:
+        gradient: of the mixed values.
+        kept: what :func:`attention` was given and has returned.
+        layout: where the texts are.
+        heads: number of heads.
+        linear: the layer that projected; its bias's gradient is added to.
+    """
+    projected, mixed, logs = kept
+    hidden = gradient.shape[-1]
+    outputs = layout.new_rows(gradient, 3 * hidden)
+    call(
+        "attention_in_tiles_backward", projected=projected, gradient=gradient.contiguous(),
+        mixed=mixed, logs=logs, lengths=layout.lengths, outputs=outputs,
+        bias_gradient=linear.bias_gradient, texts=layout.texts, width=layout.width, heads=heads,
+        features=hidden // heads,
+    )  # fmt: skip
+    return outputs
+
+
 def softmax(scores: Tensor, layout: Layout, heads: int) -> None:
     """Softmax in place over each text's own tokens; padding gets 0.
 

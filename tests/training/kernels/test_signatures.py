@@ -58,13 +58,17 @@ def of_kind(signature: Any, kind: type[Parameter]) -> list[Any]:
 
 
 def test_the_table_has_all_kernels() -> None:
-    assert len(table()) == 22
-    assert len(FORMS) == 31
+    assert len(table()) == 24
+    assert len(FORMS) == 33
 
 
 @every_kernel
 def test_good_arguments_are_taken(name: str, signature: Any) -> None:
-    call(name, **arguments(signature))
+    if "in_tiles" in name:  # 7 features are not a multiple of 32
+        with pytest.raises(RuntimeError, match=f"kernel {name}: no matrix tiles"):
+            call(name, **arguments(signature))
+    else:
+        call(name, **arguments(signature))
 
 
 @every_kernel
