@@ -22,6 +22,7 @@ from fedseed.training.generic import GenericPredictor, GenericTrainer
 from fedseed.training.lean_trainer import LeanPredictor, LeanTrainer, is_lean
 from fedseed.training.losses import tail_loss
 from fedseed.training.precision_and_device import Compute
+from fedseed.training.subspace.trainer import SubspaceTrainer, is_lean_subspace
 
 _AnyTrainer = LeanTrainer | GenericTrainer | DpLeanTrainer | DpGenericTrainer
 Progress = Callable[[int, float], None]
@@ -177,6 +178,8 @@ def _trainer(runs: Sequence[_Run], compute: Compute) -> _AnyTrainer:
             return DpLeanTrainer(models[0], recipe, compute, mechanism)
         return LeanTrainer(models, [job.recipe for job in jobs], compute)
     assert len(jobs) == 1, "only lean models can be stacked"
+    if mechanism is None and is_lean_subspace(jobs[0].model, recipe, compute):
+        return SubspaceTrainer(jobs[0].model, recipe, compute)
     seed = runs[0].dropout_seed
     if mechanism:
         return DpGenericTrainer(jobs[0].model, recipe, compute, seed, mechanism)

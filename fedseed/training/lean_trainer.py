@@ -39,8 +39,11 @@ def is_lean(model: nn.Module, recipe: Recipe | None = None) -> TypeGuard[BertCla
     """
     if not isinstance(model, BertClassifier) or any(map(is_parametrized, model.modules())):
         return False
-    if recipe is None:
-        return True
+    return recipe is None or suits(recipe)
+
+
+def suits(recipe: Recipe) -> bool:
+    """Whether the lean trainer can follow a recipe, see :func:`is_lean`."""
     rate = recipe.learning_rate * max(1.0, recipe.embedding_multiplier)
     gentle = rate * recipe.weight_decay < 0.5 and rate * recipe.weight_decay * recipe.steps < 50
     return (

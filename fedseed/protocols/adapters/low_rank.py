@@ -5,49 +5,23 @@ starting at zero, so that the start is the seed's model; the head is trained who
 frozen. ``lora`` (Hu et al. 2021, arXiv 2106.09685) trains and sends both factors; their means are
 taken one by one, and mean(B) mean(A) is not mean(B A). ``ffa`` (FFA-LoRA, Sun et al. 2024, arXiv
 2403.12313) draws A from the seed, freezes it and never sends it: then the mean is exact.
-torch's parametrisations serve every module; the ``peft`` package wants ``nn.Linear``, which the
-lean BERT does not use.
+A model of the BERT family is trained by the lean trainer; torch's parametrisations serve every
+other module (the ``peft`` package wants ``nn.Linear``, which not all of them have).
 """
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn.utils import parametrize
+from torch import nn
 
 from fedseed.protocols.adapters.messages import ALPHA, COLUMNS, ROWS, Layout
 from fedseed.protocols.vectors import Vector
 from fedseed.seeds.assemble import grow
 from fedseed.training.generic import WORD_EMBEDDINGS
+from fedseed.training.subspace import LowRank, SubspaceModel
 
 
-class LowRank(nn.Module):
-    """The parametrisation of one matrix: W + scale B A."""
-
-    def __init__(self, rows: Tensor, columns: Tensor, scale: float, both: bool) -> None:
-        """Start.
-
-        Args:
-            rows: B, shape ``(rows, rank)``.
-            columns: A, shape ``(rank, columns)``.
-            scale: of the product.
-            both: whether A is trained as well.
-        """
-        super().__init__()
-        self.rows = nn.Parameter(rows)
-        self.columns = nn.Parameter(columns, requires_grad=both)
-        self._scale = scale
-
-    def forward(self, weights: Tensor) -> Tensor:
-        """Return the changed matrix."""
-        return weights + self._scale * (self.rows @ self.columns)
-
-
-class AdaptedModel(nn.Module):
-    """A frozen model with trainable factors and head, in the interface of the model.
-
-    It is no BertClassifier, so that it is trained through automatic differentiation.
-    """
+class AdaptedModel(SubspaceModel):
+    """A frozen model with trainable factors and head, in the interface of the model."""
 
     def __init__(
         self, seed: bytes, layout: Layout, vector: Vector, embedding_multiplier: float
@@ -61,45 +35,30 @@ class AdaptedModel(nn.Module):
             embedding_multiplier: the word embedding's B is divided by this and its product
                 multiplied; under Adam that multiplies its learning rate, as the recipe asks.
         """
-        super().__init__()
-        self._layout = layout
-        self._factors: dict[str, tuple[LowRank, float]] = {}
-        self.model = grow(seed)
-        self.model.requires_grad_(False)
         parts = layout.drawn(seed) | layout.split(vector)
-        self._whole = {n: p for n, p in self.model.named_parameters() if n in layout.whole}
-        for name, parameter in self._whole.items():
-            parameter.copy_(torch.from_numpy(parts[name].copy()))
-            parameter.requires_grad_(True)
-        for name in layout.matrices:
-            gain = embedding_multiplier if name.endswith(WORD_EMBEDDINGS) else 1.0
-            self._put(name, parts[name + ROWS], parts[name + COLUMNS], gain)
+        self._layout, self._gain = layout, embedding_multiplier
+        factors = {
+            name: LowRank(
+                torch.from_numpy(parts[name + ROWS] / np.float32(self._gain_of(name))),
+                torch.from_numpy(parts[name + COLUMNS].copy()),
+                self._gain_of(name) * ALPHA / layout.rank,
+                layout.kind == "lora",
+            )
+            for name in layout.matrices
+        }
+        super().__init__(grow(seed), factors, layout.whole)
+        with torch.no_grad():
+            for name, parameter in self.whole.items():
+                parameter.copy_(torch.from_numpy(parts[name].copy()))
 
-    def _put(
-        self, name: str, rows: NDArray[np.float32], columns: NDArray[np.float32], gain: float
-    ) -> None:
-        """Put factors on one matrix."""
-        factors = LowRank(
-            torch.from_numpy(rows / np.float32(gain)),
-            torch.from_numpy(columns.copy()),
-            gain * ALPHA / self._layout.rank,
-            self._layout.kind == "lora",
-        )
-        owner, _, leaf = name.rpartition(".")
-        module = self.model.get_submodule(owner)
-        parametrize.register_parametrization(module, leaf, factors, unsafe=True)
-        self._factors[name] = factors, gain
-
-    def forward(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
-        """Return the logits."""
-        logits: Tensor = self.model(input_ids, lengths)
-        return logits
+    def _gain_of(self, name: str) -> float:
+        return self._gain if name.endswith(WORD_EMBEDDINGS) else 1.0
 
     def vector(self) -> Vector:
         """Everything that travels, as training has left it."""
-        parts = {name: part.detach().numpy() for name, part in self._whole.items()}
-        for name, (factors, gain) in self._factors.items():
-            parts[name + ROWS] = factors.rows.detach().numpy() * np.float32(gain)
+        parts = {name: part.detach().numpy() for name, part in self.whole.items()}
+        for name, factors in self.changes.items():
+            parts[name + ROWS] = factors.rows.detach().numpy() * np.float32(self._gain_of(name))
             parts[name + COLUMNS] = factors.columns.detach().numpy()
         return self._layout.join(parts)
 

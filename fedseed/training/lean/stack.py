@@ -113,6 +113,18 @@ class WeightStack:
             self._eps,
         )
 
+    def parameter(self, name: str) -> Tensor:
+        """One parameter of a single model in fp32, in its own shape."""
+        return self._own(self.weights, name)
+
+    def gradient(self, name: str) -> Tensor:
+        """Its gradient."""
+        return self._own(self.gradients, name)
+
+    def _own(self, block: Tensor, name: str) -> Tensor:
+        start, shape = self._places[name], self._shapes[name]
+        return block[0, start : start + math.prod(shape)].view(shape)
+
     def matrix(self, name: str) -> tuple[Tensor, Tensor]:
         """One matrix in fp32, and its gradient."""
         return self._view(self.weights, [name]), self._view(self.gradients, [name])

@@ -1,0 +1,143 @@
+"""Lean training of a few numbers: the model's gradients, taken back to what is trained.
+
+A step computes the gradients of all weights as ever, takes them back to the factors, moves these,
+and writes the changed matrices anew.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import TypeGuard
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fedseed.models.bert import BertClassifier
+from fedseed.recipe import Recipe
+from fedseed.training.lean.adam import Decay, DenseAdam, Rates, RowAdam, rates_of
+from fedseed.training.lean.stack import WORDS, WeightStack
+from fedseed.training.lean_trainer import LeanTrainer, suits
+from fedseed.training.precision_and_device import Compute
+from fedseed.training.subspace.low_rank import LowRank
+from fedseed.training.subspace.model import SubspaceModel
+
+
+def is_lean_subspace(
+    model: nn.Module, recipe: Recipe, compute: Compute
+) -> TypeGuard[SubspaceModel]:
+    """Whether a model, trained with a recipe, is one of a lean BERT on a CPU."""
+    return (
+        isinstance(model, SubspaceModel)
+        and isinstance(model.model, BertClassifier)
+        and compute.device == "cpu"
+        and suits(recipe)
+    )
+
+
+class SubspaceTrainer(LeanTrainer):
+    """Takes training steps with one model of which a few numbers are trained."""
+
+    def __init__(self, model: SubspaceModel, recipe: Recipe, compute: Compute) -> None:
+        """Copy the model's weights into a stack."""
+        assert isinstance(model.model, BertClassifier)
+        plain = _plain(model.model, model.originals())
+        super().__init__([plain], [recipe], compute)
+        rates, decay = rates_of([recipe]), np.array([recipe.weight_decay])
+        self._subspace = model
+        words = model.changes.get(WORDS)
+        self._words = _ChangedWords(self._stack.words, words, rates, decay)
+        self._dense = _ChangedWeights(self._stack, model, rates, decay)
+
+    def finish(self) -> None:
+        """Bring what is trained up to date; it is the module's own all the time."""
+        self._words.finish()
+
+
+def _plain(model: BertClassifier, parameters: dict[str, Tensor]) -> BertClassifier:
+    """A model without changes that has the same tensors."""
+    with torch.device("meta"):
+        plain = BertClassifier(model.shape)
+    plain.load_state_dict(parameters, assign=True)
+    return plain
+
+
+class _ChangedWords(RowAdam):
+    """The word embedding, frozen or with a change of which a step moves a few rows."""
+
+    def __init__(self, table: Tensor, change: LowRank | None, rates: Rates, decay: Decay) -> None:
+        trained = torch.empty(0, 1) if change is None else change.rows.data
+        super().__init__(trained, 1, rates, decay)
+        self._original, self._change = table, change
+
+    def take(self, rows: Tensor) -> Tensor:
+        """See RowAdam: the changed words."""
+        words = self._original.index_select(0, rows)
+        if self._change is not None:
+            factors = super().take(rows)
+            words.addmm_(factors, self._change.columns.data, alpha=self._change.scale)
+        return words
+
+    def step(self, gradients: Tensor) -> None:
+        """See RowAdam."""
+        if self._change is None:
+            return
+        columns = self._change.columns
+        if columns.grad is not None:
+            torch.mm(self._current[0].T, gradients, out=columns.grad).mul_(self._change.scale)
+        super().step((gradients @ columns.data.T).mul_(self._change.scale))
+
+
+class _ChangedWeights(DenseAdam):
+    """All other weights: the trained numbers lie end to end, those that decay first."""
+
+    def __init__(
+        self, stack: WeightStack, model: SubspaceModel, rates: Rates, decay: Decay
+    ) -> None:
+        self._stack = stack
+        self._changes = {n: change for n, change in model.changes.items() if n != WORDS}
+        originals = model.originals()
+        self._originals = {name: originals[name] for name in self._changes}
+        self._whole = model.whole
+        trained = [*model.whole.values(), *(change.rows for change in self._changes.values())]
+        trained += [c.columns for c in model.changes.values() if c.columns.requires_grad]
+        trained.sort(key=lambda part: part.ndim == 1)  # stable
+        values, self._flat = _end_to_end(trained)
+        matrices = sum(part.numel() for part in trained if part.ndim > 1)
+        super().__init__(values[None], matrices, rates, decay)
+        self._write()
+
+    def _write(self) -> None:
+        """Bring the stack's weights up to date."""
+        for name, change in self._changes.items():
+            change.write(self._originals[name], self._stack.parameter(name))
+        for name, part in self._whole.items():
+            self._stack.parameter(name).copy_(part.data)
+        self._stack.refresh()
+
+    def step(self, gradients: Tensor) -> None:
+        """See DenseAdam; the stack's gradients become zero.
+
+        Args:
+            gradients: of the stack's weights.
+        """
+        for name, change in self._changes.items():
+            change.add_gradients(self._stack.gradient(name))
+        for name, part in self._whole.items():
+            assert part.grad is not None
+            part.grad.copy_(self._stack.gradient(name))
+        super().step(self._flat[None])
+        gradients.zero_()
+        self._write()
+
+
+def _end_to_end(parts: Sequence[nn.Parameter]) -> tuple[Tensor, Tensor]:
+    """Move parameters and their gradients into two arrays, of which they become views."""
+    values = torch.cat([part.data.reshape(-1) for part in parts])
+    gradients = torch.zeros_like(values)
+    place = 0
+    for part in parts:
+        end = place + math.prod(part.shape)
+        part.data = values[place:end].view(part.shape)
+        part.grad = gradients[place:end].view(part.shape)
+        place = end
+    return values, gradients

@@ -1,0 +1,94 @@
+"""A few numbers trained by the lean trainer end where automatic differentiation takes them."""
+
+import copy
+import importlib
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from fedseed.config import RunConfig
+from fedseed.data.federated_dataset import FederatedDataset, open_federated_dataset
+from fedseed.models.architecture import architecture
+from fedseed.models.bert import BertClassifier
+from fedseed.recipe import Recipe
+from fedseed.training.fit import fit
+from fedseed.training.precision_and_device import Compute
+from fedseed.training.subspace import LowRank, SubspaceModel
+from fedseed.training.subspace.trainer import SubspaceTrainer, is_lean_subspace
+
+WORDS = "bert.embeddings.word_embeddings.weight"
+QUERY = "bert.encoder.layer.0.attention.self.query.weight"
+WIDE = "bert.encoder.layer.1.intermediate.dense.weight"
+WHOLE = ("classifier.weight", "classifier.bias", "bert.encoder.layer.0.output.LayerNorm.weight")
+RECIPE = Recipe(
+    optimiser="adamw", learning_rate=3e-3, steps=6, batch_size=8, max_length=32, weight_decay=0.01
+)
+
+
+@pytest.fixture
+def federated(small: dict[str, Any]) -> FederatedDataset:
+    return open_federated_dataset(RunConfig.parse(small))
+
+
+def made_up(matrices: tuple[str, ...], both: bool, seed: int = 0) -> SubspaceModel:
+    """A model with changes of rank 3 that are not zero."""
+    torch.manual_seed(seed)
+    model = BertClassifier(architecture("bert-tiny"))
+    shapes = {name: part.shape for name, part in model.named_parameters()}
+    with torch.no_grad():
+        for name, part in model.named_parameters():
+            part.copy_(torch.randn(part.shape) * 0.05 + ("LayerNorm.weight" in name))
+    changes = {
+        name: LowRank(torch.randn(shapes[name][0], 3) * 0.1, torch.randn(3, shapes[name][1]), 0.5,
+                      both)
+        for name in matrices
+    }  # fmt: skip
+    return SubspaceModel(model, changes, WHOLE)
+
+
+def trained(model: SubspaceModel) -> dict[str, torch.Tensor]:
+    """What is trained, by name."""
+    return {n: part.detach() for n, part in model.named_parameters() if part.requires_grad}
+
+
+@pytest.mark.parametrize("both", [False, True])
+@pytest.mark.parametrize("matrices", [(), (QUERY,), (WORDS, QUERY, WIDE), (WORDS,)])
+def test_as_automatic_differentiation(
+    federated: FederatedDataset,
+    monkeypatch: pytest.MonkeyPatch,
+    matrices: tuple[str, ...],
+    both: bool,
+) -> None:
+    model = made_up(matrices, both)
+    reference, table = copy.deepcopy(model), federated.dataset.table
+    before = {name: part.clone() for name, part in model.originals().items()}
+    start = {name: part.clone() for name, part in trained(model).items()}
+    assert is_lean_subspace(model, RECIPE, Compute())
+    rows = federated.shard(0).whole()[:20]
+    fit(model, table, rows, RECIPE, np.random.default_rng(1))
+    module = importlib.import_module("fedseed.training.fit")
+    monkeypatch.setattr(module, "is_lean_subspace", lambda *_: False)
+    fit(reference, table, rows, RECIPE, np.random.default_rng(1))
+    wanted = trained(reference)
+    for name, part in trained(model).items():
+        assert (part - start[name]).abs().max() > 1e-3, name
+        assert torch.allclose(part, wanted[name], rtol=2e-3, atol=3e-4), name
+    for name, part in model.originals().items():
+        if name not in WHOLE:
+            assert torch.equal(part, before[name]), name
+
+
+def test_what_is_not_lean() -> None:
+    model = made_up((QUERY,), False)
+    assert not is_lean_subspace(model, RECIPE.replace(dropout=0.1), Compute())
+    assert not is_lean_subspace(model, RECIPE.replace(optimiser="sgd"), Compute())
+    assert not is_lean_subspace(model, RECIPE, Compute(device="cuda"))
+    assert not is_lean_subspace(model.model, RECIPE, Compute())
+
+
+def test_the_frozen_model_is_not_copied() -> None:
+    model = made_up((WORDS,), False)
+    trainer = SubspaceTrainer(model, RECIPE, Compute())
+    assert trainer._stack.words.data_ptr() == model.originals()[WORDS].data_ptr()
