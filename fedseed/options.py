@@ -90,8 +90,12 @@ class Options(BaseModel):
         """The configuration that runs: ``--quick`` shrinks what was not given."""
         if not self.quick:
             return self
-        small = {name: v for name, v in self.small.items() if name not in self.model_fields_set}
-        return self.replace(**small)
+        small = self.small_values().items()
+        return self.replace(**{n: v for n, v in small if n not in self.model_fields_set})
+
+    def small_values(self) -> Mapping[str, Any]:
+        """What ``--quick`` makes of options that were not given."""
+        return self.small
 
     def values(self) -> dict[str, Any]:
         """All options by name, for :meth:`parse`."""

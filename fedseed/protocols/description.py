@@ -5,7 +5,7 @@ Light to import: neither torch nor Flower, so that ``--help`` is quick.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -31,6 +31,9 @@ class ProtocolOptions(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
+
+    small_of_bodies: ClassVar[Mapping[str, Any]] = {}
+    """What ``--quick`` makes of options that were not given, where the model is a published one."""
 
     @property
     def public_texts(self) -> str | None:

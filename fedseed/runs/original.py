@@ -33,7 +33,8 @@ from fedseed.seeds.base import Seed
 from fedseed.seeds.codec import encode
 from fedseed.seeds.kinds.pretrained import pretrained_seed
 from fedseed.seeds.kinds.random import random_seed
-from fedseed.training import fit, predict
+from fedseed.training import Compute, fit, predict
+from fedseed.training.precision_and_device import Precision
 
 _BATCH = 32
 Progress = Callable[[int, int], None]
@@ -46,11 +47,13 @@ class Original:
     name: str
     """Which weights, trained on what."""
     correct: NDArray[np.bool_]
-    """For every test row of the data set, in order."""
+    """For every row that it was tested on, in order."""
+    rows: Rows
+    """These test rows, ascending."""
 
     def accuracy(self, dataset: Dataset, rows: Rows, one_class: bool = False) -> Accuracy:
         """Its accuracy on some of the test rows, which may be of one class if so said."""
-        right = self.correct[np.searchsorted(dataset.test, rows)]
+        right = self.correct[np.searchsorted(self.rows, rows)]
         labels = dataset.table.labels[rows]
         return accuracy(
             [
@@ -93,31 +96,36 @@ def start_seed(model: str, classes: Sequence[str], scheme: str, key: int) -> See
 
 
 def find_original(
-    dataset: Dataset, model: str, max_length: int, progress: Progress | None = None
-) -> Original:
+    dataset: Dataset, model: str, max_length: int, progress: Progress | None = None,
+    steps: int | None = None, precision: Precision = "fp32",
+) -> Original:  # fmt: skip
     """Take the original from an official record or the cache, else train it.
 
     Args:
-        dataset: all shards together, and the test split.
+        dataset: all shards together, and the test rows that it is tested on.
         model: the architecture's name.
         max_length: tokens kept of each text.
         progress: called with steps done and steps in all while training.
+        steps: of training; one pass over the training examples when None.
+        precision: of a published body's training; a model from a random start is trained in fp32.
     """
-    key = _key(dataset, model, original_recipe(model, len(dataset.train), max_length))
+    precision = _precision(model, precision)
+    recipe = original_recipe(model, len(dataset.train), max_length, steps)
+    key = _key(dataset, model, recipe, precision)
     official = sorted((repository() / "results" / "official").glob("original*/record.json"))
     for path in (*official, _cached(key)):
-        original = _read(path, key, len(dataset.test))
+        original = _read(path, key, dataset.test)
         if original is not None:
             return original
-    record, module = train_original(dataset, model, max_length, progress)
+    record, module = train_original(dataset, model, max_length, progress, steps, precision)
     with contextlib.suppress(OSError, OutputError):  # a full disk costs the next run a minute
         _keep(key, record, module)
-    return _from_results(record.results)
+    return _from_results(record.results, dataset.test)
 
 
 def original_weights(
     dataset: Dataset, model: str, max_length: int, progress: Progress | None = None,
-    steps: int | None = None,
+    steps: int | None = None, precision: Precision = "fp32",
 ) -> tuple[Original, Path]:  # fmt: skip
     """The original and a safetensors file of its weights, which stays in the cache.
 
@@ -127,18 +135,20 @@ def original_weights(
         max_length: tokens kept of each text.
         progress: called with steps done and steps in all while training.
         steps: of training; one pass over the training examples when None.
+        precision: see :func:`find_original`.
 
     Raises:
         OutputError: the cache cannot be written.
     """
+    precision = _precision(model, precision)
     recipe = original_recipe(model, len(dataset.train), max_length, steps)
-    key = _key(dataset, model, recipe)
+    key = _key(dataset, model, recipe, precision)
     path = _cached(key)
-    original = _read(path, key, len(dataset.test))
+    original = _read(path, key, dataset.test)
     if original is None or not path.with_suffix(".safetensors").is_file():
-        record, module = train_original(dataset, model, max_length, progress, steps)
+        record, module = train_original(dataset, model, max_length, progress, steps, precision)
         _keep(key, record, module)
-        original = _from_results(record.results)
+        original = _from_results(record.results, dataset.test)
     return original, path.with_suffix(".safetensors")
 
 
@@ -162,8 +172,13 @@ def _seed(dataset: Dataset, model: str) -> bytes:
     return encode(start_seed(model, dataset.classes, "scaled", random_key(0, "original")))
 
 
-def _key(dataset: Dataset, model: str, recipe: Recipe) -> str:
-    """Digest of everything that decides the original: data, split, tokens, start and recipe."""
+def _precision(model: str, precision: Precision) -> Precision:
+    """What an original is trained in: a small one in fp32, which is the same on every machine."""
+    return "fp32" if model in FROM_PRNG else precision
+
+
+def _key(dataset: Dataset, model: str, recipe: Recipe, precision: Precision) -> str:
+    """Digest of everything that decides the original: data, split, tokens, start and training."""
     whole = hashlib.sha256(dataset.sha256.encode())
     whole.update(dataset.test.astype("<i8").tobytes())
     whole.update(hashlib.sha256(tokenizer_file(model).read_bytes()).digest())
@@ -171,56 +186,61 @@ def _key(dataset: Dataset, model: str, recipe: Recipe) -> str:
     whole.update(recipe.encode())
     if model not in REGISTRY:  # earlier versions drew what a file has under an old name
         whole.update(b"old names")
+    if precision != "fp32":
+        whole.update(precision.encode())
     return whole.hexdigest()
 
 
-def _read(path: Path, key: str, tests: int) -> Original | None:
+def _read(path: Path, key: str, tests: Rows) -> Original | None:
     if not path.is_file():
         return None
     try:
         record = read_record(path)
         if record["kind"] != "original" or record["config"]["key"] != key:
             return None
-        original = _from_results(record["results"])
+        original = _from_results(record["results"], tests)
     except (OutputError, KeyError, TypeError, ValueError):
         return None  # a damaged copy is as good as none: it is trained again
-    return original if len(original.correct) == tests else None
+    return original if len(original.correct) == len(tests) else None
 
 
-def _from_results(results: dict[str, Any]) -> Original:
+def _from_results(results: dict[str, Any], tests: Rows) -> Original:
     bits = np.frombuffer(base64.b64decode(results["correct_bits"]), dtype=np.uint8)
     correct = np.unpackbits(bits)[: results["original"]["n"]].astype(bool)
-    return Original(results["original"]["name"], correct)
+    return Original(results["original"]["name"], correct, tests)
 
 
 def train_original(
     dataset: Dataset, model: str, max_length: int, progress: Progress | None = None,
-    steps: int | None = None,
+    steps: int | None = None, precision: Precision = "fp32",
 ) -> tuple[RunRecord, nn.Module]:  # fmt: skip
     """Train the original on one thread, and return its record and the model."""
     torch.set_num_threads(1)
     started, clock = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), time.monotonic()
     recipe = original_recipe(model, len(dataset.train), max_length, steps)
-    module = grow(_seed(dataset, model))
+    module, compute = grow(_seed(dataset, model)), Compute(precision)
 
     def report(step: int, _loss: float) -> None:
         if progress:
             progress(step, recipe.steps)
 
     rng = generator(0, "original")
-    fit(module, dataset.table, dataset.train, recipe, rng, progress=report)
+    fit(module, dataset.table, dataset.train, recipe, rng, compute, report)
     labels = dataset.table.labels[dataset.test]
-    right = predict(module, dataset.table, dataset.test, max_length).argmax(axis=1) == labels
+    likelihoods = predict(module, dataset.table, dataset.test, max_length, compute)
+    right = likelihoods.argmax(axis=1) == labels
     start = "random" if model in FROM_PRNG else "pre-trained"
     name = f"{model}, {start} start, trained on all {len(dataset.train)} training examples"
     if steps is not None:
         name += f", {steps:,} steps of {recipe.batch_size}"
+    if precision != "fp32":
+        name += f", in {precision}"
     results = {
         "original": {"name": name}
-        | Original(name, right).accuracy(dataset, dataset.test).to_record(),
+        | Original(name, right, dataset.test).accuracy(dataset, dataset.test).to_record(),
         "correct_bits": base64.b64encode(np.packbits(right).tobytes()).decode(),
     }
-    key = _key(dataset, model, recipe)
+    key = _key(dataset, model, recipe, precision)
     record = RunRecord(
         kind="original",
         config={"key": key, "model": model, "recipe": recipe.model_dump()},

@@ -116,7 +116,10 @@ def original_of(config: StudyOptions, display: Display | None = None) -> tuple[O
     """The classifier's original and the file of its weights; trained if the cache has none."""
     progress = None if display is None else display.original
     dataset = dataset_of(config)
-    return original_weights(dataset, config.model, config.length, progress, config.original_steps)
+    precision = choose(config.precision).precision
+    return original_weights(
+        dataset, config.model, config.length, progress, config.original_steps, precision
+    )
 
 
 @functools.lru_cache(maxsize=1)
