@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedseed.config import RunConfig
-from fedseed.errors import WireError
+from fedseed.errors import ConfigError, WireError
 from fedseed.protocols.adapters.low_rank import AdaptedModel, merged
 from fedseed.protocols.adapters.messages import Layout, read_download
 from fedseed.protocols.adapters.server import AdaptersServer
@@ -75,7 +75,7 @@ class TestFrozenFactor(ProtocolContract):
         seed, state = world.plan.encoded_seed, server.state()
         bad = (
             b"", state[:2], state[:-4], struct.pack("<HB", 0, 0), struct.pack("<HB", 257, 0),
-            struct.pack("<HB", 2, 2), struct.pack("<HB", 3, 0) + state[3:],
+            struct.pack("<HB", 2, 6), struct.pack("<HB", 3, 0) + state[3:],
         )  # fmt: skip
         for body in bad:
             with pytest.raises(WireError):
@@ -84,6 +84,36 @@ class TestFrozenFactor(ProtocolContract):
 
 class TestBothFactors(TestFrozenFactor):
     options: ClassVar[Mapping[str, Any]] = {"adapter": "lora", "rank": 2}
+
+
+class TestAttention(TestFrozenFactor):
+    options: ClassVar[Mapping[str, Any]] = {"adapter": "ffa", "rank": 2, "target": "attention"}
+
+
+@pytest.mark.parametrize(
+    ("name", "targets"),
+    [
+        ("bert.embeddings.word_embeddings.weight", "a"),
+        ("bert.encoder.layer.0.attention.self.query.weight", "aet"),
+        ("bert.encoder.layer.0.attention.output.dense.weight", "aet"),
+        ("bert.encoder.layer.0.output.dense.weight", "ae"),
+        ("distilbert.transformer.layer.0.attention.q_lin.weight", "aet"),
+        ("distilbert.transformer.layer.0.ffn.lin1.weight", "ae"),
+        ("model.layers.0.self_attn.q_proj.weight", "aet"),
+        ("model.embed_tokens.weight", "a"),
+        ("transformer.h.0.attn.c_attn.weight", "aet"),
+        ("transformer.wte.weight", "a"),
+    ],
+)
+def test_targets(name: str, targets: str) -> None:
+    letters = {"all": "a", "encoder": "e", "attention": "t"}
+    for target, letter in letters.items():
+        if letter in targets:
+            layout = Layout.of({name: (4, 6)}, 2, "ffa", target)
+            assert list(layout.matrices) == [name]
+        else:
+            with pytest.raises(ConfigError, match=f"--target {target}"):
+                Layout.of({name: (4, 6)}, 2, "ffa", target)
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,11 @@ class AdaptersOptions(ProtocolOptions):
         "ffa", description="lora sends both factors, ffa one (the other is drawn from the seed's "
         "key)."
     )  # fmt: skip
+    target: Literal["all", "encoder", "attention"] = Field(
+        "all", description="Matrices that get factors: all (the word embedding's too, which a "
+        "random body needs), those of the encoder, or of its attention alone, as people adapt "
+        "published bodies."
+    )  # fmt: skip
 
 
 PROTOCOL = Protocol(

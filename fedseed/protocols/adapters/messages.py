@@ -1,5 +1,6 @@
 """What travels under the ``adapters`` protocol: which factors of a model, and in which order."""
 
+import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fedseed.errors import WireError
+from fedseed.errors import ConfigError, WireError
 from fedseed.models.architecture import Shapes, State
 from fedseed.models.registry import to_state
 from fedseed.protocols.vectors import Vector, believable
@@ -16,8 +17,8 @@ from fedseed.seeds.assemble import grow
 from fedseed.seeds.base import key_of
 from fedseed.seeds.prng import normal
 
-KINDS = ("ffa", "lora")
-"""Adapter kinds, in the order of their numbers on the wire."""
+KINDS, TARGETS = ("ffa", "lora"), ("all", "encoder", "attention")
+"""Adapter kinds, and which matrices have factors, in the order of their numbers on the wire."""
 ALPHA = 8.0
 """The product of the factors is scaled by this over the rank."""
 LARGEST_RANK = 256
@@ -26,6 +27,9 @@ HEAD_BYTES = struct.calcsize(_HEAD)
 _HEADS = ("classifier", "pre_classifier", "score", "classification_head", "logits_proj")
 """First part of the names of a classification head, in the lean BERT and Hugging Face's models."""
 _NOT_ADAPTED = ("position", "token_type", "wpe")
+_EMBEDDINGS = ("embed", "wte.")
+_ATTENTION = re.compile(r"attention|attn|\b[qkvo](uery|ey|alue)?(_lin|_proj|ut_lin)?\.weight$")
+"""Parts of the names of matrices, in the lean BERT and Hugging Face's models."""
 ROWS, COLUMNS = "/rows", "/columns"
 """What the names of B and of A have after the matrix' name."""
 
@@ -37,14 +41,20 @@ class Layout:
     rank: int
     kind: str
     """One of :data:`KINDS`."""
+    target: str
+    """One of :data:`TARGETS`."""
     matrices: Shapes
     """Matrices that have factors; the others are frozen."""
     whole: Shapes
     """The head's parameters, which travel as they are."""
 
     @classmethod
-    def of(cls, shapes: Shapes, rank: int, kind: str) -> "Layout":
-        """Choose by the names and shapes of a model's parameters, in the architecture's order."""
+    def of(cls, shapes: Shapes, rank: int, kind: str, target: str = "all") -> "Layout":
+        """Choose by the names and shapes of a model's parameters, in the architecture's order.
+
+        Raises:
+            ConfigError: the model has no matrix of that name.
+        """
         whole = {n: shape for n, shape in shapes.items() if n.partition(".")[0] in _HEADS}
         matrices: Shapes = {
             name: shape
@@ -53,8 +63,11 @@ class Layout:
             and name.endswith("weight")
             and name not in whole
             and not any(word in name for word in _NOT_ADAPTED)
+            and _is_of(name, target)
         }
-        return cls(rank, kind, matrices, whole)
+        if not matrices:
+            raise ConfigError(f"--target {target}: the model has no such matrix; give all")
+        return cls(rank, kind, target, matrices, whole)
 
     @property
     def parts(self) -> Shapes:
@@ -74,7 +87,8 @@ class Layout:
     @property
     def head(self) -> bytes:
         """The first bytes of a body that goes down."""
-        return struct.pack(_HEAD, self.rank, KINDS.index(self.kind))
+        number = KINDS.index(self.kind) + len(KINDS) * TARGETS.index(self.target)
+        return struct.pack(_HEAD, self.rank, number)
 
     def split(self, vector: Vector) -> State:
         """The parts of a vector, by name."""
@@ -123,6 +137,20 @@ class Layout:
         return believable(np.frombuffer(data, "<f4"))
 
 
+def _is_of(name: str, target: str) -> bool:
+    if target == "attention":
+        return _ATTENTION.search(name) is not None
+    return target == "all" or not any(word in name for word in _EMBEDDINGS)
+
+
+def _layout(shapes: Shapes, rank: int, kind: int, target: int) -> Layout:
+    """What a server has named by numbers."""
+    try:
+        return Layout.of(shapes, rank, KINDS[kind], TARGETS[target])
+    except ConfigError as error:
+        raise WireError(str(error)) from error
+
+
 def read_download(seed: bytes, body: bytes) -> tuple[Layout, Vector]:
     """What travels, and the server's values.
 
@@ -132,8 +160,9 @@ def read_download(seed: bytes, body: bytes) -> tuple[Layout, Vector]:
     if len(body) < HEAD_BYTES:
         raise WireError("the download names no adapters")
     rank, number = struct.unpack_from(_HEAD, body)
-    if not 0 < rank <= LARGEST_RANK or number >= len(KINDS):
+    target, kind = divmod(number, len(KINDS))
+    if not 0 < rank <= LARGEST_RANK or target >= len(TARGETS):
         raise WireError(f"adapters of rank {rank} and kind {number} are not known")
     shapes = {name: tuple(part.shape) for name, part in grow(seed).named_parameters()}
-    layout, values = Layout.of(shapes, rank, KINDS[number]), body[HEAD_BYTES:]
+    layout, values = _layout(shapes, rank, kind, target), body[HEAD_BYTES:]
     return layout, layout.read(values) if values else layout.start(seed)

@@ -24,7 +24,8 @@ class AdaptersServer(VectorServer):
         """Start a run."""
         super().__init__(setup)
         assert isinstance(setup.options, AdaptersOptions)
-        self._layout = Layout.of(setup.shapes, setup.options.rank, setup.options.adapter)
+        options = setup.options
+        self._layout = Layout.of(setup.shapes, options.rank, options.adapter, options.target)
 
     @property
     def size(self) -> int:
