@@ -25,9 +25,6 @@ from fedseed.training.batches import batches, longest_first
 from fedseed.training.lean_trainer import LeanTrainer, is_lean
 from fedseed.training.precision_and_device import Compute
 
-_SHAPES = [(128, 384), (128, 128), (128, 512), (512, 128)]
-"""Inputs and outputs of a layer's four products."""
-
 
 def _product(_total: list[int], left: list[int], right: list[int], **_rest: object) -> int:
     """Operations of a product that is added to a total, from the shapes."""
@@ -57,11 +54,19 @@ def _timed(work: Callable[[], object], times: int) -> float:
     return statistics.median(seconds)
 
 
-def _rate(dtype: torch.dtype) -> float:
-    """Floating-point operations a second in the products of a layer, forward and backward."""
-    tokens = BATCH * LENGTH
+def matrix_rate(dtype: torch.dtype, tokens: int, hidden: int, wide: int) -> float:
+    """Floating-point operations a second in the products of a layer, forward and backward.
+
+    Args:
+        dtype: of the factors.
+        tokens: rows of the activations.
+        hidden: features of the hidden state.
+        wide: features of the feed-forward network.
+    """
     operations = seconds = 0.0
-    for inputs, outputs in _SHAPES:
+    for inputs, outputs in (
+        (hidden, 3 * hidden), (hidden, hidden), (hidden, wide), (wide, hidden),
+    ):  # fmt: skip
         x, gradient = torch.randn(tokens, inputs).to(dtype), torch.randn(tokens, outputs).to(dtype)
         weight = torch.randn(outputs, inputs).to(dtype)
         for product in (
@@ -77,6 +82,14 @@ def _rate(dtype: torch.dtype) -> float:
 def operations_of_kernels() -> int:
     """Operations of the products that do not go through torch."""
     return kernels.product_flops() if kernels.are_available() else 0
+
+
+def count_operations(step: Callable[[], object]) -> float:
+    """Floating-point operations of the products of one call."""
+    before = operations_of_kernels()
+    with FlopCounterMode(display=False, custom_mapping=UNKNOWN) as counter:
+        step()
+    return float(counter.get_total_flops() + operations_of_kernels() - before)
 
 
 def main() -> None:
@@ -98,15 +111,9 @@ def main() -> None:
         trainer.step([rows], federated.dataset.table)
 
     step()
-    counted: list[float] = []
-    for _ in range(5):
-        before = operations_of_kernels()
-        with FlopCounterMode(display=False, custom_mapping=UNKNOWN) as counter:
-            step()
-        counted.append(counter.get_total_flops() + operations_of_kernels() - before)
-    operations = statistics.median(counted)
+    operations = statistics.median(count_operations(step) for _ in range(5))
     for _ in range(repetitions):
-        rate = _rate(compute.dtype)
+        rate = matrix_rate(compute.dtype, BATCH * LENGTH, 128, 512)
         seconds = _timed(step, 10)
         emit(
             "share", precision=precision, rate=rate, step_seconds=seconds, operations=operations,

@@ -19,6 +19,7 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for benchmarks itself
 
+from benchmarks.body import measure_body
 from benchmarks.memory import peak_memories
 from benchmarks.running import run, spread
 from benchmarks.startup import seconds_to_first_step
@@ -150,6 +151,9 @@ def main(
     resume: Annotated[
         str | None, typer.Option(help="Measure what is missing in this folder's record.")
     ] = None,
+    body: Annotated[
+        bool, typer.Option(help="Measure a published body's step too, which needs peft.")
+    ] = True,
     target: Annotated[
         bool, typer.Option(help="Measure the time to 83 % too, which takes 12 minutes.")
     ] = True,
@@ -175,6 +179,8 @@ def main(
         },
         "peak_memory_bytes": lambda: measure_memory(size),
     }
+    if body:
+        parts["body"] = lambda: measure_body(1 if quick else 3, show)
     if target and size.target_repeats:
         parts["time_to_83_percent_ratio"] = lambda: measure_target(size.target_repeats, show)
     for key, part in parts.items():
