@@ -1,6 +1,6 @@
 """Training steps and predictions through the lean BERT."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TypeGuard
 
@@ -71,21 +71,33 @@ class LeanTrainer:
     """Takes training steps with one model, or with several as one stack."""
 
     def __init__(
-        self, models: Sequence[BertClassifier], recipes: Sequence[Recipe], compute: Compute
+        self,
+        models: Sequence[BertClassifier],
+        recipes: Sequence[Recipe],
+        compute: Compute,
+        trained: Collection[str] | None = None,
     ) -> None:
-        """Move the models' weights into a stack; each has a recipe of its own."""
+        """Move the models' weights into a stack; each has a recipe of its own.
+
+        Args:
+            models: of one architecture.
+            recipes: one for each.
+            compute: precision and device.
+            trained: names of the parameters whose gradients are wanted; all when None.
+        """
         self.models = models
         self._shape = shape = models[0].shape
         self._recipe = recipes[0]
         self._device = torch.device(compute.device)
-        self._stack = WeightStack(self.models, shape, self._device, compute.dtype)
+        frozen = () if trained is None else shape.shapes().keys() - trained
+        self._stack = WeightStack(self.models, shape, self._device, compute.dtype, frozen)
         self.in_background = self._device.type != "cpu"
         """Whether the device works on while :meth:`start` has returned."""
         self._stacked = len(models) > 1 or self.in_background
         few_shapes = compute.few_shapes and not self._stacked
         self._fused = are_available() and not self._stacked
         kinds = kernel_layers(compute.dtype, shape) if self._fused else TORCH_LAYERS
-        self._bert = LeanBert(self._stack, shape, few_shapes, kinds)
+        self._bert = LeanBert(self._stack, shape, few_shapes, kinds, trained)
         rates = rates_of(recipes)
         decay = np.array([recipe.weight_decay for recipe in recipes])
         multipliers = np.array([[recipe.embedding_multiplier] for recipe in recipes])

@@ -32,7 +32,9 @@ def federated(small: dict[str, Any]) -> FederatedDataset:
     return open_federated_dataset(RunConfig.parse(small))
 
 
-def made_up(matrices: tuple[str, ...], both: bool, seed: int = 0) -> SubspaceModel:
+def made_up(
+    matrices: tuple[str, ...], both: bool, whole: tuple[str, ...] = WHOLE, seed: int = 0
+) -> SubspaceModel:
     """A model with changes of rank 3 that are not zero."""
     torch.manual_seed(seed)
     model = BertClassifier(architecture("bert-tiny"))
@@ -45,7 +47,7 @@ def made_up(matrices: tuple[str, ...], both: bool, seed: int = 0) -> SubspaceMod
                       both)
         for name in matrices
     }  # fmt: skip
-    return SubspaceModel(model, changes, WHOLE)
+    return SubspaceModel(model, changes, whole)
 
 
 def trained(model: SubspaceModel) -> dict[str, torch.Tensor]:
@@ -54,14 +56,21 @@ def trained(model: SubspaceModel) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("both", [False, True])
-@pytest.mark.parametrize("matrices", [(), (QUERY,), (WORDS, QUERY, WIDE), (WORDS,)])
+@pytest.mark.parametrize(
+    ("matrices", "whole"),
+    [
+        ((), WHOLE), ((QUERY,), WHOLE), ((WORDS, QUERY, WIDE), WHOLE), ((WORDS,), WHOLE),
+        ((WIDE,), ("classifier.bias",)), ((), ("classifier.weight",)),
+    ],
+)  # fmt: skip
 def test_as_automatic_differentiation(
     federated: FederatedDataset,
     monkeypatch: pytest.MonkeyPatch,
     matrices: tuple[str, ...],
+    whole: tuple[str, ...],
     both: bool,
 ) -> None:
-    model = made_up(matrices, both)
+    model = made_up(matrices, both, whole)
     reference, table = copy.deepcopy(model), federated.dataset.table
     before = {name: part.clone() for name, part in model.originals().items()}
     start = {name: part.clone() for name, part in trained(model).items()}
@@ -76,7 +85,7 @@ def test_as_automatic_differentiation(
         assert (part - start[name]).abs().max() > 1e-3, name
         assert torch.allclose(part, wanted[name], rtol=2e-3, atol=3e-4), name
     for name, part in model.originals().items():
-        if name not in WHOLE:
+        if name not in whole:
             assert torch.equal(part, before[name]), name
 
 

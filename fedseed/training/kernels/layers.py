@@ -51,15 +51,15 @@ class FusedFeedForward(FeedForward):
         """See FeedForward."""
         mixed, first, middle, slopes, active, second = self.kept
         gradient = operations.norm_backward(self.output_norm, gradient, second, self.narrow)
-        operations.accumulate(self.narrow.weight_gradient, gradient.mT, active)
+        operations.add_product(self.narrow, gradient, active)
         inner = self.narrow.inputs_gradient(gradient)
         operations.gelu_backward(inner, slopes, self.widen)
-        operations.accumulate(self.widen.weight_gradient, inner.mT, middle)
+        operations.add_product(self.widen, inner, middle)
         inner = self.widen.inputs_gradient(inner)
         gradient = operations.norm_backward(
             self.attention_norm, inner, first, self.project, gradient
         )
-        operations.accumulate(self.project.weight_gradient, gradient.mT, mixed)
+        operations.add_product(self.project, gradient, mixed)
         return self.project.inputs_gradient(gradient), gradient
 
 
@@ -80,7 +80,7 @@ class FusedLayer(Layer):
         states, attended, layout = self.kept
         gradient, residual = self.rest.backward(gradient)
         inner = _attention_backward(self.projections, gradient, attended, self.heads, layout)
-        operations.accumulate(self.projections.weight_gradient, inner.mT, states)
+        operations.add_product(self.projections, inner, states)
         return self.projections.inputs_gradient(inner, residual)
 
 
@@ -104,7 +104,7 @@ class TiledLayer(FusedLayer):
         inner = operations.attention_backward(
             gradient, attended, layout, self.heads, self.projections
         )
-        operations.accumulate(self.projections.weight_gradient, inner.mT, states)
+        operations.add_product(self.projections, inner, states)
         return self.projections.inputs_gradient(inner, residual)
 
 

@@ -265,7 +265,15 @@ def merge(parts: Tensor, layout: Layout, heads: int, linear: Linear | None = Non
     return rows
 
 
-def accumulate(total: Tensor, left: Tensor, right: Tensor) -> None:
-    """``total += left @ right`` for factors in bf16 and a total in fp32."""
-    part = left @ right
-    call("add_bf16", part=part, total=total, count=part.numel())
+def add_product(linear: Linear, gradient: Tensor, inputs: Tensor) -> None:
+    """Add to the gradient of a layer's weight, if it is wanted.
+
+    Args:
+        linear: the layer; its gradient is in fp32.
+        gradient: of its outputs, bf16, shape ``(rows, outputs)``.
+        inputs: bf16, shape ``(rows, inputs)``.
+    """
+    if not linear.trained:
+        return
+    part = gradient.mT @ inputs
+    call("add_bf16", part=part, total=linear.weight_gradient, count=part.numel())

@@ -7,6 +7,7 @@ query makes its key and value projections superfluous as well, since
 compares logits and gradients with the original.
 """
 
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
@@ -27,6 +28,7 @@ class LeanBert:
         shape: Architecture,
         few_shapes: bool = False,
         kinds: LayerKinds = TORCH_LAYERS,
+        trained: Collection[str] | None = None,
     ) -> None:
         """Make the layers.
 
@@ -36,6 +38,8 @@ class LeanBert:
             few_shapes: round numbers of rows up, so that matrices have few different shapes; for
                 a single model only.
             kinds: of what the layers are; those of kernels for a single model on a CPU only.
+            trained: names of the parameters whose gradients are wanted; all when None. The
+                backward pass ends at the lowest layer that has one.
         """
         self._stack = stack
         self._few_shapes = few_shapes
@@ -45,6 +49,7 @@ class LeanBert:
             *(kinds.layer(stack, name, shape.heads) for name in names[:-1]),
             kinds.last_layer(stack, names[-1], shape.heads),
         ]
+        self._lowest = _lowest(names, trained)
         self._pooler = stack.linear("bert.pooler.dense", fp32=kinds.fp32_head)
         self._classifier = stack.linear("classifier", fp32=kinds.fp32_head)
         self._kept: tuple[Any, ...] = ()
@@ -85,6 +90,22 @@ class LeanBert:
         gradient = gradient * (1 - pooled * pooled)
         self._pooler.backward(gradient, states)
         gradient = self._pooler.inputs_gradient(gradient)
-        for layer in reversed(self._layers):
+        for layer in reversed(self._layers[max(0, self._lowest) :]):
             gradient = layer.backward(gradient)
-        self._embeddings.backward(gradient, total)
+        if self._lowest == _EMBEDDINGS:
+            self._embeddings.backward(gradient, total)
+
+
+_EMBEDDINGS = -1
+"""Below the first layer."""
+
+
+def _lowest(layers: Sequence[str], trained: Collection[str] | None) -> int:
+    """The number of the lowest layer that has a trained parameter, or :data:`_EMBEDDINGS`."""
+    if trained is None or any(name.startswith("bert.embeddings") for name in trained):
+        return _EMBEDDINGS
+    have = [
+        number for number, layer in enumerate(layers)
+        if any(name.startswith(f"{layer}.") for name in trained)
+    ]  # fmt: skip
+    return min(have, default=len(layers))

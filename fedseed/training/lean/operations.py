@@ -7,7 +7,7 @@ added to, so that a batch can be worked on in chunks that fit the processor's ca
 """
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -25,6 +25,8 @@ class Linear:
     bias: Tensor
     weight_gradient: Tensor
     bias_gradient: Tensor
+    trained: bool = field(default=True, kw_only=True)
+    """Whether the weight's gradient is wanted."""
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the projection."""
@@ -39,7 +41,8 @@ class Linear:
 
     def backward(self, gradient: Tensor, inputs: Tensor) -> None:
         """Add to the gradients of weight and bias."""
-        accumulate(self.weight_gradient, gradient.mT, inputs)
+        if self.trained:
+            accumulate(self.weight_gradient, gradient.mT, inputs)
         self.bias_gradient.add_(gradient.sum(-2, keepdim=True))
 
     def inputs_gradient(self, gradient: Tensor, residual: Tensor | None = None) -> Tensor:

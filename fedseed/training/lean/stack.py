@@ -6,7 +6,7 @@ one matrix without being copied together.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -33,8 +33,18 @@ class WeightStack:
         shape: Architecture,
         device: torch.device,
         precision: torch.dtype,
+        frozen: Collection[str] = (),
     ) -> None:
-        """Copy the weights of some modules of one architecture."""
+        """Copy the weights of some modules of one architecture.
+
+        Args:
+            modules: one or several.
+            shape: their architecture.
+            device: where to compute.
+            precision: of the computation.
+            frozen: names of parameters whose gradients nobody wants; they may be missing.
+        """
+        self._frozen = frozenset(frozen)
         shapes = {name: size for name, size in shape.shapes().items() if name != WORDS}
         order = sorted(shapes, key=lambda name: len(shapes[name]) == 1)  # stable: matrices first
         self._places = _places(shapes, order)
@@ -100,6 +110,7 @@ class WeightStack:
             self._view(block, biases),
             self._view(self.gradients, weights),
             self._view(self.gradients, biases),
+            trained=not self._frozen.issuperset(weights),
         )
 
     def norm(self, name: str) -> Norm:

@@ -41,7 +41,7 @@ class SubspaceTrainer(LeanTrainer):
         """Copy the model's weights into a stack."""
         assert isinstance(model.model, BertClassifier)
         plain = _plain(model.model, model.originals())
-        super().__init__([plain], [recipe], compute)
+        super().__init__([plain], [recipe], compute, {*model.changes, *model.whole})
         rates, decay = rates_of([recipe]), np.array([recipe.weight_decay])
         self._subspace = model
         words = model.changes.get(WORDS)

@@ -9,6 +9,7 @@ from torch.nn import functional
 from fedseed.training.kernels import operations
 from fedseed.training.kernels.calls import call
 from fedseed.training.lean.layout import Layout
+from fedseed.training.lean.operations import Linear
 from tests.training.kernels.helpers import TYPES, close, drawn, linear, needs_kernels, norm
 
 sizes = st.integers(1, 9)
@@ -159,8 +160,12 @@ def test_small_shares_are_as_exact_as_large_ones(width: int) -> None:
 def test_products_are_added_up_in_fp32() -> None:
     total, (left, right) = drawn(0, 8, 6), (drawn(1, 40, n, dtype=torch.bfloat16) for n in (8, 6))
     wanted = total.double() + left.double().mT @ right.double()
-    operations.accumulate(total, left.mT, right)
+    nothing, frozen = torch.zeros(0), total.clone()
+    operations.add_product(Linear(nothing, nothing, total, nothing), left, right)
     close(total, wanted, torch.bfloat16)
+    other = Linear(nothing, nothing, frozen.clone(), nothing, trained=False)
+    operations.add_product(other, left, right)
+    assert torch.equal(other.weight_gradient, frozen)
 
 
 @needs_kernels
