@@ -18,6 +18,7 @@ from fedseed.protocols.adapters.messages import Layout, read_download
 from fedseed.protocols.adapters.server import AdaptersServer
 from fedseed.protocols.base import ProtocolServer
 from fedseed.protocols.shared_model import HEAD_BYTES, flat_weights
+from fedseed.protocols.weights.codecs import make_codec
 from fedseed.runs.plan import make_plan
 from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import encode
@@ -26,6 +27,7 @@ from fedseed.seeds.kinds.random import random_seed
 from tests.contracts.protocol_contract import ProtocolContract, World
 from tests.models.test_published import folder
 
+FP32 = make_codec("fp32", 1.0)
 SHAPES = {
     "bert.embeddings.word_embeddings.weight": (50, 6),
     "bert.embeddings.position_embeddings.weight": (9, 6),
@@ -45,7 +47,7 @@ class TestFrozenFactor(ProtocolContract):
         assert isinstance(server, AdaptersServer)
         layout = server._layout
         assert len(contribution) == HEAD_BYTES + 4 * layout.size
-        vector = layout.read(contribution[HEAD_BYTES:])
+        vector = server.decode(contribution[HEAD_BYTES:])
         assert server._vector is not None
         assert np.array_equal(server._vector, vector)
         seed = world.plan.encoded_seed
@@ -74,8 +76,10 @@ class TestFrozenFactor(ProtocolContract):
         assert isinstance(server, AdaptersServer)
         seed, state = world.plan.encoded_seed, server.state()
         bad = (
-            b"", state[:2], state[:-4], struct.pack("<HB", 0, 0), struct.pack("<HB", 257, 0),
-            struct.pack("<HB", 2, 6), struct.pack("<HB", 3, 0) + state[3:],
+            b"", state[:2], state[:-4], struct.pack("<HBB", 0, 0, 0),
+            struct.pack("<HBB", 257, 0, 0), struct.pack("<HBB", 2, 9, 0),
+            struct.pack("<HBB", 2, 0, 3), struct.pack("<HBB", 2, 0, 9),
+            struct.pack("<HBB", 3, 0, 0) + state[4:],
         )  # fmt: skip
         for body in bad:
             with pytest.raises(WireError):
@@ -84,6 +88,10 @@ class TestFrozenFactor(ProtocolContract):
 
 class TestBothFactors(TestFrozenFactor):
     options: ClassVar[Mapping[str, Any]] = {"adapter": "lora", "rank": 2}
+
+
+class TestCore(TestFrozenFactor):
+    options: ClassVar[Mapping[str, Any]] = {"adapter": "core", "rank": 4}
 
 
 class TestAttention(TestFrozenFactor):
@@ -121,7 +129,7 @@ def seed() -> bytes:
     return encode(random_seed("bert-tiny", 2, 7, "scaled"))
 
 
-@pytest.mark.parametrize("kind", ["ffa", "lora"])
+@pytest.mark.parametrize("kind", ["ffa", "lora", "core"])
 def test_the_start_is_the_seed_s_model_and_merging_changes_nothing(seed: bytes, kind: str) -> None:
     shapes = {name: tuple(part.shape) for name, part in grow(seed).named_parameters()}
     layout = Layout.of(shapes, 3, kind)
@@ -135,13 +143,17 @@ def test_the_start_is_the_seed_s_model_and_merging_changes_nothing(seed: bytes, 
     with torch.no_grad():
         assert torch.allclose(adapted(ids, lengths), plain(ids, lengths), atol=1e-5)
     frozen = {name for name, part in adapted.named_parameters() if not part.requires_grad}
+    if kind == "core":
+        assert layout.size == 9 * 13 + 2 * 128 + 2
+        assert "model.bert.embeddings.word_embeddings.weight" in frozen
+        return
     assert any(name.endswith("columns") for name in frozen) == (kind == "ffa")
     assert not any(name.endswith("rows") or "classifier" in name for name in frozen)
 
 
 def test_the_mean_of_frozen_factors_is_exact_and_of_two_is_not(seed: bytes) -> None:
     shapes = {name: tuple(part.shape) for name, part in grow(seed).named_parameters()}
-    for kind in ("ffa", "lora"):
+    for kind in ("ffa", "lora", "core"):
         layout = Layout.of(shapes, 2, kind)
         rng = np.random.default_rng(2)
         pair = [
@@ -150,12 +162,12 @@ def test_the_mean_of_frozen_factors_is_exact_and_of_two_is_not(seed: bytes) -> N
         ]
         of_mean = flat_weights(merged(seed, layout, (pair[0] + pair[1]) / 2))
         both = [flat_weights(merged(seed, layout, vector)) for vector in pair]
-        assert np.allclose(of_mean, (both[0] + both[1]) / 2, atol=1e-6) == (kind == "ffa")
+        assert np.allclose(of_mean, (both[0] + both[1]) / 2, atol=1e-6) == (kind != "lora")
 
 
 def test_any_hugging_face_model(tmp_path: Path) -> None:
     encoded = encode(pretrained_seed(str(folder(tmp_path)), 3, 1))
-    layout, start = read_download(encoded, struct.pack("<HB", 2, 0))
+    layout, _, start = read_download(encoded, struct.pack("<HBB", 2, 0, 0))
     assert {name.partition(".")[0] for name in layout.whole} == {"pre_classifier", "classifier"}
     assert len(layout.matrices) == 1 + 6  # the words; four of attention, two of the wide layer
     model = AdaptedModel(encoded, layout, start, 10.0)
@@ -177,7 +189,7 @@ def test_vectors_survive_their_parts_and_the_wire(rank: int, kind: str, key: int
     factors = (50 + 6) * rank + (kind == "lora") * (6 + 24) * rank
     assert layout.size == factors + 2 * 6 + 2
     vector = np.random.default_rng(key).normal(size=layout.size).astype(np.float32)
-    found = layout.join(layout.split(layout.read(vector.tobytes())))
+    found = layout.join(layout.split(FP32.decode(vector.tobytes(), layout.sizes)))
     assert np.array_equal(found, vector)
     assert list(layout.split(vector)) == list(layout.parts)
 
@@ -186,24 +198,33 @@ def test_vectors_survive_their_parts_and_the_wire(rank: int, kind: str, key: int
 def test_hostile_values_are_refused_or_believable(data: bytes) -> None:
     layout = Layout.of(SHAPES, 2, "ffa")
     try:
-        found = layout.read(data)
+        found = FP32.decode(data, layout.sizes)
     except WireError:
         return
     assert np.isfinite(found).all()
 
 
-@pytest.mark.parametrize("kind", ["ffa", "lora"])
-def test_it_learns(small: dict[str, Any], tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "codec", "most"),
+    [("ffa", "fp32", 4.01), ("lora", "fp32", 4.01), ("ffa", "int8", 1.0), ("ffa", "int4", 0.5)],
+)
+def test_it_learns(
+    small: dict[str, Any], tmp_path: Path, kind: str, codec: str, most: float
+) -> None:
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(
         'optimiser = "adamw"\nlearning_rate = 3e-3\nembedding_multiplier = 10.0\n'
         "steps = 40\nbatch_size = 16\nmax_length = 16\n"
     )
-    options = {"protocol": "adapters", "adapter": kind, "steps": 40, "recipe": str(recipe)}
+    options = {"protocol": "adapters", "adapter": kind, "codec": codec}
+    options |= {"steps": 40, "recipe": str(recipe)}
     plan = make_plan(RunConfig.parse(small | options))
     world, server = World(plan), plan.server()
-    server.aggregate(1, world.round(server, 1, [0, 1, 2]))
-    assert isinstance(server, AdaptersServer)
+    for number in (1, 2):
+        found = world.round(server, number, [0, 1, 2])
+        assert isinstance(server, AdaptersServer)
+        assert max(map(len, found.values())) <= most * server.size + 1000
+        server.aggregate(number, found)
     rows, table = plan.federated.test_rows(), plan.federated.dataset.table
-    found = server.setup.trainer.predict(server.model(), table, rows, 16)
-    assert (found.argmax(axis=1) == table.labels[rows]).mean() > 0.85
+    right = server.setup.trainer.predict(server.model(), table, rows, 16)
+    assert (right.argmax(axis=1) == table.labels[rows]).mean() > 0.85

@@ -44,7 +44,7 @@ def test_its_options_are_flags(script: Script, flags: list[str]) -> None:
     assert "How far a weight moves" in passed(script(RUN, "--protocol", "signs", "--help"))
     refused = script(RUN, *flags, "--step", "0")
     assert (refused.returncode, "step = 0" in refused.stderr) == (2, True)
-    refused = script(RUN, *flags, "--codec", "int8")
+    refused = script(RUN, *flags, "--keep", "0.5")
     assert (refused.returncode, "is an option of protocol weights" in refused.stderr) == (2, True)
     refused = script(RUN, *flags, "--privacy", "client", "--epsilon", "8")
     assert (refused.returncode, "nothing noises what protocol signs" in refused.stderr) == (2, True)

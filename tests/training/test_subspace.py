@@ -15,7 +15,7 @@ from fedseed.models.bert import BertClassifier
 from fedseed.recipe import Recipe
 from fedseed.training.fit import fit
 from fedseed.training.precision_and_device import Compute
-from fedseed.training.subspace import LowRank, SubspaceModel
+from fedseed.training.subspace import Core, LowRank, SubspaceModel
 from fedseed.training.subspace.trainer import SubspaceTrainer, is_lean_subspace
 
 WORDS = "bert.embeddings.word_embeddings.weight"
@@ -87,6 +87,34 @@ def test_as_automatic_differentiation(
     for name, part in model.originals().items():
         if name not in whole:
             assert torch.equal(part, before[name]), name
+
+
+def test_a_core_as_automatic_differentiation(
+    federated: FederatedDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(1)
+    model = BertClassifier(architecture("bert-tiny"))
+    shapes = {name: part.shape for name, part in model.named_parameters()}
+    changes = {
+        name: Core(torch.randn(shapes[name][0], 4) / 9, torch.zeros(4, 4),
+                   torch.randn(4, shapes[name][1]) / 9, 8.0)
+        for name in (QUERY, WIDE)
+    }  # fmt: skip
+    with torch.no_grad():
+        for name, part in model.named_parameters():
+            part.copy_(torch.randn(part.shape) * 0.05 + ("LayerNorm.weight" in name))
+    one = SubspaceModel(model, changes, ["classifier.weight"])
+    other, table = copy.deepcopy(one), federated.dataset.table
+    rows = federated.shard(0).whole()[:20]
+    fit(one, table, rows, RECIPE, np.random.default_rng(1))
+    module = importlib.import_module("fedseed.training.fit")
+    monkeypatch.setattr(module, "is_lean_subspace", lambda *_: False)
+    fit(other, table, rows, RECIPE, np.random.default_rng(1))
+    wanted = trained(other)
+    assert len(wanted) == 3
+    for name, part in trained(one).items():
+        assert part.abs().max() > 1e-3, name
+        assert torch.allclose(part, wanted[name], rtol=2e-3, atol=3e-4), name
 
 
 def test_what_is_not_lean() -> None:

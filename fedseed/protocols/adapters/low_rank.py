@@ -5,6 +5,8 @@ starting at zero, so that the start is the seed's model; the head is trained who
 frozen. ``lora`` (Hu et al. 2021, arXiv 2106.09685) trains and sends both factors; their means are
 taken one by one, and mean(B) mean(A) is not mean(B A). ``ffa`` (FFA-LoRA, Sun et al. 2024, arXiv
 2403.12313) draws A from the seed, freezes it and never sends it: then the mean is exact.
+``core`` draws both factors, U and V, and trains a core between them, W + ALPHA U C V (LoRA-XS:
+Balazy et al. 2024, arXiv 2405.17604, whose factors are singular vectors): its mean is exact too.
 A model of the BERT family is trained by the lean trainer; torch's parametrisations serve every
 other module (the ``peft`` package wants ``nn.Linear``, which not all of them have).
 """
@@ -13,11 +15,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from fedseed.protocols.adapters.messages import ALPHA, COLUMNS, ROWS, Layout
+from fedseed.models.architecture import State
+from fedseed.protocols.adapters.messages import ALPHA, COLUMNS, CORE, ROWS, Layout
 from fedseed.protocols.vectors import Vector
 from fedseed.seeds.assemble import grow
 from fedseed.training.generic import WORD_EMBEDDINGS
-from fedseed.training.subspace import LowRank, SubspaceModel
+from fedseed.training.subspace import Change, Core, LowRank, SubspaceModel
 
 
 class AdaptedModel(SubspaceModel):
@@ -37,19 +40,21 @@ class AdaptedModel(SubspaceModel):
         """
         parts = layout.drawn(seed) | layout.split(vector)
         self._layout, self._gain = layout, embedding_multiplier
-        factors = {
-            name: LowRank(
-                torch.from_numpy(parts[name + ROWS] / np.float32(self._gain_of(name))),
-                torch.from_numpy(parts[name + COLUMNS].copy()),
-                self._gain_of(name) * ALPHA / layout.rank,
-                layout.kind == "lora",
-            )
-            for name in layout.matrices
-        }
-        super().__init__(grow(seed), factors, layout.whole)
+        changes = {name: self._change(name, parts) for name in layout.matrices}
+        super().__init__(grow(seed), changes, layout.whole)
         with torch.no_grad():
             for name, parameter in self.whole.items():
                 parameter.copy_(torch.from_numpy(parts[name].copy()))
+
+    def _change(self, name: str, parts: State) -> Change:
+        """The factors of one matrix."""
+        layout, gain = self._layout, self._gain_of(name)
+        rows, columns = parts[name + ROWS], torch.from_numpy(parts[name + COLUMNS].copy())
+        if layout.kind == "core":
+            core = torch.from_numpy(parts[name + CORE].copy())
+            return Core(torch.from_numpy(rows.copy()), core, columns, ALPHA)
+        left = torch.from_numpy(rows / np.float32(gain))
+        return LowRank(left, columns, gain * ALPHA / layout.rank, layout.kind == "lora")
 
     def _gain_of(self, name: str) -> float:
         return self._gain if name.endswith(WORD_EMBEDDINGS) else 1.0
@@ -57,9 +62,13 @@ class AdaptedModel(SubspaceModel):
     def vector(self) -> Vector:
         """Everything that travels, as training has left it."""
         parts = {name: part.detach().numpy() for name, part in self.whole.items()}
-        for name, factors in self.changes.items():
-            parts[name + ROWS] = factors.rows.detach().numpy() * np.float32(self._gain_of(name))
-            parts[name + COLUMNS] = factors.columns.detach().numpy()
+        for name, change in self.changes.items():
+            if isinstance(change, Core):
+                parts[name + CORE] = change.core.detach().numpy()
+            elif isinstance(change, LowRank):
+                gain = np.float32(self._gain_of(name))
+                parts[name + ROWS] = change.rows.detach().numpy() * gain
+                parts[name + COLUMNS] = change.columns.detach().numpy()
         return self._layout.join(parts)
 
 
@@ -72,7 +81,9 @@ def merged(seed: bytes, layout: Layout, vector: Vector) -> nn.Module:
             if name in layout.whole:
                 parameter.copy_(torch.from_numpy(parts[name].copy()))
             elif name in layout.matrices:
-                rows = torch.from_numpy(parts[name + ROWS].copy())
+                rows, scale = torch.from_numpy(parts[name + ROWS].copy()), ALPHA / layout.rank
+                if layout.kind == "core":
+                    rows, scale = rows @ torch.from_numpy(parts[name + CORE].copy()), ALPHA
                 product = rows @ torch.from_numpy(parts[name + COLUMNS].copy())
-                parameter.add_(product, alpha=ALPHA / layout.rank)
+                parameter.add_(product, alpha=scale)
     return model

@@ -13,25 +13,27 @@ from fedseed.errors import ConfigError, WireError
 from fedseed.models.architecture import Shapes, State
 from fedseed.models.registry import to_state
 from fedseed.protocols.vectors import Vector, believable
+from fedseed.protocols.weights.codecs import CODECS, Codec, codec_of
 from fedseed.seeds.assemble import grow
 from fedseed.seeds.base import key_of
 from fedseed.seeds.prng import normal
 
-KINDS, TARGETS = ("ffa", "lora"), ("all", "encoder", "attention")
+KINDS, TARGETS = ("ffa", "lora", "core"), ("all", "encoder", "attention")
 """Adapter kinds, and which matrices have factors, in the order of their numbers on the wire."""
 ALPHA = 8.0
 """The product of the factors is scaled by this over the rank."""
 LARGEST_RANK = 256
-_HEAD = "<HB"
+_HEAD = "<HBB"
 HEAD_BYTES = struct.calcsize(_HEAD)
 _HEADS = ("classifier", "pre_classifier", "score", "classification_head", "logits_proj")
 """First part of the names of a classification head, in the lean BERT and Hugging Face's models."""
 _NOT_ADAPTED = ("position", "token_type", "wpe")
 _EMBEDDINGS = ("embed", "wte.")
+_CODES = [CODECS.index(name) for name in ("fp32", "int8", "int4")]
 _ATTENTION = re.compile(r"attention|attn|\b[qkvo](uery|ey|alue)?(_lin|_proj|ut_lin)?\.weight$")
 """Parts of the names of matrices, in the lean BERT and Hugging Face's models."""
-ROWS, COLUMNS = "/rows", "/columns"
-"""What the names of B and of A have after the matrix' name."""
+ROWS, COLUMNS, CORE = "/rows", "/columns", "/core"
+"""What the names of B, of A and of a core have after the matrix' name."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Layout:
             and name.endswith("weight")
             and name not in whole
             and not any(word in name for word in _NOT_ADAPTED)
-            and _is_of(name, target)
+            and _is_of(name, "encoder" if (kind, target) == ("core", "all") else target)
         }
         if not matrices:
             raise ConfigError(f"--target {target}: the model has no such matrix; give all")
@@ -74,6 +76,9 @@ class Layout:
         """Name and shape of everything that travels, in order."""
         shapes: Shapes = {}
         for name, (rows, columns) in self.matrices.items():
+            if self.kind == "core":
+                shapes[name + CORE] = self.rank, self.rank
+                continue
             shapes[name + ROWS] = rows, self.rank
             if self.kind == "lora":
                 shapes[name + COLUMNS] = self.rank, columns
@@ -82,19 +87,22 @@ class Layout:
     @property
     def size(self) -> int:
         """Numbers that travel."""
-        return sum(int(np.prod(shape)) for shape in self.parts.values())
+        return sum(self.sizes)
 
     @property
-    def head(self) -> bytes:
+    def sizes(self) -> list[int]:
+        """Numbers in each part."""
+        return [int(np.prod(shape)) for shape in self.parts.values()]
+
+    def head(self, codec: Codec) -> bytes:
         """The first bytes of a body that goes down."""
         number = KINDS.index(self.kind) + len(KINDS) * TARGETS.index(self.target)
-        return struct.pack(_HEAD, self.rank, number)
+        return struct.pack(_HEAD, self.rank, number, codec.number)
 
     def split(self, vector: Vector) -> State:
         """The parts of a vector, by name."""
         shapes = self.parts
-        ends = np.cumsum([int(np.prod(shape)) for shape in shapes.values()])
-        pieces = np.split(vector, ends[:-1])
+        pieces = np.split(vector, np.cumsum(self.sizes)[:-1])
         return {
             name: piece.reshape(shape)
             for (name, shape), piece in zip(shapes.items(), pieces, strict=True)
@@ -109,32 +117,23 @@ class Layout:
         """The vector that stands for the seed's own model."""
         weights = to_state(grow(seed))
         parts: State = {name: weights[name] for name in self.whole}
-        for name, (rows, _) in self.matrices.items():
-            parts[name + ROWS] = np.zeros((rows, self.rank), dtype=np.float32)
-        return self.join(parts | self.drawn(seed))
+        drawn = self.drawn(seed)
+        zeros = {n: np.zeros(s, np.float32) for n, s in self.parts.items() if n not in parts}
+        return self.join(zeros | parts | drawn)
 
     def drawn(self, seed: bytes) -> State:
-        """Every matrix' A as the seed gives it, by the part's name.
+        """Every matrix' A as the seed gives it, by the part's name; for a core B as well.
 
         The generator's key is of the seed's bytes, since not every kind of seed has one.
         """
-        key = key_of(seed)
-        return {
-            name + COLUMNS: normal(
-                key, f"{name}/adapter", (self.rank, columns), 1 / np.sqrt(columns)
-            )
-            for name, (_, columns) in self.matrices.items()
-        }
-
-    def read(self, data: bytes) -> Vector:
-        """Read the values of a body.
-
-        Raises:
-            WireError: another number of values, or values that cannot be believed.
-        """
-        if len(data) != 4 * self.size:
-            raise WireError(f"{len(data)} bytes are not {self.size} values of adapters")
-        return believable(np.frombuffer(data, "<f4"))
+        key, drawn = key_of(seed), {}
+        for name, (rows, columns) in self.matrices.items():
+            std = 1 / np.sqrt(columns)
+            drawn[name + COLUMNS] = normal(key, f"{name}/adapter", (self.rank, columns), std)
+            if self.kind == "core":
+                std = 1 / np.sqrt(rows)
+                drawn[name + ROWS] = normal(key, f"{name}/adapter rows", (rows, self.rank), std)
+        return drawn
 
 
 def _is_of(name: str, target: str) -> bool:
@@ -151,18 +150,22 @@ def _layout(shapes: Shapes, rank: int, kind: int, target: int) -> Layout:
         raise WireError(str(error)) from error
 
 
-def read_download(seed: bytes, body: bytes) -> tuple[Layout, Vector]:
-    """What travels, and the server's values.
+def read_download(seed: bytes, body: bytes) -> tuple[Layout, Codec, Vector]:
+    """What travels, how, and the server's values.
 
     Raises:
         WireError: malformed bytes, or values that cannot be believed.
     """
     if len(body) < HEAD_BYTES:
         raise WireError("the download names no adapters")
-    rank, number = struct.unpack_from(_HEAD, body)
+    rank, number, code = struct.unpack_from(_HEAD, body)
     target, kind = divmod(number, len(KINDS))
-    if not 0 < rank <= LARGEST_RANK or target >= len(TARGETS):
-        raise WireError(f"adapters of rank {rank} and kind {number} are not known")
+    if not 0 < rank <= LARGEST_RANK or target >= len(TARGETS) or code not in _CODES:
+        raise WireError(f"adapters of rank {rank}, kind {number} and codec {code} are not known")
     shapes = {name: tuple(part.shape) for name, part in grow(seed).named_parameters()}
-    layout, values = _layout(shapes, rank, kind, target), body[HEAD_BYTES:]
-    return layout, layout.read(values) if values else layout.start(seed)
+    layout, coded = _layout(shapes, rank, kind, target), body[HEAD_BYTES:]
+    codec, start = codec_of(code, 1.0), layout.start(seed)
+    if not coded:
+        return layout, codec, start
+    values = codec.down.decode(coded, layout.sizes)
+    return layout, codec, believable(start + values) if codec.sends_changes else values

@@ -15,6 +15,7 @@ from fedseed.protocols.adapters.messages import HEAD_BYTES, Layout, read_downloa
 from fedseed.protocols.base import Setup
 from fedseed.protocols.vector_server import VectorServer
 from fedseed.protocols.vectors import Vector
+from fedseed.protocols.weights.codecs import make_codec
 
 
 class AdaptersServer(VectorServer):
@@ -26,6 +27,8 @@ class AdaptersServer(VectorServer):
         assert isinstance(setup.options, AdaptersOptions)
         options = setup.options
         self._layout = Layout.of(setup.shapes, options.rank, options.adapter, options.target)
+        self._codec = make_codec(options.codec, 1.0)
+        self.sends_changes = self._codec.sends_changes
 
     @property
     def size(self) -> int:
@@ -38,17 +41,22 @@ class AdaptersServer(VectorServer):
 
     def decode(self, body: bytes) -> Vector:
         """See :class:`VectorServer`."""
-        return self._layout.read(body)
+        return self._codec.decode(body, self._layout.sizes)
 
     def state(self) -> bytes:
-        """See :class:`SharedModelServer`: rank and kind, and the mean after round 1."""
-        mean = b"" if self._vector is None else self._vector.astype("<f4").tobytes()
-        return self._layout.head + mean
+        """See :class:`SharedModelServer`: rank, kind and codec, and the mean after round 1."""
+        head = self._layout.head(self._codec)
+        if self._vector is None:
+            return head
+        values = self._vector - self.start() if self.sends_changes else self._vector
+        return head + self._codec.down.encode(values, self._layout.sizes)
 
     def model(self) -> nn.Module:
         """See :class:`SharedModelServer`: what a newcomer gets."""
-        return merged(self.setup.seed, *read_download(self.setup.seed, self.state()))
+        layout, _, vector = read_download(self.setup.seed, self.state())
+        return merged(self.setup.seed, layout, vector)
 
     def body_estimate(self) -> tuple[int, int]:
         """See :class:`SharedModelServer`."""
-        return HEAD_BYTES + 4 * self._layout.size, 4 * self._layout.size
+        most = self._codec.estimate(self._layout.size) + 600
+        return HEAD_BYTES + most, most

@@ -5,14 +5,12 @@ from torch import nn
 
 from fedseed.errors import WireError
 from fedseed.privacy.mechanisms import noisy_vector
-from fedseed.protocols.base import ClientTask, Memory
+from fedseed.protocols.base import ClientTask
 from fedseed.protocols.shared_model import Download, SharedModelClient, flat_weights
 from fedseed.protocols.vectors import Vector
-from fedseed.protocols.weights.codecs import Codec
+from fedseed.protocols.weights.codecs import Codec, with_error_feedback
 from fedseed.protocols.weights.messages import build_model, read_codec
 from fedseed.training import FitJob, FitResult
-
-_RESIDUAL = "residual"
 
 
 class WeightsClient(SharedModelClient):
@@ -35,7 +33,7 @@ class WeightsClient(SharedModelClient):
         if is_private:
             noisy_change = self._noisy(after - before, codec, task.rng)
             return result, codec.encode(before + noisy_change, sizes)
-        return result, _with_error_feedback(after - before, codec, sizes, task.memory)
+        return result, with_error_feedback(after - before, codec, sizes, task.memory)
 
     def _noisy(self, change: Vector, codec: Codec, rng: np.random.Generator) -> Vector:
         """A change as it may leave when all of the client's examples are protected."""
@@ -47,13 +45,3 @@ class WeightsClient(SharedModelClient):
     def build(self, download: Download) -> nn.Module:
         """See :class:`SharedModelClient`."""
         return build_model(download.seed, download.body)
-
-
-def _with_error_feedback(change: Vector, codec: Codec, sizes: list[int], memory: Memory) -> bytes:
-    """Encode a change and what earlier rounds lost, and remember what is lost now, in fp16."""
-    residual = np.frombuffer(memory.get(_RESIDUAL, b""), "<f2").astype(np.float32)
-    change = change + (residual if len(residual) == len(change) else np.float32(0))
-    coded = codec.encode(change, sizes)
-    lost = change - codec.decode(coded, sizes)
-    memory[_RESIDUAL] = lost.astype("<f2").tobytes()
-    return coded

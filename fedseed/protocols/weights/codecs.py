@@ -1,11 +1,11 @@
 """Codecs: how a vector of weights, or of their changes, becomes bytes.
 
-``int8`` is a uniform quantiser with one step a tensor and ``topk`` keeps the largest entries; what
-they lose is kept by the sender and added to what it sends next (error feedback: Seide et al. 2014;
-Karimireddy et al. 2019). Integers are coded by asymmetric numeral systems (Duda 2013; constriction,
-Bamler 2022) under their own frequencies, which is where QSGD (Alistarh et al. 2017) and deep
-gradient compression (Lin et al. 2018) leave bytes on the table. Blocks of weights that did not
-change, such as the embeddings of words that a client does not use, cost one coded bit.
+``int8`` and ``int4`` are uniform quantisers with one step a tensor, and ``topk`` keeps the largest
+entries; what they lose is kept by the sender and added to what it sends next (error feedback: Seide
+et al. 2014; Karimireddy et al. 2019). Integers are coded by asymmetric numeral systems (Duda 2013;
+constriction, Bamler 2022) under their own frequencies, which is where QSGD (Alistarh et al. 2017)
+and deep gradient compression (Lin et al. 2018) leave bytes on the table. Blocks of weights that did
+not change, such as the embeddings of words that a client does not use, cost one coded bit.
 """
 
 import struct
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedseed.errors import WireError
+from fedseed.protocols.base import Memory
 from fedseed.protocols.entropy_coding import (
     Coder,
     bernoulli,
@@ -29,7 +30,6 @@ from fedseed.protocols.entropy_coding import (
 from fedseed.protocols.vectors import Vector, believable
 
 _BLOCK = 128
-_LEVELS = 127
 
 
 class Codec(ABC):
@@ -90,22 +90,26 @@ class Float(Codec):
         return self._dtype.itemsize * parameters
 
 
-class Int8(Codec):
-    """Changes rounded to 255 levels a tensor, entropy coded."""
+class Rounded(Codec):
+    """Changes rounded to whole levels, with one step a tensor, entropy coded."""
 
-    number = 2
     sends_changes = True
+
+    def __init__(self, number: int, levels: int) -> None:
+        """Round to so many levels on either side of zero."""
+        self.number = number
+        self._levels = levels
 
     def encode(self, vector: Vector, sizes: Sequence[int]) -> bytes:
         """See :class:`Codec`."""
-        steps = _largest(vector, sizes) / np.float32(_LEVELS)
+        steps = _largest(vector, sizes) / np.float32(self._levels)
         each = np.repeat(steps, sizes)
         scaled = np.divide(vector, each, out=np.zeros_like(vector), where=each > 0)
         whole = np.rint(scaled).astype(np.int32)
         blocks = _blocks(whole)
         active = _active(blocks)
-        symbols = blocks[active].reshape(-1) + _LEVELS
-        counts = frequencies(symbols, 2 * _LEVELS + 1)
+        symbols = blocks[active].reshape(-1) + self._levels
+        counts = frequencies(symbols, 2 * self._levels + 1)
         coder = Coder()
         if len(symbols):
             coder.encode_reverse(symbols, categorical(counts))
@@ -115,7 +119,7 @@ class Int8(Codec):
     def decode(self, data: bytes, sizes: Sequence[int]) -> Vector:
         """See :class:`Codec`."""
         start = 4 * len(sizes)
-        end = start + 2 * (2 * _LEVELS + 1)
+        end = start + 2 * (2 * self._levels + 1)
         if len(data) < end:
             raise WireError("the changes are truncated")
         steps = believable(np.frombuffer(data[:start], "<f4"))
@@ -126,13 +130,18 @@ class Int8(Codec):
             if not counts.any():
                 raise WireError("the changes have no frequencies")
             symbols = coder.decode(categorical(counts), int(active.sum()) * _BLOCK)
-            whole[active] = (symbols - _LEVELS).reshape(-1, _BLOCK)
+            whole[active] = (symbols - self._levels).reshape(-1, _BLOCK)
         refuse_rest(coder)
         return believable(whole.reshape(-1)[: sum(sizes)] * np.repeat(steps, sizes))
 
     def estimate(self, parameters: int) -> int:
         """See :class:`Codec`."""
-        return parameters
+        return parameters if self._levels > 7 else parameters // 2
+
+    @property
+    def down(self) -> Codec:
+        """See :class:`Codec`: in 8 bits, since all that follows starts from it."""
+        return make_codec("int8", 1.0)
 
 
 class TopK(Codec):
@@ -199,13 +208,17 @@ class TopK(Codec):
         return TopK(1.0)
 
 
-CODECS = ("fp32", "fp16", "int8", "topk")
+CODECS = ("fp32", "fp16", "int8", "topk", "int4")
+"""In the order of their numbers on the wire."""
+_LEVELS = {"int8": 127, "int4": 7}
 
 
 def make_codec(name: str, keep: float) -> Codec:
     """The codec of a name, one of :data:`CODECS`."""
     floats: dict[str, Codec] = {"fp32": Float(0, "<f4"), "fp16": Float(1, "<f2")}
-    return floats.get(name) or (Int8() if name == "int8" else TopK(keep))
+    if name in _LEVELS:
+        return Rounded(CODECS.index(name), _LEVELS[name])
+    return floats.get(name) or TopK(keep)
 
 
 def codec_of(number: int, keep: float) -> Codec:
@@ -217,6 +230,21 @@ def codec_of(number: int, keep: float) -> Codec:
     if number >= len(CODECS) or not 0 < keep <= 1:
         raise WireError(f"codec {number}, keeping {keep:g}, is not known")
     return make_codec(CODECS[number], keep)
+
+
+_RESIDUAL = "residual"
+
+
+def with_error_feedback(
+    change: Vector, codec: Codec, sizes: Sequence[int], memory: Memory
+) -> bytes:
+    """Encode a change and what earlier rounds lost, and remember what is lost now, in fp16."""
+    residual = np.frombuffer(memory.get(_RESIDUAL, b""), "<f2").astype(np.float32)
+    change = change + (residual if len(residual) == len(change) else np.float32(0))
+    coded = codec.encode(change, sizes)
+    lost = change - codec.decode(coded, sizes)
+    memory[_RESIDUAL] = lost.astype("<f2").tobytes()
+    return coded
 
 
 def _largest(vector: Vector, sizes: Sequence[int]) -> Vector:

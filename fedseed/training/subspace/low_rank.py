@@ -1,11 +1,39 @@
-"""A change of low rank: W becomes W + scale B A, with one trained factor or both."""
+"""Changes of low rank: W becomes W + scale B A, or W + scale U C V with a small trained core C."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 
-class LowRank(nn.Module):
+class Change(nn.Module):
     """The parametrisation of one matrix; torch's own, see :mod:`torch.nn.utils.parametrize`."""
+
+    @property
+    @abstractmethod
+    def trained(self) -> Sequence[nn.Parameter]:
+        """What is trained of it."""
+
+    @abstractmethod
+    def forward(self, weights: Tensor) -> Tensor:
+        """Return the changed matrix."""
+
+    @abstractmethod
+    def write(self, original: Tensor, out: Tensor) -> None:
+        """Write the changed matrix into one of its shape."""
+
+    @abstractmethod
+    def add_gradients(self, gradient: Tensor) -> None:
+        """Write the gradients of what is trained, of the loss's with respect to the matrix.
+
+        Args:
+            gradient: shape ``(rows, columns)``.
+        """
+
+
+class LowRank(Change):
+    """Two factors (Hu et al. 2021, arXiv 2106.09685)."""
 
     def __init__(self, rows: Tensor, columns: Tensor, scale: float, both: bool) -> None:
         """Start.
@@ -21,21 +49,63 @@ class LowRank(nn.Module):
         self.columns = nn.Parameter(columns, requires_grad=both)
         self.scale = scale
 
+    @property
+    def trained(self) -> Sequence[nn.Parameter]:
+        """See :class:`Change`."""
+        return [self.rows, self.columns] if self.columns.requires_grad else [self.rows]
+
     def forward(self, weights: Tensor) -> Tensor:
-        """Return the changed matrix."""
+        """See :class:`Change`."""
         return weights + self.scale * (self.rows @ self.columns)
 
     def write(self, original: Tensor, out: Tensor) -> None:
-        """Write the changed matrix into one of its shape."""
+        """See :class:`Change`."""
         torch.addmm(original, self.rows.data, self.columns.data, alpha=self.scale, out=out)
 
     def add_gradients(self, gradient: Tensor) -> None:
-        """Write the factors' gradients, of the loss's gradient with respect to the matrix.
-
-        Args:
-            gradient: shape ``(rows, columns)``.
-        """
+        """See :class:`Change`."""
         assert self.rows.grad is not None
         torch.mm(gradient, self.columns.data.T, out=self.rows.grad).mul_(self.scale)
         if self.columns.grad is not None:
             torch.mm(self.rows.data.T, gradient, out=self.columns.grad).mul_(self.scale)
+
+
+class Core(Change):
+    """A trained core between two fixed factors (LoRA-XS: Balazy et al. 2024, arXiv 2405.17604)."""
+
+    left: Tensor
+    right: Tensor
+
+    def __init__(self, left: Tensor, core: Tensor, right: Tensor, scale: float) -> None:
+        """Start.
+
+        Args:
+            left: U, shape ``(rows, rank)``.
+            core: C, shape ``(rank, rank)``.
+            right: V, shape ``(rank, columns)``.
+            scale: of the product.
+        """
+        super().__init__()
+        self.core = nn.Parameter(core)
+        self.register_buffer("left", left)
+        self.register_buffer("right", right)
+        self.scale = scale
+
+    @property
+    def trained(self) -> Sequence[nn.Parameter]:
+        """See :class:`Change`."""
+        return [self.core]
+
+    def forward(self, weights: Tensor) -> Tensor:
+        """See :class:`Change`."""
+        return weights + self.scale * (self.left @ self.core @ self.right)
+
+    def write(self, original: Tensor, out: Tensor) -> None:
+        """See :class:`Change`."""
+        torch.addmm(original, self.left @ self.core.data, self.right, alpha=self.scale, out=out)
+
+    def add_gradients(self, gradient: Tensor) -> None:
+        """See :class:`Change`."""
+        assert self.core.grad is not None
+        inner = gradient @ self.right.T
+        torch.mm(self.left.T, inner, out=self.core.grad).mul_(self.scale)

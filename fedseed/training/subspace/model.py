@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from fedseed.training.subspace.low_rank import LowRank
+from fedseed.training.subspace.low_rank import Change
 
 
 class SubspaceModel(nn.Module):
@@ -22,7 +22,7 @@ class SubspaceModel(nn.Module):
     """
 
     def __init__(
-        self, model: nn.Module, changes: Mapping[str, LowRank], whole: Iterable[str]
+        self, model: nn.Module, changes: Mapping[str, Change], whole: Iterable[str]
     ) -> None:
         """Freeze a model but for these.
 

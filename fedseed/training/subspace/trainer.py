@@ -29,6 +29,7 @@ def is_lean_subspace(
     return (
         isinstance(model, SubspaceModel)
         and isinstance(model.model, BertClassifier)
+        and isinstance(model.changes.get(WORDS), LowRank | None)
         and compute.device == "cpu"
         and suits(recipe)
     )
@@ -45,6 +46,7 @@ class SubspaceTrainer(LeanTrainer):
         rates, decay = rates_of([recipe]), np.array([recipe.weight_decay])
         self._subspace = model
         words = model.changes.get(WORDS)
+        assert words is None or isinstance(words, LowRank)
         self._words = _ChangedWords(self._stack.words, words, rates, decay)
         self._dense = _ChangedWeights(self._stack, model, rates, decay)
 
@@ -98,8 +100,9 @@ class _ChangedWeights(DenseAdam):
         originals = model.originals()
         self._originals = {name: originals[name] for name in self._changes}
         self._whole = model.whole
-        trained = [*model.whole.values(), *(change.rows for change in self._changes.values())]
-        trained += [c.columns for c in model.changes.values() if c.columns.requires_grad]
+        trained = list(model.whole.values())
+        for name, change in model.changes.items():
+            trained += change.trained[1:] if name == WORDS else change.trained
         trained.sort(key=lambda part: part.ndim == 1)  # stable
         values, self._flat = _end_to_end(trained)
         matrices = sum(part.numel() for part in trained if part.ndim > 1)
