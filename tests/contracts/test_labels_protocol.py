@@ -131,7 +131,7 @@ def test_bad_public_texts(small: dict[str, Any], reviews: Path, tmp_path: Path) 
     for changes, words in (
         ({"public": "sentences"}, "--public is an option of protocol labels, not recipe"),
         ({"protocol": "labels", "label_bits": 3}, "give 1, 2, 4 or 8"),
-        ({"protocol": "labels", "codec": "int8"}, "--codec is an option of protocol weights"),
+        ({"protocol": "labels", "keep": 0.5}, "--keep is an option of protocol weights"),
         ({"protocol": "weights", "strategy": "best"}, "unknown strategy 'best'"),
     ):
         with pytest.raises(ConfigError, match=words):

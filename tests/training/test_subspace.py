@@ -32,16 +32,21 @@ def federated(small: dict[str, Any]) -> FederatedDataset:
     return open_federated_dataset(RunConfig.parse(small))
 
 
+def drawn_model(seed: int) -> tuple[BertClassifier, dict[str, torch.Size]]:
+    """A model of random weights, and its parameters' shapes."""
+    torch.manual_seed(seed)
+    model = BertClassifier(architecture("bert-tiny"))
+    with torch.no_grad():
+        for name, part in model.named_parameters():
+            part.copy_(torch.randn(part.shape) * 0.05 + ("LayerNorm.weight" in name))
+    return model, {name: part.shape for name, part in model.named_parameters()}
+
+
 def made_up(
     matrices: tuple[str, ...], both: bool, whole: tuple[str, ...] = WHOLE, seed: int = 0
 ) -> SubspaceModel:
     """A model with changes of rank 3 that are not zero."""
-    torch.manual_seed(seed)
-    model = BertClassifier(architecture("bert-tiny"))
-    shapes = {name: part.shape for name, part in model.named_parameters()}
-    with torch.no_grad():
-        for name, part in model.named_parameters():
-            part.copy_(torch.randn(part.shape) * 0.05 + ("LayerNorm.weight" in name))
+    model, shapes = drawn_model(seed)
     changes = {
         name: LowRank(torch.randn(shapes[name][0], 3) * 0.1, torch.randn(3, shapes[name][1]), 0.5,
                       both)
@@ -92,17 +97,12 @@ def test_as_automatic_differentiation(
 def test_a_core_as_automatic_differentiation(
     federated: FederatedDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    torch.manual_seed(1)
-    model = BertClassifier(architecture("bert-tiny"))
-    shapes = {name: part.shape for name, part in model.named_parameters()}
+    model, shapes = drawn_model(1)
     changes = {
         name: Core(torch.randn(shapes[name][0], 4) / 9, torch.zeros(4, 4),
                    torch.randn(4, shapes[name][1]) / 9, 8.0)
         for name in (QUERY, WIDE)
     }  # fmt: skip
-    with torch.no_grad():
-        for name, part in model.named_parameters():
-            part.copy_(torch.randn(part.shape) * 0.05 + ("LayerNorm.weight" in name))
     one = SubspaceModel(model, changes, ["classifier.weight"])
     other, table = copy.deepcopy(one), federated.dataset.table
     rows = federated.shard(0).whole()[:20]
