@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from benchmarks.matrix import count_operations, matrix_rate
+from benchmarks.matrix import count_operations, matrix_rate, timed
 from benchmarks.running import run, spread
 from benchmarks.workload import emit
 from fedseed.config import RunConfig
@@ -24,6 +24,7 @@ from fedseed.data.federated_dataset import open_federated_dataset
 from fedseed.data.tokens import TokenTable
 from fedseed.federation.allocator import keep_memory
 from fedseed.models.architecture import REGISTRY
+from fedseed.models.bert import BertClassifier
 from fedseed.protocols.adapters.low_rank import AdaptedModel
 from fedseed.protocols.adapters.messages import Layout
 from fedseed.recipe import Recipe
@@ -58,8 +59,9 @@ def _trainer(system: str, length: int) -> LeanTrainer:
     compute = Compute() if system == "fedseed_fp32" else choose("auto")
     seed = encode(start_seed(MODEL, ("negative", "positive"), "", 1))
     model = grow(seed)
+    assert isinstance(model, BertClassifier)
     if system != "adapters":
-        return LeanTrainer([model], [recipe], compute)  # type: ignore[list-item]
+        return LeanTrainer([model], [recipe], compute)
     shapes = {name: tuple(part.shape) for name, part in model.named_parameters()}
     layout = Layout.of(shapes, _RANK, "lora", "attention")
     return SubspaceTrainer(AdaptedModel(seed, layout, layout.start(seed), 1.0), recipe, compute)
@@ -142,7 +144,8 @@ def _one(system: str, length: int) -> None:
     torch.set_num_threads(2)
     table, order = _batches(length)
     if system == "peft":
-        emit("steps", of_each=_peft_seconds(table, order, length, _STEPS[system]))
+        seconds = statistics.median(_peft_seconds(table, order, length, _STEPS[system]))
+        emit("steps", median=seconds)
         return
     if system.startswith("plain"):
         step = _plain_step(table, order, length, system.endswith("bf16"))
@@ -153,12 +156,7 @@ def _one(system: str, length: int) -> None:
             trainer.step([next(order)], table)
 
     step()
-    seconds = []
-    for _ in range(_STEPS[system]):
-        started = time.perf_counter()
-        step()
-        seconds.append(time.perf_counter() - started)
-    emit("steps", of_each=seconds)
+    emit("steps", median=timed(step, _STEPS[system]))
 
 
 def _share(system: str, length: int, repetitions: int) -> None:
@@ -175,13 +173,8 @@ def _share(system: str, length: int, repetitions: int) -> None:
     operations = statistics.median(count_operations(step) for _ in range(2))
     dtype = torch.float32 if system == "fedseed_fp32" else torch.bfloat16
     for _ in range(repetitions):
-        seconds = []
         rate = matrix_rate(dtype, _BATCH * length, shape.hidden, shape.intermediate)
-        for _ in range(4):
-            started = time.perf_counter()
-            step()
-            seconds.append(time.perf_counter() - started)
-        emit("share", share=operations / statistics.median(seconds) / rate)
+        emit("share", share=operations / timed(step, 4) / rate)
 
 
 def measure_body(repeats: int, show: Console) -> dict[str, Any]:
@@ -197,7 +190,7 @@ def measure_body(repeats: int, show: Console) -> dict[str, Any]:
         for number in range(repeats):
             for name in _STEPS:
                 events = run(["-m", "benchmarks.body", name, str(length)]).events()
-                rates[name].append(1 / statistics.median(events[-1]["of_each"]))
+                rates[name].append(1 / events[-1]["median"])
             show.print(f"{MODEL}, {length} tokens: turn {number + 1} of {repeats}")
         lengths[str(length)] = _summed_up(rates) | {"share_of_matrix_rate": _shares(length)}
     return {"body": {MODEL: {**lengths["256"], "lengths": lengths}}}

@@ -44,7 +44,7 @@ UNKNOWN = {
 """Products that the counter does not know by itself."""
 
 
-def _timed(work: Callable[[], object], times: int) -> float:
+def timed(work: Callable[[], object], times: int) -> float:
     """Median seconds of one call."""
     seconds = []
     for _ in range(times):
@@ -74,7 +74,7 @@ def matrix_rate(dtype: torch.dtype, tokens: int, hidden: int, wide: int) -> floa
             lambda g=gradient, w=weight: g @ w,
             lambda g=gradient, x=x: g.T @ x,
         ):
-            seconds += _timed(product, 7)
+            seconds += timed(product, 7)
             operations += 2 * tokens * inputs * outputs
     return operations / seconds
 
@@ -114,7 +114,7 @@ def main() -> None:
     operations = statistics.median(count_operations(step) for _ in range(5))
     for _ in range(repetitions):
         rate = matrix_rate(compute.dtype, BATCH * LENGTH, 128, 512)
-        seconds = _timed(step, 10)
+        seconds = timed(step, 10)
         emit(
             "share", precision=precision, rate=rate, step_seconds=seconds, operations=operations,
             share=operations / seconds / rate,

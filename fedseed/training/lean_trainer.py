@@ -18,7 +18,7 @@ from fedseed.training.batches import chunks, stacked
 from fedseed.training.kernels import are_available
 from fedseed.training.kernels.adam import FusedDenseAdam, FusedRowAdam
 from fedseed.training.kernels.layers_in_blocks import kernel_layers
-from fedseed.training.lean.adam import DenseAdam, RowAdam, rates_of
+from fedseed.training.lean.adam import Decay, DenseAdam, Rates, RowAdam, rates_of
 from fedseed.training.lean.bert import LeanBert
 from fedseed.training.lean.layers import TORCH_LAYERS
 from fedseed.training.lean.stack import WeightStack
@@ -98,19 +98,23 @@ class LeanTrainer:
         self._fused = are_available() and not self._stacked
         kinds = kernel_layers(compute.dtype, shape) if self._fused else TORCH_LAYERS
         self._bert = LeanBert(self._stack, shape, few_shapes, kinds, trained)
-        rates = rates_of(recipes)
         decay = np.array([recipe.weight_decay for recipe in recipes])
-        multipliers = np.array([[recipe.embedding_multiplier] for recipe in recipes])
-        row_adam = FusedRowAdam if self._fused else RowAdam
-        self._words = row_adam(self._stack.words, len(models), rates * multipliers, decay)
-        self._dense = (
-            FusedDenseAdam(self._stack, rates, decay)
-            if self._fused
-            else DenseAdam(self._stack.weights, self._stack.matrices, rates, decay)
-        )
+        self._words, self._dense = self._optimisers(recipes, rates_of(recipes), decay)
         self._smoothing = np.array([recipe.label_smoothing for recipe in recipes])
         self._multiple = compute.width_multiple
         self._budget = _TOKENS_AT_ONCE_CUDA if self.in_background else _TOKENS_AT_ONCE
+
+    def _optimisers(
+        self, recipes: Sequence[Recipe], rates: Rates, decay: Decay
+    ) -> tuple[RowAdam, DenseAdam]:
+        """What moves the words, and all other weights."""
+        stack, count = self._stack, len(recipes)
+        of_words = rates * np.array([[recipe.embedding_multiplier] for recipe in recipes])
+        if self._fused:
+            words = FusedRowAdam(stack.words, count, of_words, decay)
+            return words, FusedDenseAdam(stack, rates, decay)
+        dense = DenseAdam(stack.weights, stack.matrices, rates, decay)
+        return RowAdam(stack.words, count, of_words, decay), dense
 
     def step(self, rows: Sequence[Rows], table: TokenTable) -> list[float]:
         """Take one step; models whose loss is not finite are of no further use.

@@ -8,13 +8,12 @@ import math
 from collections.abc import Sequence
 from typing import TypeGuard
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from fedseed.models.bert import BertClassifier
 from fedseed.recipe import Recipe
-from fedseed.training.lean.adam import Decay, DenseAdam, Rates, RowAdam, rates_of
+from fedseed.training.lean.adam import Decay, DenseAdam, Rates, RowAdam
 from fedseed.training.lean.stack import WORDS, WeightStack
 from fedseed.training.lean_trainer import LeanTrainer, suits
 from fedseed.training.precision_and_device import Compute
@@ -41,14 +40,19 @@ class SubspaceTrainer(LeanTrainer):
     def __init__(self, model: SubspaceModel, recipe: Recipe, compute: Compute) -> None:
         """Copy the model's weights into a stack."""
         assert isinstance(model.model, BertClassifier)
+        self._subspace = model
         plain = _plain(model.model, model.originals())
         super().__init__([plain], [recipe], compute, {*model.changes, *model.whole})
-        rates, decay = rates_of([recipe]), np.array([recipe.weight_decay])
-        self._subspace = model
-        words = model.changes.get(WORDS)
+
+    def _optimisers(
+        self, recipes: Sequence[Recipe], rates: Rates, decay: Decay
+    ) -> tuple[RowAdam, DenseAdam]:
+        """See LeanTrainer: what moves the trained numbers alone."""
+        del recipes  # the words' change has its multiplier in its scale
+        words = self._subspace.changes.get(WORDS)
         assert words is None or isinstance(words, LowRank)
-        self._words = _ChangedWords(self._stack.words, words, rates, decay)
-        self._dense = _ChangedWeights(self._stack, model, rates, decay)
+        moved = _ChangedWords(self._stack.words, words, rates, decay)
+        return moved, _ChangedWeights(self._stack, self._subspace, rates, decay)
 
     def finish(self) -> None:
         """Bring what is trained up to date; it is the module's own all the time."""
