@@ -5,6 +5,7 @@ timed is the steps, after a first one. Factors of rank 4 are on the attention's 
 every layer, both trained.
 """
 
+import dataclasses
 import statistics
 import sys
 import tempfile
@@ -32,6 +33,7 @@ from fedseed.runs.original import start_seed
 from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import encode
 from fedseed.training.batches import batches, longest_first
+from fedseed.training.lanes import LANES
 from fedseed.training.lean_trainer import LeanTrainer
 from fedseed.training.precision_and_device import Compute, choose
 from fedseed.training.subspace.trainer import SubspaceTrainer
@@ -53,10 +55,11 @@ def _batches(length: int) -> tuple[TokenTable, Batches]:
     return table, (rows[longest_first(table.lengths(rows, length))] for rows in order)
 
 
-def _trainer(system: str, length: int) -> LeanTrainer:
+def _trainer(system: str, length: int, lanes: int) -> LeanTrainer:
     """fedseed's, of the whole model or of factors."""
     recipe = Recipe(optimiser="adamw", learning_rate=_RATE, steps=10_000, max_length=length)
     compute = Compute() if system == "fedseed_fp32" else choose("auto")
+    compute = dataclasses.replace(compute, lanes=lanes)
     seed = encode(start_seed(MODEL, ("negative", "positive"), "", 1))
     model = grow(seed)
     assert isinstance(model, BertClassifier)
@@ -150,7 +153,8 @@ def _one(system: str, length: int) -> None:
     if system.startswith("plain"):
         step = _plain_step(table, order, length, system.endswith("bf16"))
     else:
-        trainer = _trainer(system, length)
+        torch.set_num_threads(1)
+        trainer = _trainer(system, length, LANES)
 
         def step() -> None:
             trainer.step([next(order)], table)
@@ -164,7 +168,7 @@ def _share(system: str, length: int, repetitions: int) -> None:
     keep_memory()
     torch.set_num_threads(1)
     table, order = _batches(length)
-    trainer, shape = _trainer(system, length), REGISTRY[MODEL]
+    trainer, shape = _trainer(system, length, 1), REGISTRY[MODEL]
 
     def step() -> None:
         trainer.step([next(order)], table)

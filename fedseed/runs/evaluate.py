@@ -21,6 +21,8 @@ from fedseed.runs.original import Original, find_original
 from fedseed.runs.plan import Plan
 from fedseed.seeds.assemble import grow
 from fedseed.training import predict
+from fedseed.training.lanes import LANES
+from fedseed.training.precision_and_device import Compute
 from fedseed.transcript import Exchange
 
 _QUICK_STEPS = 10
@@ -122,18 +124,23 @@ def tested_model(plan: Plan, server: ProtocolServer, round_number: int) -> Accur
     """Accuracy of the server's model when it is to be tested after this round."""
     every = plan.config.test_every
     model = server.model() if every and round_number % every == 0 else None
-    return None if model is None else _test(plan, model)
+    if model is None:
+        return None
+    return _test(plan, model, LANES)  # the workers wait
 
 
-def _test(plan: Plan, model: nn.Module) -> Accuracy:
+def _test(plan: Plan, model: nn.Module, lanes: int = 1) -> Accuracy:
     torch.set_num_threads(1)
-    return accuracy([test_run(plan, model, plan.federated.test_rows())])
+    compute = dataclasses.replace(plan.compute, lanes=lanes)
+    return accuracy([correct_on(plan, model, plan.federated.test_rows(), compute)])
 
 
-def test_run(plan: Plan, model: nn.Module, rows: Rows) -> ClassCounts:
-    """A model's test run on some of the test rows."""
+def correct_on(
+    plan: Plan, model: nn.Module, rows: Rows, compute: Compute | None = None
+) -> ClassCounts:
+    """A model's test run on some of the test rows, computed as the plan says when None."""
     table = plan.federated.dataset.table
-    likelihoods = predict(model, table, rows, plan.max_length, plan.compute)
+    likelihoods = predict(model, table, rows, plan.max_length, compute or plan.compute)
     return count_correct(likelihoods, table.labels[rows])
 
 

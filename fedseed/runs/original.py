@@ -34,6 +34,7 @@ from fedseed.seeds.codec import encode
 from fedseed.seeds.kinds.pretrained import pretrained_seed
 from fedseed.seeds.kinds.random import random_seed
 from fedseed.training import Compute, fit, predict
+from fedseed.training.lanes import LANES
 from fedseed.training.precision_and_device import Precision
 
 _BATCH = 32
@@ -177,6 +178,11 @@ def _precision(model: str, precision: Precision) -> Precision:
     return "fp32" if model in FROM_PRNG else precision
 
 
+def _compute(model: str, precision: Precision) -> Compute:
+    """How an original computes: the steps of a published body are worth being divided."""
+    return Compute(precision, lanes=1 if model in FROM_PRNG else LANES)
+
+
 def _key(dataset: Dataset, model: str, recipe: Recipe, precision: Precision) -> str:
     """Digest of everything that decides the original: data, split, tokens, start and training."""
     whole = hashlib.sha256(dataset.sha256.encode())
@@ -188,6 +194,8 @@ def _key(dataset: Dataset, model: str, recipe: Recipe, precision: Precision) -> 
         whole.update(b"old names")
     if precision != "fp32":
         whole.update(precision.encode())
+    if (lanes := _compute(model, precision).lanes) > 1:
+        whole.update(f"{lanes} lanes".encode())
     return whole.hexdigest()
 
 
@@ -214,11 +222,11 @@ def train_original(
     dataset: Dataset, model: str, max_length: int, progress: Progress | None = None,
     steps: int | None = None, precision: Precision = "fp32",
 ) -> tuple[RunRecord, nn.Module]:  # fmt: skip
-    """Train the original on one thread, and return its record and the model."""
+    """Train the original, and return its record and the model."""
     torch.set_num_threads(1)
     started, clock = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), time.monotonic()
     recipe = original_recipe(model, len(dataset.train), max_length, steps)
-    module, compute = grow(_seed(dataset, model)), Compute(precision)
+    module, compute = grow(_seed(dataset, model)), _compute(model, precision)
 
     def report(step: int, _loss: float) -> None:
         if progress:

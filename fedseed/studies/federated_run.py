@@ -15,7 +15,7 @@ from fedseed.federation.round_record import RoundResult
 from fedseed.federation.session import Session
 from fedseed.ledger import byte_sums, ledger
 from fedseed.randomness import generator
-from fedseed.runs.evaluate import test_run
+from fedseed.runs.evaluate import correct_on
 from fedseed.runs.plan import Plan
 from fedseed.training import FitJob, Trainer
 from fedseed.transcript import TRAIN, Transcript
@@ -83,7 +83,7 @@ class FederatedRun:
             model = server.model()
             self.making = time.monotonic() - clock
             rows = self.plan.federated.test_rows()
-            test = None if model is None else test_run(self.plan, model, rows).to_record()
+            test = None if model is None else correct_on(self.plan, model, rows).to_record()
             self.tests.append(test)
             self.sizes.append(len(server.products()["aggregated"]))
 
@@ -111,12 +111,12 @@ class FederatedRun:
         if steps is None:
             return
         recipe = plan.given.replace(steps=steps, learning_rate=plan.given.learning_rate / 4)
-        before, labels = test_run(plan, model, federated.test_rows(0)), federated.label_counts()
+        before, labels = correct_on(plan, model, federated.test_rows(0)), federated.label_counts()
         for pid in range(plan.config.clients):
             adapted, shard = copy.deepcopy(model), federated.shard(pid)
             rng = generator(plan.config.run_seed, "personalize", 0, pid)
             Trainer(plan.compute).fit(FitJob(adapted, shard.table, shard.whole(), recipe, rng))
-            after = test_run(plan, adapted, federated.test_rows(0))
+            after = correct_on(plan, adapted, federated.test_rows(0))
             self.personal.append({
                 "partition_id": pid, "labels": labels[pid], "before": before.to_record(),
                 "after": after.to_record(),

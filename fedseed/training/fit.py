@@ -19,6 +19,7 @@ from fedseed.training.dp_sgd.generic import DpGenericTrainer
 from fedseed.training.dp_sgd.lean import DpLeanTrainer
 from fedseed.training.dp_sgd.mechanism import DpSgd, Mechanism, poisson_sample
 from fedseed.training.generic import GenericPredictor, GenericTrainer
+from fedseed.training.lanes import side_by_side
 from fedseed.training.lean_trainer import LeanPredictor, LeanTrainer, is_lean
 from fedseed.training.losses import tail_loss
 from fedseed.training.precision_and_device import Compute
@@ -233,18 +234,25 @@ def predict(
     Texts are taken in order of their length, so that little padding is computed; the result
     is in the order of ``rows``.
     """
-    lengths = table.lengths(rows, max_length)
-    order = longest_first(lengths)
+    order = longest_first(table.lengths(rows, max_length))
     logits: LeanPredictor | GenericPredictor
     logits = LeanPredictor(model, compute) if is_lean(model) else GenericPredictor(model, compute)
     multiple = compute.width_multiple
-    parts: list[NDArray[np.float32]] = []
-    with torch.inference_mode():
-        for chunk in chunks(widths(lengths[order], max_length, multiple), logits.tokens_at_once):
+    padded = widths(table.lengths(rows[order], max_length), max_length, multiple)
+    cuts = list(chunks(padded, logits.tokens_at_once))
+
+    @torch.inference_mode()
+    def work(lane: int) -> list[NDArray[np.float32]]:
+        done = []
+        for chunk in cuts[lane :: logits.lanes]:
             ids, sizes = table.padded(rows[order[chunk]], max_length, multiple)
-            of_chunk = logits(torch.from_numpy(ids), torch.from_numpy(sizes))
-            parts.append(functional.log_softmax(of_chunk.float(), dim=-1).cpu().numpy())
-    sorted_likelihoods = np.concatenate(parts)
+            of_chunk = logits(torch.from_numpy(ids), torch.from_numpy(sizes), lane)
+            done.append(functional.log_softmax(of_chunk.float(), dim=-1).cpu().numpy())
+        return done
+
+    by_lane = side_by_side(work, logits.lanes)
+    in_order = [by_lane[n % logits.lanes][n // logits.lanes] for n in range(len(cuts))]
+    sorted_likelihoods = np.concatenate(in_order)
     likelihoods = np.empty_like(sorted_likelihoods)
     likelihoods[order] = sorted_likelihoods
     return likelihoods

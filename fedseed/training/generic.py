@@ -89,6 +89,8 @@ class GenericPredictor:
 
     tokens_at_once = 8192
     """Tokens of a chunk in prediction."""
+    lanes = 1
+    """See LeanPredictor."""
 
     def __init__(self, model: nn.Module, compute: Compute) -> None:
         """Use a module; it is moved to the device."""
@@ -98,8 +100,9 @@ class GenericPredictor:
         if compute.compile:
             self._call = torch.compile(model, dynamic=True)
 
-    def __call__(self, ids: Tensor, lengths: Tensor) -> Tensor:
+    def __call__(self, ids: Tensor, lengths: Tensor, lane: int = 0) -> Tensor:
         """Return the logits, shape ``(texts, classes)``; see BertClassifier."""
+        del lane
         device = torch.device(self._compute.device)
         half = self._compute.precision == "bf16"
         with torch.autocast(device.type, torch.bfloat16, enabled=half):

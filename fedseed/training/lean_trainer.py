@@ -18,6 +18,7 @@ from fedseed.training.batches import chunks, stacked
 from fedseed.training.kernels import are_available
 from fedseed.training.kernels.adam import FusedDenseAdam, FusedRowAdam
 from fedseed.training.kernels.layers_in_blocks import kernel_layers
+from fedseed.training.lanes import side_by_side, sum_in_order
 from fedseed.training.lean.adam import Decay, DenseAdam, Rates, RowAdam, rates_of
 from fedseed.training.lean.bert import LeanBert
 from fedseed.training.lean.layers import TORCH_LAYERS
@@ -97,12 +98,15 @@ class LeanTrainer:
         few_shapes = compute.few_shapes and not self._stacked
         self._fused = are_available() and not self._stacked
         kinds = kernel_layers(compute.dtype, shape) if self._fused else TORCH_LAYERS
-        self._bert = LeanBert(self._stack, shape, few_shapes, kinds, trained)
+        lanes = 1 if self._stacked else compute.lanes
+        self._lanes = [
+            LeanBert(stack, shape, few_shapes, kinds, trained) for stack in self._stack.lanes(lanes)
+        ]
         decay = np.array([recipe.weight_decay for recipe in recipes])
         self._words, self._dense = self._optimisers(recipes, rates_of(recipes), decay)
         self._smoothing = np.array([recipe.label_smoothing for recipe in recipes])
         self._multiple = compute.width_multiple
-        self._budget = _TOKENS_AT_ONCE_CUDA if self.in_background else _TOKENS_AT_ONCE
+        self._budget = _TOKENS_AT_ONCE_CUDA if self.in_background else _TOKENS_AT_ONCE // lanes
 
     def _optimisers(
         self, recipes: Sequence[Recipe], rates: Rates, decay: Decay
@@ -141,34 +145,48 @@ class LeanTrainer:
     @torch.inference_mode()
     def start(self, batch: Batch) -> Tensor:
         """Take a step; a GPU may still be at it when this returns the losses."""
-        ids, lengths, labels = batch.ids, batch.lengths, batch.labels
-        texts_each = ids.shape[1]
-        distinct, inverse = self._distinct(ids)
+        distinct, inverse = self._distinct(batch.ids)
         words = self._words.take(distinct)
-        words_gradient = torch.zeros_like(words)
         if not self._fused:  # otherwise the last step has done both
             self._stack.gradients.zero_()
             self._stack.refresh()
-        losses: Tensor = torch.zeros(len(ids), dtype=torch.float64, device=self._device)
-        padded = widths(lengths.max(axis=0), self._recipe.max_length, self._multiple)
-        for chunk in chunks(padded, self._budget):
-            sizes = lengths[:, chunk]
-            places = inverse[:, chunk, : int(padded[chunk.start])]
-            targets = self._targets(labels[:, chunk])
-            if not self._stacked:
-                places, sizes, targets = places[0], sizes[0], targets[0]
-            logits = self._bert.forward(words, places, torch.from_numpy(sizes))
-            parts, gradient = losses_and_gradient(logits, targets)
-            losses += parts.sum((-2, -1)).reshape(-1)
-            self._bert.backward(gradient / texts_each, words_gradient)
+        padded = widths(batch.lengths.max(axis=0), self._recipe.max_length, self._multiple)
+        cuts = list(chunks(padded, self._budget))
+
+        def work(lane: int) -> tuple[Tensor, Tensor]:
+            of_words = torch.zeros_like(words)
+            losses = torch.zeros(len(batch.ids), dtype=torch.float64, device=self._device)
+            for chunk in cuts[lane :: len(self._lanes)]:
+                places = inverse[:, chunk, : int(padded[chunk.start])]
+                losses += self._work(self._lanes[lane], batch, chunk, places, words, of_words)
+            return losses, of_words
+
+        done = side_by_side(work, len(self._lanes))
+        losses, words_gradient = map(sum_in_order, zip(*done, strict=True))
+        self._stack.collect()
         # A look at the losses would make a GPU wait.
         if self.in_background or bool(losses.isfinite().any()):
             self._words.step(words_gradient)
             self._dense.step(self._stack.gradients)
         else:
             self._stack.gradients.zero_()
-        losses /= texts_each
+        losses /= batch.ids.shape[1]
         return losses
+
+    @torch.inference_mode()
+    def _work(
+        self, bert: LeanBert, batch: Batch, chunk: slice, places: Tensor, words: Tensor,
+        words_gradient: Tensor,
+    ) -> Tensor:  # fmt: skip
+        """Add a chunk's gradients; return its losses, summed up for each model."""
+        sizes, targets = batch.lengths[:, chunk], self._targets(batch.labels[:, chunk])
+        if not self._stacked:
+            places, sizes, targets = places[0], sizes[0], targets[0]
+        logits = bert.forward(words, places, torch.from_numpy(sizes))
+        losses, gradient = losses_and_gradient(logits, targets)
+        bert.backward(gradient / batch.ids.shape[1], words_gradient)
+        summed: Tensor = losses.sum((-2, -1)).reshape(-1)
+        return summed
 
     def _distinct(self, ids: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """The distinct numbers in order, and each number's place among them."""
@@ -201,12 +219,20 @@ class LeanPredictor:
         self._stack = WeightStack([model], model.shape, self._device, compute.dtype)
         fused = are_available() and on_cpu
         kinds = kernel_layers(compute.dtype, model.shape) if fused else TORCH_LAYERS
-        self._bert = LeanBert(self._stack, model.shape, compute.few_shapes, kinds)
+        self._lanes = [
+            LeanBert(self._stack, model.shape, compute.few_shapes, kinds)
+            for _ in range(compute.lanes if on_cpu else 1)
+        ]
 
-    def __call__(self, ids: Tensor, lengths: Tensor) -> Tensor:
+    @property
+    def lanes(self) -> int:
+        """How many calls may run side by side, each with another lane."""
+        return len(self._lanes)
+
+    def __call__(self, ids: Tensor, lengths: Tensor, lane: int = 0) -> Tensor:
         """Return the logits, shape ``(texts, classes)``; see BertClassifier."""
         places = ids.to(self._device)
         if self._device.type != "cpu":
             places, lengths = places[None], lengths[None]
-        logits = self._bert.forward(self._stack.words, places, lengths)
+        logits = self._lanes[lane].forward(self._stack.words, places, lengths)
         return logits.view(len(ids), -1)

@@ -29,6 +29,9 @@ class Compute:
     """``cpu`` or ``cuda:i``."""
     compile: bool = False
     """Whether models without a lean form go through ``torch.compile``."""
+    lanes: int = 1
+    """Parts of a batch that a lean model on a CPU works on side by side, see
+    :mod:`fedseed.training.lanes`."""
 
     @property
     def dtype(self) -> torch.dtype:

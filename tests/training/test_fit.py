@@ -303,3 +303,9 @@ def test_a_watched_model_is_that_of_a_shorter_run(federated: FederatedDataset) -
         assert (seen[6][name] == values).all()
         assert (seen[3][name] == ended[name]).all()
     assert any((seen[3][name] != alone[name]).any() for name in alone)
+
+
+def test_predictions_side_by_side(federated: FederatedDataset) -> None:
+    table, rows = federated.dataset.table, np.tile(federated.dataset.train, 10)
+    alone = predict(grow(SEED), table, rows, 16)
+    assert np.array_equal(predict(grow(SEED), table, rows, 16, Compute(lanes=3)), alone)

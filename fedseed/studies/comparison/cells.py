@@ -11,7 +11,7 @@ from fedseed.data.federated_dataset import FederatedDataset, open_federated_data
 from fedseed.data.splits import Rows
 from fedseed.randomness import generator
 from fedseed.recipe import Recipe
-from fedseed.runs.evaluate import test_run
+from fedseed.runs.evaluate import correct_on
 from fedseed.runs.plan import Plan, make_plan
 from fedseed.seeds.assemble import grow
 from fedseed.studies.comparison.options import ComparisonOptions
@@ -57,8 +57,8 @@ def _local(plan: Plan, recipe: Recipe) -> dict[str, Any]:
         for pid in range(plan.config.clients + 1)
     ]
     seconds = (time.monotonic() - clock) / len(models)
-    participants = [test_run(plan, model, federated.test_rows(0)) for model in models[:-1]]
-    newcomer = test_run(plan, models[-1], federated.test_rows())
+    participants = [correct_on(plan, model, federated.test_rows(0)) for model in models[:-1]]
+    newcomer = correct_on(plan, models[-1], federated.test_rows())
     return {
         "participants": [one.to_record() for one in participants],
         "newcomers": [newcomer.to_record()],
@@ -74,7 +74,7 @@ def _central(plan: Plan, recipe: Recipe, config: ComparisonOptions) -> dict[str,
     rng = generator(plan.config.run_seed, "central")
     model = _train(plan, rows, recipe.replace(steps=steps), rng)
     seconds = time.monotonic() - clock
-    test = test_run(plan, model, plan.federated.test_rows()).to_record()
+    test = correct_on(plan, model, plan.federated.test_rows()).to_record()
     return {
         "final": test, "participants": [], "newcomers": [test], "rounds": [],
         "client_steps": steps, "client_seconds": seconds,

@@ -5,6 +5,7 @@ step is a few operations on that array, and the query, key and value matrices of
 one matrix without being copied together.
 """
 
+import copy
 import math
 from collections.abc import Collection, Sequence
 
@@ -59,6 +60,25 @@ class WeightStack:
         self.gradients = torch.zeros_like(self.weights)
         self.computed = self.weights.to(precision)
         self.words = _below_each_other([state[WORDS].detach() for state in states], device)
+        self._lanes: list[WeightStack] = [self]
+
+    def lanes(self, count: int) -> "list[WeightStack]":
+        """Stacks of the same weights, each with gradients of its own; the first is this one.
+
+        Args:
+            count: of all, at least 1.
+        """
+        for _ in range(count - len(self._lanes)):
+            other = copy.copy(self)
+            other.gradients = torch.zeros_like(self.gradients)
+            self._lanes.append(other)
+        return self._lanes
+
+    def collect(self) -> None:
+        """Move all lanes' gradients into this stack's, in their order."""
+        for other in self._lanes[1:]:
+            self.gradients += other.gradients
+            other.gradients.zero_()
 
     def refresh(self) -> None:
         """Bring the copy for computation up to date."""

@@ -89,7 +89,8 @@ class LossSurface:
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
         """Logits of one piece of the batch, shape ``(texts, classes)``."""
-        return self._logits(*inputs)
+        ids, lengths = inputs
+        return self._logits(ids, lengths)
 
     def move(self, direction: Tensor, by: float) -> None:
         """Move the weights."""

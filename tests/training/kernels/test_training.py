@@ -1,5 +1,8 @@
 """Training with the compiled kernels learns what training without them does."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -56,11 +59,13 @@ def test_row_adam(decay: float) -> None:
     assert (tables[0] - tables[1]).abs().max() < 1e-5 * (tables[1] - start).abs().max()
 
 
-def trained(precision: str) -> tuple[list[float], dict[str, Tensor]]:
+def trained(precision: str, lanes: int = 1) -> tuple[list[float], dict[str, Tensor]]:
     """Losses and weights of ten steps with texts of all lengths, in chunks."""
+    torch.set_num_threads(1)
     model = grow(encode(random_seed("bert-tiny", 2, 1, "bert")))
     recipe = Recipe(optimiser="adamw", learning_rate=1e-3, steps=10, weight_decay=0.01)
-    trainer = LeanTrainer([model], [recipe], Compute("bf16" if precision == "bf16" else "fp32"))
+    compute = Compute("bf16" if precision == "bf16" else "fp32", lanes=lanes)
+    trainer = LeanTrainer([model], [recipe], compute)
     draws = np.random.default_rng(0)
     losses = []
     for _ in range(10):
@@ -87,6 +92,21 @@ def test_training_with_and_without(
     assert losses != other_losses  # the kernels were used
     gaps = torch.cat([(weights[name] - other_weights[name]).reshape(-1) for name in weights])
     assert gaps.abs().mean() < apart
+
+
+@pytest.mark.parametrize(("precision", "gap"), [("fp32", 2e-5), ("bf16", 1e-3)])
+def test_chunks_side_by_side(precision: str, gap: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same training but for rounding, and the same bits however many threads there are."""
+    losses, weights = trained(precision, lanes=3)
+    assert trained(precision, lanes=1)[0] == pytest.approx(losses, abs=gap)
+
+    def one_after_another(work: Callable[[int], Any], lanes: int) -> list[Any]:
+        return [work(lane) for lane in range(lanes)]
+
+    monkeypatch.setattr(lean_trainer, "side_by_side", one_after_another)
+    other_losses, other_weights = trained(precision, lanes=3)
+    assert losses == other_losses
+    assert all(torch.equal(part, other_weights[name]) for name, part in weights.items())
 
 
 @needs_kernels
