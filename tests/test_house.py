@@ -22,7 +22,7 @@ def modules() -> list[Path]:
 
 ORDER = (
     ("errors", "randomness", "validation", "files", "hub", "options", "discovery", "machine"),
-    ("recipe", "transcript", "ledger"),
+    ("recipe", "transcript", "ledger", "coding"),
     ("models",),
     ("seeds",),
     ("data",),

@@ -8,9 +8,9 @@ import numpy as np
 from flwr.app import Array, ArrayRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp import strategy as flower
 
+from fedseed.coding.vectors import Vector
 from fedseed.errors import WireError
 from fedseed.protocols.fedavg import Aggregator, FedAvg
-from fedseed.protocols.vectors import Vector
 
 _NAME, _EXAMPLES = "weights", "num-examples"
 _MAKE: dict[str, Callable[[], Any]] = {

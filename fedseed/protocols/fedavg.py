@@ -4,8 +4,8 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
+from fedseed.coding.vectors import Vector
 from fedseed.errors import WireError
-from fedseed.protocols.vectors import Vector
 
 
 class Aggregator(ABC):

@@ -15,10 +15,10 @@ from abc import abstractmethod
 
 import numpy as np
 
+from fedseed.coding.vectors import Vector, believable
 from fedseed.errors import WireError
 from fedseed.protocols.base import Setup
 from fedseed.protocols.shared_model import SharedModelServer
-from fedseed.protocols.vectors import Vector, believable
 
 _LENGTH = "<Q"
 _LENGTH_BYTES = struct.calcsize(_LENGTH)

@@ -11,6 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fedseed.coding.codecs import make_codec
 from fedseed.config import RunConfig
 from fedseed.errors import ConfigError, WireError
 from fedseed.protocols.adapters.low_rank import AdaptedModel, merged
@@ -18,7 +19,6 @@ from fedseed.protocols.adapters.messages import Layout, read_download
 from fedseed.protocols.adapters.server import AdaptersServer
 from fedseed.protocols.base import ProtocolServer
 from fedseed.protocols.shared_model import HEAD_BYTES, flat_weights
-from fedseed.protocols.weights.codecs import make_codec
 from fedseed.runs.plan import make_plan
 from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import encode

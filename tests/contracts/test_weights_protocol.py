@@ -7,13 +7,13 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+from fedseed.coding.codecs import make_codec
 from fedseed.errors import WireError
 from fedseed.protocols.base import ClientTask, ProtocolServer
 from fedseed.protocols.fedavg import FedAvg
 from fedseed.protocols.shared_model import HEAD_BYTES, flat_weights
 from fedseed.protocols.weights import WeightsOptions
 from fedseed.protocols.weights.client import WeightsClient
-from fedseed.protocols.weights.codecs import make_codec
 from fedseed.randomness import generator
 from fedseed.seeds.assemble import grow
 from fedseed.training import FitJob, Trainer

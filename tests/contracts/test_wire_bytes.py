@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from fedseed.coding.codecs import CODECS, make_codec
 from fedseed.protocols.labels.messages import BITS, encode_labels
 from fedseed.protocols.mask.messages import encode_counts, encode_mask
-from fedseed.protocols.weights.codecs import CODECS, make_codec
 from fedseed.seeds.prng import normal
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "wire.json").read_text())

@@ -3,8 +3,8 @@
 import numpy as np
 from torch import nn
 
+from fedseed.coding.vectors import Vector, believable
 from fedseed.errors import WireError
-from fedseed.protocols.vectors import Vector, believable
 from fedseed.seeds.assemble import grow, grow_with
 
 _EMPTY = b"\x00"

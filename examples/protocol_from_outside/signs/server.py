@@ -2,10 +2,10 @@
 
 from torch import nn
 
+from fedseed.coding.vectors import Vector
 from fedseed.protocols.base import Setup
 from fedseed.protocols.shared_model import flat_weights
 from fedseed.protocols.vector_server import VectorServer
-from fedseed.protocols.vectors import Vector
 from fedseed.seeds.assemble import grow
 from signs import SignsOptions
 from signs.messages import build_model, decode_signs, encode_state

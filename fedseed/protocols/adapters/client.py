@@ -2,11 +2,11 @@
 
 from torch import nn
 
+from fedseed.coding.codecs import with_error_feedback
 from fedseed.protocols.adapters.low_rank import AdaptedModel, merged
 from fedseed.protocols.adapters.messages import read_download
 from fedseed.protocols.base import ClientTask
 from fedseed.protocols.shared_model import Download, SharedModelClient
-from fedseed.protocols.weights.codecs import with_error_feedback
 from fedseed.training import FitJob, FitResult
 
 

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from fedseed.coding.vectors import Vector
 from fedseed.models.architecture import State
 from fedseed.protocols.adapters.messages import ALPHA, COLUMNS, CORE, ROWS, Layout
-from fedseed.protocols.vectors import Vector
 from fedseed.seeds.assemble import grow
 from fedseed.training.generic import WORD_EMBEDDINGS
 from fedseed.training.subspace import Change, Core, LowRank, SubspaceModel

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fedseed.coding.codecs import CODECS, Codec, codec_of
+from fedseed.coding.vectors import Vector, believable
 from fedseed.errors import ConfigError, WireError
 from fedseed.models.architecture import Shapes, State
 from fedseed.models.registry import to_state
-from fedseed.protocols.vectors import Vector, believable
-from fedseed.protocols.weights.codecs import CODECS, Codec, codec_of
 from fedseed.seeds.assemble import grow
 from fedseed.seeds.base import key_of
 from fedseed.seeds.prng import normal

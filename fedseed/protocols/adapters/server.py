@@ -9,13 +9,13 @@ four numbers (the rank) for every word: words whose numbers stand still were not
 
 from torch import nn
 
+from fedseed.coding.codecs import make_codec
+from fedseed.coding.vectors import Vector
 from fedseed.protocols.adapters import AdaptersOptions
 from fedseed.protocols.adapters.low_rank import merged
 from fedseed.protocols.adapters.messages import HEAD_BYTES, Layout, read_download
 from fedseed.protocols.base import Setup
 from fedseed.protocols.vector_server import VectorServer
-from fedseed.protocols.vectors import Vector
-from fedseed.protocols.weights.codecs import make_codec
 
 
 class AdaptersServer(VectorServer):

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fedseed.errors import WireError
-from fedseed.protocols.entropy_coding import (
+from fedseed.coding.entropy_coding import (
     Coder,
     categorical,
     read_words,
     refuse_rest,
     write_words,
 )
+from fedseed.errors import WireError
 from fedseed.protocols.labels import BITS
 from fedseed.protocols.labels.soft_labels import (
     Probabilities,

@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fedseed.errors import WireError
-from fedseed.protocols.entropy_coding import (
+from fedseed.coding.entropy_coding import (
     Coder,
     categorical,
     frequencies,
@@ -26,6 +25,7 @@ from fedseed.protocols.entropy_coding import (
     refuse_rest,
     write_words,
 )
+from fedseed.errors import WireError
 
 Probabilities = NDArray[np.float32]
 _ENTRY = np.dtype([("value", "<f4"), ("count", "<u2")])

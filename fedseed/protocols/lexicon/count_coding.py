@@ -10,14 +10,14 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
-from fedseed.errors import WireError
-from fedseed.protocols.entropy_coding import (
+from fedseed.coding.entropy_coding import (
     Coder,
     read_words,
     refuse_rest,
     uniform,
     write_words,
 )
+from fedseed.errors import WireError
 from fedseed.seeds.frequencies import distribution, frequency_table
 
 _FIRST_BLOCK = 64

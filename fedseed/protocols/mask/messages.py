@@ -11,8 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fedseed.errors import WireError
-from fedseed.protocols.entropy_coding import (
+from fedseed.coding.entropy_coding import (
     Coder,
     bernoulli,
     categorical,
@@ -21,6 +20,7 @@ from fedseed.protocols.entropy_coding import (
     refuse_rest,
     write_words,
 )
+from fedseed.errors import WireError
 
 Bits = NDArray[np.bool_]
 Counts = NDArray[np.uint16]

@@ -16,6 +16,7 @@ those few numbers.
 import numpy as np
 from torch import nn
 
+from fedseed.coding.vectors import Vector
 from fedseed.errors import ConfigError, WireError
 from fedseed.protocols.base import Setup
 from fedseed.protocols.scalars import ScalarsOptions
@@ -28,7 +29,6 @@ from fedseed.protocols.scalars.messages import (
     encode_state,
 )
 from fedseed.protocols.vector_server import VectorServer
-from fedseed.protocols.vectors import Vector
 from fedseed.training.zeroth_order import LARGEST, has_head
 
 

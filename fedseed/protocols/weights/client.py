@@ -3,12 +3,12 @@
 import numpy as np
 from torch import nn
 
+from fedseed.coding.codecs import Codec, with_error_feedback
+from fedseed.coding.vectors import Vector
 from fedseed.errors import WireError
 from fedseed.privacy.mechanisms import noisy_vector
 from fedseed.protocols.base import ClientTask
 from fedseed.protocols.shared_model import Download, SharedModelClient, flat_weights
-from fedseed.protocols.vectors import Vector
-from fedseed.protocols.weights.codecs import Codec, with_error_feedback
 from fedseed.protocols.weights.messages import build_model, read_codec
 from fedseed.training import FitJob, FitResult
 

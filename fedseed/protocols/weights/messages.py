@@ -7,10 +7,10 @@ import struct
 
 from torch import nn
 
+from fedseed.coding.codecs import Codec, codec_of
+from fedseed.coding.vectors import Vector
 from fedseed.errors import WireError
 from fedseed.protocols.shared_model import flat_weights
-from fedseed.protocols.vectors import Vector
-from fedseed.protocols.weights.codecs import Codec, codec_of
 from fedseed.seeds.assemble import grow, grow_with, tensor_sizes
 
 _CODEC = "<Bf"

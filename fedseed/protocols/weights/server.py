@@ -15,12 +15,12 @@ on the way down stays in them, and so in the next state: error feedback of the s
 import numpy as np
 from torch import nn
 
+from fedseed.coding.codecs import make_codec
+from fedseed.coding.vectors import Vector
 from fedseed.protocols.base import Setup
 from fedseed.protocols.shared_model import flat_weights
 from fedseed.protocols.vector_server import VectorServer
-from fedseed.protocols.vectors import Vector
 from fedseed.protocols.weights import WeightsOptions
-from fedseed.protocols.weights.codecs import make_codec
 from fedseed.protocols.weights.messages import HEAD_BYTES, build_model, encode_state
 from fedseed.seeds.assemble import grow
 

@@ -10,15 +10,13 @@ not change, such as the embeddings of words that a client does not use, cost one
 
 import struct
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fedseed.errors import WireError
-from fedseed.protocols.base import Memory
-from fedseed.protocols.entropy_coding import (
+from fedseed.coding.entropy_coding import (
     Coder,
     bernoulli,
     categorical,
@@ -27,7 +25,8 @@ from fedseed.protocols.entropy_coding import (
     refuse_rest,
     write_words,
 )
-from fedseed.protocols.vectors import Vector, believable
+from fedseed.coding.vectors import Vector, believable
+from fedseed.errors import WireError
 
 _BLOCK = 128
 
@@ -236,7 +235,7 @@ _RESIDUAL = "residual"
 
 
 def with_error_feedback(
-    change: Vector, codec: Codec, sizes: Sequence[int], memory: Memory
+    change: Vector, codec: Codec, sizes: Sequence[int], memory: MutableMapping[str, bytes]
 ) -> bytes:
     """Encode a change and what earlier rounds lost, and remember what is lost now, in fp16."""
     residual = np.frombuffer(memory.get(_RESIDUAL, b""), "<f2").astype(np.float32)

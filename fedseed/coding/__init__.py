@@ -1,0 +1,1 @@
+"""How numbers become bytes: vectors, codecs, entropy coding."""
