@@ -46,7 +46,7 @@ class TestFrozenFactor(ProtocolContract):
     def check_identity(self, world: World, server: ProtocolServer, contribution: bytes) -> None:
         assert isinstance(server, AdaptersServer)
         layout = server._layout
-        assert len(contribution) == HEAD_BYTES + 4 * layout.size
+        assert len(contribution) == HEAD_BYTES + 4 * layout.parts.size
         vector = server.decode(contribution[HEAD_BYTES:])
         assert server._vector is not None
         assert np.array_equal(server._vector, vector)
@@ -90,10 +90,6 @@ class TestBothFactors(TestFrozenFactor):
     options: ClassVar[Mapping[str, Any]] = {"adapter": "lora", "rank": 2}
 
 
-class TestCore(TestFrozenFactor):
-    options: ClassVar[Mapping[str, Any]] = {"adapter": "core", "rank": 4}
-
-
 class TestAttention(TestFrozenFactor):
     options: ClassVar[Mapping[str, Any]] = {"adapter": "ffa", "rank": 2, "target": "attention"}
 
@@ -129,35 +125,31 @@ def seed() -> bytes:
     return encode(random_seed("bert-tiny", 2, 7, "scaled"))
 
 
-@pytest.mark.parametrize("kind", ["ffa", "lora", "core"])
+@pytest.mark.parametrize("kind", ["ffa", "lora"])
 def test_the_start_is_the_seed_s_model_and_merging_changes_nothing(seed: bytes, kind: str) -> None:
     shapes = {name: tuple(part.shape) for name, part in grow(seed).named_parameters()}
     layout = Layout.of(shapes, 3, kind)
     start = layout.start(seed)
     assert np.array_equal(flat_weights(merged(seed, layout, start)), flat_weights(grow(seed)))
     rng = np.random.default_rng(1)
-    vector = (start + rng.normal(0, 0.02, layout.size)).astype(np.float32)
+    vector = (start + rng.normal(0, 0.02, layout.parts.size)).astype(np.float32)
     adapted, plain = AdaptedModel(seed, layout, vector, 10.0), merged(seed, layout, vector)
     assert np.allclose(adapted.vector(), vector, rtol=1e-6, atol=0)
     ids, lengths = torch.arange(24).view(3, 8), torch.tensor([8, 5, 2])
     with torch.no_grad():
         assert torch.allclose(adapted(ids, lengths), plain(ids, lengths), atol=1e-5)
     frozen = {name for name, part in adapted.named_parameters() if not part.requires_grad}
-    if kind == "core":
-        assert layout.size == 9 * 13 + 2 * 128 + 2
-        assert "model.bert.embeddings.word_embeddings.weight" in frozen
-        return
     assert any(name.endswith("columns") for name in frozen) == (kind == "ffa")
     assert not any(name.endswith("rows") or "classifier" in name for name in frozen)
 
 
 def test_the_mean_of_frozen_factors_is_exact_and_of_two_is_not(seed: bytes) -> None:
     shapes = {name: tuple(part.shape) for name, part in grow(seed).named_parameters()}
-    for kind in ("ffa", "lora", "core"):
+    for kind in ("ffa", "lora"):
         layout = Layout.of(shapes, 2, kind)
         rng = np.random.default_rng(2)
         pair = [
-            (layout.start(seed) + rng.normal(0, 0.1, layout.size)).astype(np.float32)
+            (layout.start(seed) + rng.normal(0, 0.1, layout.parts.size)).astype(np.float32)
             for _ in range(2)
         ]
         of_mean = flat_weights(merged(seed, layout, (pair[0] + pair[1]) / 2))
@@ -187,18 +179,18 @@ def test_any_hugging_face_model(tmp_path: Path) -> None:
 def test_vectors_survive_their_parts_and_the_wire(rank: int, kind: str, key: int) -> None:
     layout = Layout.of(SHAPES, rank, kind)
     factors = (50 + 6) * rank + (kind == "lora") * (6 + 24) * rank
-    assert layout.size == factors + 2 * 6 + 2
-    vector = np.random.default_rng(key).normal(size=layout.size).astype(np.float32)
-    found = layout.join(layout.split(FP32.decode(vector.tobytes(), layout.sizes)))
+    assert layout.parts.size == factors + 2 * 6 + 2
+    vector = np.random.default_rng(key).normal(size=layout.parts.size).astype(np.float32)
+    found = layout.parts.join(layout.parts.split(FP32.decode(vector.tobytes(), layout.parts.sizes)))
     assert np.array_equal(found, vector)
-    assert list(layout.split(vector)) == list(layout.parts)
+    assert list(layout.parts.split(vector)) == list(layout.parts.shapes)
 
 
 @given(data=st.binary(max_size=600))
 def test_hostile_values_are_refused_or_believable(data: bytes) -> None:
     layout = Layout.of(SHAPES, 2, "ffa")
     try:
-        found = FP32.decode(data, layout.sizes)
+        found = FP32.decode(data, layout.parts.sizes)
     except WireError:
         return
     assert np.isfinite(found).all()

@@ -13,9 +13,9 @@ class AdaptersOptions(ProtocolOptions):
     """Which factors are trained and sent."""
 
     rank: int = Field(4, ge=1, le=256, description="Rank of the factors.")
-    adapter: Literal["ffa", "lora", "core"] = Field(
-        "ffa", description="lora sends both factors, ffa one (the other is drawn from the seed's "
-        "key), core a small square between two that are drawn (not for the word embedding)."
+    adapter: Literal["ffa", "lora"] = Field(
+        "ffa", description="lora sends both factors, ffa one: the other is drawn from the seed's "
+        "key."
     )  # fmt: skip
     codec: Literal["fp32", "int8", "int4"] = Field(
         "fp32", description="How factors travel: fp32, or what they have changed in int8 or int4, "

@@ -21,8 +21,8 @@ class AdaptersClient(SharedModelClient):
         result = self.trainer.fit(FitJob(model, shard.table, shard.whole(), recipe, task.rng))
         after = model.vector()
         if not codec.sends_changes:
-            return result, codec.encode(after, layout.sizes)
-        return result, with_error_feedback(after - vector, codec, layout.sizes, task.memory)
+            return result, codec.encode(after, layout.parts.sizes)
+        return result, with_error_feedback(after - vector, codec, layout.parts.sizes, task.memory)
 
     def build(self, download: Download) -> nn.Module:
         """See :class:`SharedModelClient`."""

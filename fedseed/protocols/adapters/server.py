@@ -33,7 +33,7 @@ class AdaptersServer(VectorServer):
     @property
     def size(self) -> int:
         """See :class:`VectorServer`."""
-        return self._layout.size
+        return self._layout.parts.size
 
     def start(self) -> Vector:
         """See :class:`VectorServer`: factors whose product is zero, and the seed's head."""
@@ -41,7 +41,7 @@ class AdaptersServer(VectorServer):
 
     def decode(self, body: bytes) -> Vector:
         """See :class:`VectorServer`."""
-        return self._codec.decode(body, self._layout.sizes)
+        return self._codec.decode(body, self._layout.parts.sizes)
 
     def state(self) -> bytes:
         """See :class:`SharedModelServer`: rank, kind and codec, and the mean after round 1."""
@@ -49,7 +49,7 @@ class AdaptersServer(VectorServer):
         if self._vector is None:
             return head
         values = self._vector - self.start() if self.sends_changes else self._vector
-        return head + self._codec.down.encode(values, self._layout.sizes)
+        return head + self._codec.down.encode(values, self._layout.parts.sizes)
 
     def model(self) -> nn.Module:
         """See :class:`SharedModelServer`: what a newcomer gets."""
@@ -58,5 +58,5 @@ class AdaptersServer(VectorServer):
 
     def body_estimate(self) -> tuple[int, int]:
         """See :class:`SharedModelServer`."""
-        most = self._codec.estimate(self._layout.size) + 600
+        most = self._codec.estimate(self._layout.parts.size) + 600
         return HEAD_BYTES + most, most
