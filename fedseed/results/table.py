@@ -103,10 +103,7 @@ def _about_retention(record: Mapping[str, Any]) -> list[str]:
             f"{recipe['batch_size']}"
         )
     if "aggregated_seed" in results:
-        lines.append(
-            f"aggregated seed: weighted words in {results['aggregated_seed']['bytes']:,} bytes; "
-            "untrained, the model that it assembles is a bag of words and no more"
-        )
+        lines.append(_about_the_seed(results["aggregated_seed"]))
     lines.append(f"original: {results['original']['name']}")
     for name, what in (("zero_shot", "untrained seed"), ("aggregated", product)):
         corrected = retention["chance_corrected"][name]
@@ -117,6 +114,17 @@ def _about_retention(record: Mapping[str, Any]) -> list[str]:
     if retention["chance_corrected"]["aggregated"] is None:
         lines.append("- above chance: the original itself is no better than guessing")
     return lines
+
+
+def _about_the_seed(seed: Mapping[str, Any]) -> str:
+    """What the seed that the rounds made is; older records have weighted words alone."""
+    kind, size = seed.get("kind", "lexicon"), f"{seed['bytes']:,} bytes"
+    if kind == "lexicon":
+        return (
+            f"aggregated seed: weighted words in {size}; "
+            "untrained, the model that it assembles is a bag of words and no more"
+        )
+    return f"aggregated seed: {kind}, {size}"
 
 
 def _about_the_test(record: Mapping[str, Any]) -> list[str]:

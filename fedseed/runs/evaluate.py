@@ -20,6 +20,7 @@ from fedseed.runs.baselines import known_or_measured_baselines, linear_of_equal_
 from fedseed.runs.original import Original, find_original
 from fedseed.runs.plan import Plan
 from fedseed.seeds.assemble import grow
+from fedseed.seeds.codec import decode
 from fedseed.training import predict
 from fedseed.training.lanes import LANES
 from fedseed.training.precision_and_device import Compute
@@ -109,9 +110,10 @@ def _untrained(plan: Plan, seed: bytes | None) -> dict[str, Any]:
         return {"zero_shot": zero_shot(plan).to_record()}
     with ThreadPoolExecutor(2) as pool:  # the workers are idle by now
         random, made = pool.submit(zero_shot, plan), pool.submit(_test, plan, grow(seed))
+        about = {"kind": decode(seed).kind, "bytes": len(seed)}
         return {
             "zero_shot": random.result().to_record(),
-            "aggregated_seed": {"bytes": len(seed), **made.result().to_record()},
+            "aggregated_seed": about | made.result().to_record(),
         }
 
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from fedseed.errors import WireError
-from fedseed.models.architecture import State
+from fedseed.models.architecture import Shapes, State
 from fedseed.models.registry import Model, build, find_model
 from fedseed.seeds.codec import assemble, decode
 
@@ -36,7 +36,16 @@ def tensor_sizes(encoded: bytes) -> list[int]:
     Raises:
         SeedError, ConfigError: see :func:`grow`.
     """
-    return [int(np.prod(shape)) for shape in _model_of(encoded).shapes().values()]
+    return [int(np.prod(shape)) for shape in shapes_of(encoded).values()]
+
+
+def shapes_of(encoded: bytes) -> Shapes:
+    """Name and shape of every weight of the model that a seed names.
+
+    Raises:
+        SeedError, ConfigError: see :func:`grow`.
+    """
+    return _model_of(encoded).shapes()
 
 
 def _model_of(encoded: bytes) -> Model:

@@ -13,10 +13,10 @@ from fedseed.discovery import load
 from fedseed.errors import ConfigError
 from fedseed.validation import first_problem
 
-MadeFrom = Literal["weights", "key", "name", "texts", "counts"]
+MadeFrom = Literal["weights", "key", "name", "texts", "counts", "rounds"]
 """``weights``: extracted from them. ``key``: everything is drawn from it. ``name``: names published
 weights. ``texts``: a linear model of labelled texts, extracted beforehand. ``counts``: how often
-each token stands in a text."""
+each token stands in a text. ``rounds``: what rounds of a protocol end with."""
 OWN_CODES = range(1, 128)
 """Codes of fedseed's own kinds; packages outside take one in 128 to 255."""
 

@@ -1,6 +1,6 @@
 """Training steps and predictions through the lean BERT."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeGuard
 
@@ -22,6 +22,7 @@ from fedseed.training.lanes import side_by_side, sum_in_order
 from fedseed.training.lean.adam import Decay, DenseAdam, Rates, RowAdam, rates_of
 from fedseed.training.lean.bert import LeanBert
 from fedseed.training.lean.layers import TORCH_LAYERS
+from fedseed.training.lean.operations import Reduced
 from fedseed.training.lean.stack import WeightStack
 from fedseed.training.losses import Labels, labels_of, losses_and_gradient, smoothed_targets
 from fedseed.training.precision_and_device import Compute, on_device
@@ -77,6 +78,7 @@ class LeanTrainer:
         recipes: Sequence[Recipe],
         compute: Compute,
         trained: Collection[str] | None = None,
+        reduced: Mapping[str, Sequence[Reduced]] | None = None,
     ) -> None:
         """Move the models' weights into a stack; each has a recipe of its own.
 
@@ -85,13 +87,16 @@ class LeanTrainer:
             recipes: one for each.
             compute: precision and device.
             trained: names of the parameters whose gradients are wanted; all when None.
+            reduced: what is wanted of some of these in place of the whole; of single models in
+                bf16 that have kernels, below the last layer.
         """
         self.models = models
         self._shape = shape = models[0].shape
         self._recipe = recipes[0]
         self._device = torch.device(compute.device)
-        frozen = () if trained is None else shape.shapes().keys() - trained
-        self._stack = WeightStack(self.models, shape, self._device, compute.dtype, frozen)
+        whole = set() if trained is None else set(trained) - set(reduced or {})
+        frozen = () if trained is None else shape.shapes().keys() - whole
+        self._stack = WeightStack(self.models, shape, self._device, compute.dtype, frozen, reduced)
         self.in_background = self._device.type != "cpu"
         """Whether the device works on while :meth:`start` has returned."""
         self._stacked = len(models) > 1 or self.in_background

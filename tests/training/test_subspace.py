@@ -2,6 +2,7 @@
 
 import copy
 import importlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,15 @@ from fedseed.models.bert import BertClassifier
 from fedseed.recipe import Recipe
 from fedseed.training.fit import fit
 from fedseed.training.precision_and_device import Compute
-from fedseed.training.subspace import Core, LowRank, SubspaceModel
+from fedseed.training.subspace import Core, LowRank, SubspaceModel, trainer
 from fedseed.training.subspace.trainer import SubspaceTrainer, is_lean_subspace
+from tests.training.kernels.helpers import needs_kernels
 
 WORDS = "bert.embeddings.word_embeddings.weight"
 QUERY = "bert.encoder.layer.0.attention.self.query.weight"
+KEY = "bert.encoder.layer.0.attention.self.key.weight"
+VALUE = "bert.encoder.layer.0.attention.self.value.weight"
+OUTPUT = "bert.encoder.layer.0.output.dense.weight"
 WIDE = "bert.encoder.layer.1.intermediate.dense.weight"
 WHOLE = ("classifier.weight", "classifier.bias", "bert.encoder.layer.0.output.LayerNorm.weight")
 RECIPE = Recipe(
@@ -100,18 +105,52 @@ def test_as_automatic_differentiation(
     check(made_up(matrices, both, whole), federated, monkeypatch)
 
 
-def test_a_core_as_automatic_differentiation(
-    federated: FederatedDataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def with_cores(matrices: Sequence[str]) -> SubspaceModel:
+    """A model with cores of rank 4 that are zero."""
     model, shapes = drawn_model(1)
     changes = {
         name: Core(torch.randn(shapes[name][0], 4) / 9, torch.zeros(4, 4),
                    torch.randn(4, shapes[name][1]) / 9, 8.0)
-        for name in (QUERY, WIDE)
+        for name in matrices
     }  # fmt: skip
-    one = SubspaceModel(model, changes, ["classifier.weight"])
+    return SubspaceModel(model, changes, ["classifier.weight"])
+
+
+def test_a_core_as_automatic_differentiation(
+    federated: FederatedDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = with_cores((QUERY, WIDE))
     assert len(trained(one)) == 3
     check(one, federated, monkeypatch)
+
+
+@needs_kernels
+@pytest.mark.parametrize("lanes", [1, 2])
+@pytest.mark.parametrize("kind", ["core", "ffa", "lora"])
+def test_gradients_in_a_few_directions_as_those_of_whole_matrices(
+    federated: FederatedDataset, monkeypatch: pytest.MonkeyPatch, kind: str, lanes: int
+) -> None:
+    torch.set_num_threads(1)
+    matrices = (QUERY, KEY, VALUE, OUTPUT, WIDE)
+    model = with_cores(matrices) if kind == "core" else made_up(matrices, kind == "lora")
+    reference, table = copy.deepcopy(model), federated.dataset.table
+    rows, compute = federated.shard(0).whole()[:20], Compute("bf16", lanes=lanes)
+    one = SubspaceTrainer(model, RECIPE, compute)
+    monkeypatch.setattr(trainer, "_reduced", lambda *_: {})
+    other = SubspaceTrainer(reference, RECIPE, compute)
+    assert one._stack.reduced.keys() == {QUERY, KEY, VALUE, OUTPUT}
+    for _ in range(2):
+        assert one.step([rows], table) == pytest.approx(other.step([rows], table), abs=0.01)
+    found = {name: part.grad for name, part in model.named_parameters() if part.requires_grad}
+    for name, part in reference.named_parameters():
+        if part.requires_grad:
+            assert (found[name] - part.grad).norm() < 0.05 * part.grad.norm() > 0, name
+
+
+@needs_kernels
+def test_one_of_three_projections_has_its_whole_gradient() -> None:
+    one = SubspaceTrainer(with_cores((QUERY, OUTPUT, WIDE)), RECIPE, Compute("bf16"))
+    assert one._stack.reduced.keys() == {OUTPUT}
 
 
 def test_what_is_not_lean() -> None:

@@ -266,13 +266,15 @@ def merge(parts: Tensor, layout: Layout, heads: int, linear: Linear | None = Non
 
 
 def add_product(linear: Linear, gradient: Tensor, inputs: Tensor) -> None:
-    """Add to the gradient of a layer's weight, if it is wanted.
+    """Add to the gradient of a layer's weight, or to what is wanted of it.
 
     Args:
         linear: the layer; its gradient is in fp32.
         gradient: of its outputs, bf16, shape ``(rows, outputs)``.
         inputs: bf16, shape ``(rows, inputs)``.
     """
+    for reduced in linear.reduced:
+        reduced.add(gradient, inputs)
     if not linear.trained:
         return
     part = gradient.mT @ inputs

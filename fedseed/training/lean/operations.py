@@ -7,6 +7,7 @@ added to, so that a batch can be worked on in chunks that fit the processor's ca
 """
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -15,6 +16,59 @@ from torch import Tensor
 from fedseed.training.lean.layout import Layout
 
 _aten = torch.ops.aten
+
+
+@dataclass
+class Reduced:
+    """A matrix's gradient in a few directions, without the gradient itself.
+
+    The sum over all tokens of ``(gradient @ left).T @ (inputs @ right.T)``.
+    """
+
+    left: Tensor | None
+    """Shape ``(out, n)``, in the precision of computation; None for all directions."""
+    right: Tensor | None
+    """Shape ``(n, in)``."""
+    total: Tensor
+    """fp32."""
+
+    def add(self, gradient: Tensor, inputs: Tensor) -> None:
+        """Add some tokens', of shapes ``(rows, out)`` and ``(rows, in)``."""
+        left = gradient if self.left is None else gradient @ self.left
+        right = inputs if self.right is None else inputs @ self.right.mT
+        self.total.add_(left.mT @ right)
+
+    def follow(self, left: Tensor | None, right: Tensor | None) -> None:
+        """Take directions that have moved."""
+        for mine, theirs in ((self.left, left), (self.right, right)):
+            if mine is not None and theirs is not None:
+                mine.copy_(theirs)
+
+    @classmethod
+    def side_by_side(cls, parts: "Sequence[Reduced]") -> "Reduced":
+        """All of some matrices of the same inputs as one, of which they become views.
+
+        What it sums up besides, of one matrix's outputs in another's directions, nobody looks at.
+        """
+        lefts, rights = [p.left for p in parts], [p.right for p in parts]
+        left = None if lefts[0] is None else torch.block_diag(*lefts)  # type: ignore[no-untyped-call]
+        right = None if rights[0] is None else torch.cat([r for r in rights if r is not None])
+        shapes = [part.total.shape for part in parts]
+        rows = sum(shape[0] for shape in shapes)
+        columns = shapes[0][1] if right is None else sum(shape[1] for shape in shapes)
+        whole = cls(left, right, parts[0].total.new_zeros(rows, columns))
+        outputs = row = column = 0
+        for part in parts:
+            down, across = part.total.shape
+            part.total = whole.total[row : row + down, column : column + across]
+            if left is not None and part.left is not None:
+                part.left = left[outputs : outputs + len(part.left), row : row + down]
+                outputs += len(part.left)
+            row += down
+            if right is not None:
+                part.right = right[column : column + across]
+                column += across
+        return whole
 
 
 @dataclass(frozen=True)
@@ -27,6 +81,8 @@ class Linear:
     bias_gradient: Tensor
     trained: bool = field(default=True, kw_only=True)
     """Whether the weight's gradient is wanted."""
+    reduced: tuple[Reduced, ...] = field(default=(), kw_only=True)
+    """What is wanted of it in place of the whole."""
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the projection."""

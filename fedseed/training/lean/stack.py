@@ -7,14 +7,17 @@ one matrix without being copied together.
 
 import copy
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from fedseed.models.architecture import Architecture, Shapes
-from fedseed.training.lean.operations import Linear, Norm
+from fedseed.training.lean.operations import Linear, Norm, Reduced
 
+Directions = tuple[Tensor | None, Tensor | None]
+"""Left and right, see :class:`fedseed.training.lean.operations.Reduced`."""
 WORDS = "bert.embeddings.word_embeddings.weight"
 
 
@@ -35,6 +38,7 @@ class WeightStack:
         device: torch.device,
         precision: torch.dtype,
         frozen: Collection[str] = (),
+        reduced: Mapping[str, Sequence[Reduced]] | None = None,
     ) -> None:
         """Copy the weights of some modules of one architecture.
 
@@ -44,7 +48,10 @@ class WeightStack:
             device: where to compute.
             precision: of the computation.
             frozen: names of parameters whose gradients nobody wants; they may be missing.
+            reduced: what is wanted of the gradients of some of these; of all matrices that are one
+                projection, or of none.
         """
+        self.reduced = dict(reduced or {})
         self._frozen = frozenset(frozen)
         shapes = {name: size for name, size in shape.shapes().items() if name != WORDS}
         order = sorted(shapes, key=lambda name: len(shapes[name]) == 1)  # stable: matrices first
@@ -71,6 +78,7 @@ class WeightStack:
         for _ in range(count - len(self._lanes)):
             other = copy.copy(self)
             other.gradients = torch.zeros_like(self.gradients)
+            other.reduced = {name: _empty(parts) for name, parts in self.reduced.items()}
             self._lanes.append(other)
         return self._lanes
 
@@ -79,6 +87,10 @@ class WeightStack:
         for other in self._lanes[1:]:
             self.gradients += other.gradients
             other.gradients.zero_()
+            for name, parts in self.reduced.items():
+                for mine, theirs in zip(parts, other.reduced[name], strict=True):
+                    mine.total.add_(theirs.total)
+                    theirs.total.zero_()
 
     def refresh(self) -> None:
         """Bring the copy for computation up to date."""
@@ -131,7 +143,23 @@ class WeightStack:
             self._view(self.gradients, weights),
             self._view(self.gradients, biases),
             trained=not self._frozen.issuperset(weights),
+            reduced=tuple(self._reduced(weights)),
         )
+
+    def _reduced(self, weights: Sequence[str]) -> list[Reduced]:
+        """What is wanted of the gradients of matrices side by side."""
+        found = [self.reduced[name] for name in weights if name in self.reduced]
+        if len(found) < len(weights):
+            return []
+        if len(found) == 1:
+            return list(found[0])
+        return [Reduced.side_by_side(parts) for parts in zip(*found, strict=True)]
+
+    def follow(self, name: str, directions: Sequence[Directions]) -> None:
+        """Have all lanes reduce a matrix's gradient in directions that have moved."""
+        for lane in self._lanes:
+            for part, pair in zip(lane.reduced.get(name, ()), directions, strict=False):
+                part.follow(*pair)
 
     def norm(self, name: str) -> Norm:
         """One layer norm, whose weights stay in fp32."""
@@ -168,6 +196,11 @@ class WeightStack:
         if len(shape) == 1:
             return part.view(*self._lead, 1, -1)
         return part.view(*self._lead, len(names) * shape[0], shape[1])
+
+
+def _empty(parts: Sequence[Reduced]) -> list[Reduced]:
+    """The same with sums of their own."""
+    return [replace(part, total=torch.zeros_like(part.total)) for part in parts]
 
 
 def _below_each_other(tables: Sequence[Tensor], device: torch.device) -> Tensor:

@@ -6,9 +6,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from fedseed.training.lean.stack import Directions
+
 
 class Change(nn.Module):
     """The parametrisation of one matrix; torch's own, see :mod:`torch.nn.utils.parametrize`."""
+
+    scale: float
+    """Of the product."""
 
     @property
     @abstractmethod
@@ -23,13 +28,30 @@ class Change(nn.Module):
     def write(self, original: Tensor, out: Tensor) -> None:
         """Write the changed matrix into one of its shape."""
 
+    @property
     @abstractmethod
+    def directions(self) -> Sequence[Directions]:
+        """Of what is trained, tensor by tensor: the factors to its left and to its right."""
+
     def add_gradients(self, gradient: Tensor) -> None:
         """Write the gradients of what is trained, of the loss's with respect to the matrix.
 
         Args:
             gradient: shape ``(rows, columns)``.
         """
+        for (left, right), part in zip(self.directions, self.trained, strict=True):
+            inner = gradient if right is None else gradient @ right.T
+            self._write_gradient(part, inner if left is None else left.T @ inner)
+
+    def add_reduced(self, totals: Sequence[Tensor]) -> None:
+        """Write them of the gradient's parts in :attr:`directions`, which become zero."""
+        for total, part in zip(totals, self.trained, strict=True):
+            self._write_gradient(part, total)
+            total.zero_()
+
+    def _write_gradient(self, part: nn.Parameter, gradient: Tensor) -> None:
+        assert part.grad is not None
+        torch.mul(gradient, self.scale, out=part.grad)
 
 
 class LowRank(Change):
@@ -62,12 +84,11 @@ class LowRank(Change):
         """See :class:`Change`."""
         torch.addmm(original, self.rows.data, self.columns.data, alpha=self.scale, out=out)
 
-    def add_gradients(self, gradient: Tensor) -> None:
+    @property
+    def directions(self) -> Sequence[Directions]:
         """See :class:`Change`."""
-        assert self.rows.grad is not None
-        torch.mm(gradient, self.columns.data.T, out=self.rows.grad).mul_(self.scale)
-        if self.columns.grad is not None:
-            torch.mm(self.rows.data.T, gradient, out=self.columns.grad).mul_(self.scale)
+        pairs: list[Directions] = [(None, self.columns.data)]
+        return [*pairs, (self.rows.data, None)] if self.columns.requires_grad else pairs
 
 
 class Core(Change):
@@ -104,8 +125,7 @@ class Core(Change):
         """See :class:`Change`."""
         torch.addmm(original, self.left @ self.core.data, self.right, alpha=self.scale, out=out)
 
-    def add_gradients(self, gradient: Tensor) -> None:
+    @property
+    def directions(self) -> Sequence[Directions]:
         """See :class:`Change`."""
-        assert self.core.grad is not None
-        inner = gradient @ self.right.T
-        torch.mm(self.left.T, inner, out=self.core.grad).mul_(self.scale)
+        return [(self.left, self.right)]

@@ -1,7 +1,8 @@
 """Lean training of a few numbers: the model's gradients, taken back to what is trained.
 
-A step computes the gradients of all weights as ever, takes them back to the factors, moves these,
-and writes the changed matrices anew.
+A step computes the gradients of the changed matrices, takes them back to the factors, moves these,
+and writes the changed matrices anew. In bf16 only the gradients' parts in the factors' directions
+are computed, which is far less.
 """
 
 import math
@@ -11,13 +12,16 @@ from typing import TypeGuard
 import torch
 from torch import Tensor, nn
 
+from fedseed.models.architecture import Architecture
 from fedseed.models.bert import BertClassifier
 from fedseed.recipe import Recipe
+from fedseed.training.kernels import are_available
 from fedseed.training.lean.adam import Decay, DenseAdam, Rates, RowAdam
+from fedseed.training.lean.operations import Reduced
 from fedseed.training.lean.stack import WORDS, WeightStack
 from fedseed.training.lean_trainer import LeanTrainer, suits
 from fedseed.training.precision_and_device import Compute
-from fedseed.training.subspace.low_rank import LowRank
+from fedseed.training.subspace.low_rank import Change, LowRank
 from fedseed.training.subspace.model import SubspaceModel
 
 
@@ -42,7 +46,8 @@ class SubspaceTrainer(LeanTrainer):
         assert isinstance(model.model, BertClassifier)
         self._subspace = model
         plain = _plain(model.model, model.originals())
-        super().__init__([plain], [recipe], compute, {*model.changes, *model.whole})
+        reduced = _reduced(model, plain.shape, compute)
+        super().__init__([plain], [recipe], compute, {*model.changes, *model.whole}, reduced)
 
     def _optimisers(
         self, recipes: Sequence[Recipe], rates: Rates, decay: Decay
@@ -57,6 +62,35 @@ class SubspaceTrainer(LeanTrainer):
     def finish(self) -> None:
         """Bring what is trained up to date; it is the module's own all the time."""
         self._words.finish()
+
+
+def _reduced(
+    model: SubspaceModel, shape: Architecture, compute: Compute
+) -> dict[str, list[Reduced]]:
+    """Matrices whose gradients are wanted in a few directions alone, and these.
+
+    Not those of the last layer and above, which see the first token of every text only.
+    """
+    if compute.dtype != torch.bfloat16 or not are_available():
+        return {}
+    prefixes = [f"bert.encoder.layer.{number}." for number in range(shape.layers - 1)]
+    names = [name for name in model.changes if name.startswith(tuple(prefixes))]
+    for prefix in prefixes:  # these three are one projection
+        of_one = [f"{prefix}attention.self.{part}.weight" for part in ("query", "key", "value")]
+        if not set(of_one) <= set(names):
+            names = [name for name in names if name not in of_one]
+    return {name: _directions_of(model.changes[name]) for name in names}
+
+
+def _directions_of(change: Change) -> list[Reduced]:
+    return [
+        Reduced(_copied(left), _copied(right), torch.zeros(part.shape))
+        for (left, right), part in zip(change.directions, change.trained, strict=True)
+    ]
+
+
+def _copied(factor: Tensor | None) -> Tensor | None:
+    return None if factor is None else factor.bfloat16()
 
 
 def _plain(model: BertClassifier, parameters: dict[str, Tensor]) -> BertClassifier:
@@ -117,6 +151,7 @@ class _ChangedWeights(DenseAdam):
         """Bring the stack's weights up to date."""
         for name, change in self._changes.items():
             change.write(self._originals[name], self._stack.parameter(name))
+            self._stack.follow(name, change.directions)
         for name, part in self._whole.items():
             self._stack.parameter(name).copy_(part.data)
         self._stack.refresh()
@@ -128,7 +163,10 @@ class _ChangedWeights(DenseAdam):
             gradients: of the stack's weights.
         """
         for name, change in self._changes.items():
-            change.add_gradients(self._stack.gradient(name))
+            if name in self._stack.reduced:
+                change.add_reduced([part.total for part in self._stack.reduced[name]])
+            else:
+                change.add_gradients(self._stack.gradient(name))
         for name, part in self._whole.items():
             assert part.grad is not None
             part.grad.copy_(self._stack.gradient(name))
