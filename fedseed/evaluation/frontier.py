@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from fedseed.evaluation.costs import transfer_seconds
+from fedseed.protocols.start import LEXICON
 
 BUDGETS = {
     "1 KB": 10**3, "10 KB": 10**4, "100 KB": 10**5, "1 MB": 10**6, "10 MB": 10**7,
     "100 MB": 10**8,
 }  # fmt: skip
 """Bytes of one client, down and up together."""
-TARGETS = (0.75, 0.80, 0.82)
+TARGETS = (0.75, 0.80, 0.82, 0.85, 0.88)
+TIMED = (0.80, 0.85, 0.88)
+"""Targets to which times are told by link speed."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,11 @@ class Point:
         return self.seconds + transfer_seconds(round(self.payload_bytes), bits_per_second)
 
 
+def series_of(cell: Mapping[str, Any]) -> str:
+    """What a cell is called beside others: its row, and its model where there are several."""
+    return str(cell.get("series", cell["row"]))
+
+
 def client_bytes(cell: Mapping[str, Any]) -> tuple[float, float]:
     """Payload bytes of one client, down (all rounds, and the result at the end) and up."""
     down = sum(one["client_payload_bytes"]["down"] for one in cell["rounds"])
@@ -45,11 +53,17 @@ def client_bytes(cell: Mapping[str, Any]) -> tuple[float, float]:
     return down, sum(one["client_payload_bytes"]["up"] for one in cell["rounds"])
 
 
-def points(cells: Sequence[Mapping[str, Any]]) -> list[Point]:
-    """The points of a comparison's cells, which are of one partition and condition."""
+def points(cells: Sequence[Mapping[str, Any]], with_bodies: bool = False) -> list[Point]:
+    """The points of a comparison's cells, which are of one partition and condition.
+
+    Args:
+        cells: of the record.
+        with_bodies: count a published body's own download as well.
+    """
     measured = []
     for cell in cells:
-        size = seconds = steps = 0.0
+        size = float(cell.get("body_bytes", 0)) if with_bodies else 0.0
+        seconds = steps = 0.0
         for one in cell["rounds"]:
             size += sum(one["client_payload_bytes"].values())
             seconds += one["client_seconds"]
@@ -57,12 +71,33 @@ def points(cells: Sequence[Mapping[str, Any]]) -> list[Point]:
             if one["accuracy"] is not None:
                 measured.append(
                     Point(
-                        cell["row"], one["round"], one["accuracy"]["value"],
+                        series_of(cell), one["round"], one["accuracy"]["value"],
                         size + one["result_bytes"],
                         seconds + cell["making_seconds"], steps,
                     )
                 )  # fmt: skip
     return measured
+
+
+def families(cells: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """Cells in which something travels, by model and by what their rounds begin from."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for cell in cells:
+        if cell["rounds"]:
+            words = LEXICON in (cell.get("start"), cell["protocol"])
+            begins = "published" if cell.get("body_bytes") else "words" if words else "random start"
+            family = ", ".join(filter(None, (cell.get("model"), begins)))  # older ones name none
+            found.setdefault(family, []).append(cell)
+    return found
+
+
+def envelope(all_points: Sequence[Point]) -> list[Point]:
+    """The points that are more accurate than everything of fewer bytes, by their bytes."""
+    best: list[Point] = []
+    for point in sorted(all_points, key=lambda point: (point.payload_bytes, -point.accuracy)):
+        if not best or point.accuracy > best[-1].accuracy:
+            best.append(point)
+    return best
 
 
 def pareto(all_points: Sequence[Point]) -> set[str]:

@@ -12,6 +12,8 @@ BEST = USUAL.replace(embedding_multiplier=10.0)
 """For rounds of federated averaging (docs/decisions/comparison.md)."""
 FROM_WORDS = BEST.replace(embedding_multiplier=300.0)
 """The same from a lexicon seed, whose word embeddings are 64 times a random one's."""
+OF_BODY = USUAL.replace(learning_rate=2e-4)
+"""For a published body."""
 ALONE = USUAL.replace(learning_rate=5e-4, embedding_multiplier=6.0, label_smoothing=0.1, steps=120)
 """For training on one client's texts, and for distillation (docs/decisions/comparison.md)."""
 
@@ -45,3 +47,5 @@ class Row:
     """Options that are others there, mostly for time: attackers make many models."""
     slowdown: float = 1.0
     """Time of a training step, in those of federated averaging; for the time left."""
+    body: "Row | None" = None
+    """The same with a published body; None where it is not run with one."""

@@ -111,6 +111,13 @@ def on_task(record: Mapping[str, Any]) -> str:
     return f" on {task}" if task else ""
 
 
+def models_of(record: Mapping[str, Any]) -> str:
+    """The models of a study that may have several, for a title."""
+    config = record["config"]
+    names = (config.get("models") or config["model"]).split(",")
+    return " and ".join(names)
+
+
 def size(count: float) -> str:
     """Bytes with a unit that suits them."""
     for limit, unit in ((1e6, "MB"), (1e3, "KB")):

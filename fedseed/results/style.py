@@ -25,7 +25,8 @@ def row_styles(record: Mapping[str, Any]) -> dict[str, RowStyle]:
     """
     results, protocols = record["results"], record["protocols"]
     cells = [*results["cells"], *results.get("defences", [])]
-    protocol_of = {cell["row"]: cell["protocol"] for cell in cells if cell["protocol"]}
+    named = {cell.get("series", cell["row"]): cell for cell in cells}
+    protocol_of = {name: cell["protocol"] for name, cell in named.items() if cell["protocol"]}
     styles = {}
     for row, name in protocol_of.items():
         alike = [other for other, protocol in protocol_of.items() if protocol == name]

@@ -9,9 +9,10 @@ from typing import Any
 
 from fedseed.config import RunConfig
 from fedseed.data.options import DataOptions
+from fedseed.models.architecture import FROM_PRNG
 from fedseed.options import Options
 from fedseed.protocols import all_protocols, find_protocol
-from fedseed.protocols.rows import ALONE, Row
+from fedseed.protocols.rows import ALONE, OF_BODY, Row
 from fedseed.recipe import Recipe
 from fedseed.studies.options import RowOptions
 from fedseed.studies.recipes import CENTRAL
@@ -24,11 +25,28 @@ class StudyRow(Row):
     protocol: str | None = None
     """What travels, by the protocol's name; None of the bounds, for which nothing does."""
 
+    def on(self, model: str) -> "StudyRow | None":
+        """The row with a model; None where it is not run with one that starts from a body."""
+        if model in FROM_PRNG:
+            return self
+        return None if self.body is None else _of_study(self.body, self.protocol)
+
+
+def _of_study(row: Row, protocol: str | None) -> StudyRow:
+    values = {field.name: getattr(row, field.name) for field in dataclasses.fields(Row)}
+    return StudyRow(**values, protocol=protocol)
+
 
 BOUNDS: Mapping[str, StudyRow] = {
-    "local": StudyRow("each client alone", ALONE, steps=120, skewed=True),
-    "central": StudyRow("all clients' texts together, two epochs", CENTRAL),
-}
+    "local": StudyRow(
+        "each client alone", ALONE, steps=120, skewed=True,
+        body=Row("each client alone", OF_BODY, steps=150, skewed=True),
+    ),
+    "central": StudyRow(
+        "all clients' texts together, two epochs", CENTRAL,
+        body=Row("all clients' texts together, two epochs", OF_BODY),
+    ),
+}  # fmt: skip
 """What everything lies between: each client with its own texts, and one model of all of them."""
 
 
@@ -37,8 +55,7 @@ def _all_rows() -> dict[str, StudyRow]:
     rows = dict(BOUNDS)
     for protocol in all_protocols():
         for name, row in (protocol.rows or {protocol.name: Row(protocol.summary)}).items():
-            values = {field.name: getattr(row, field.name) for field in dataclasses.fields(Row)}
-            rows.setdefault(name, StudyRow(**values, protocol=protocol.name))
+            rows.setdefault(name, _of_study(row, protocol.name))
     return rows
 
 

@@ -84,7 +84,8 @@ def test_a_cell_is_what_the_federated_run_is(run: Run, options: dict[str, Any]) 
         options | {"clients": 3, "most_steps": 4, "original_steps": None}
     )
     arguments = {
-        "what": "row", "row": "weights", "partition": "iid", "condition": "", "repeat": 0,
+        "what": "row", "model": "bert-tiny", "row": "weights", "partition": "iid",
+        "condition": "", "repeat": 0,
     }  # fmt: skip
     torch.set_num_threads(1)
     cell = measure(config.model_dump_json(), arguments)

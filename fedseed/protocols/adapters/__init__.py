@@ -6,7 +6,7 @@ from pydantic import Field
 
 from fedseed.privacy.protection import DpSgd
 from fedseed.protocols.description import Protocol, ProtocolOptions, Style
-from fedseed.protocols.rows import BEST, Row
+from fedseed.protocols.rows import BEST, OF_BODY, Row
 
 
 class AdaptersOptions(ProtocolOptions):
@@ -42,7 +42,12 @@ PROTOCOL = Protocol(
     reveals=frozenset({"model", "word_rows"}),
     rows={
         "adapters": Row(
-            "low-rank factors, one frozen", BEST.replace(learning_rate=3e-3), slowdown=1.3
+            "low-rank factors, one frozen", BEST.replace(learning_rate=3e-3), slowdown=1.3,
+            body=Row(
+                "low-rank factors of the attention, int8 changes",
+                OF_BODY.replace(learning_rate=2e-3),
+                {"adapter": "lora", "target": "attention", "codec": "int8"}, rounds=3, steps=100,
+            ),
         )
     },
-)
+)  # fmt: skip

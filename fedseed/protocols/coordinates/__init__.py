@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from fedseed.protocols.description import Protocol, ProtocolOptions, Style
-from fedseed.protocols.rows import BEST, Row
+from fedseed.protocols.rows import BEST, OF_BODY, Row
 from fedseed.seeds.kinds.coordinates import LARGEST_RANK
 
 
@@ -22,6 +22,12 @@ class CoordinatesOptions(ProtocolOptions):
     )  # fmt: skip
 
 
+def _row(rank: int) -> Row:
+    words, options = f"cores of rank {rank}, int4 changes", {"rank": rank}
+    body = Row(words, OF_BODY.replace(learning_rate=4e-3), options, rounds=3, steps=100)
+    return Row(words, BEST.replace(learning_rate=4e-3), options, attacked=False, body=body)
+
+
 PROTOCOL = Protocol(
     name="coordinates",
     summary="a few numbers of a space that the seed's key spans travel both ways",
@@ -33,9 +39,5 @@ PROTOCOL = Protocol(
     typical_upload=16e3,
     sums="changes of the numbers, in proportion to the clients' examples",
     reveals=frozenset({"model"}),
-    rows={
-        "coordinates": Row(
-            "cores of rank 16, int4 changes", BEST.replace(learning_rate=4e-3), attacked=False
-        ),
-    },
+    rows={f"coordinates-{rank}": _row(rank) for rank in (8, 16, 32)},
 )

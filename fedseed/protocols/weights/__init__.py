@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 
 from fedseed.privacy.protection import DpSgd, GaussianNoise
 from fedseed.protocols.description import Protocol, ProtocolOptions, Style
-from fedseed.protocols.rows import BEST, FROM_WORDS, USUAL, Row
+from fedseed.protocols.rows import BEST, FROM_WORDS, OF_BODY, USUAL, Row
 from fedseed.protocols.weights.strategies import STRATEGIES
 
 _NAMES = list(STRATEGIES)
@@ -77,7 +77,10 @@ PROTOCOL = Protocol(
             "a lexicon round, then weights from its seed, int8 changes", FROM_WORDS,
             {"codec": "int8", "start": "lexicon"}, rounds=3, skewed=True, attacked=False,
         ),
-        "weights-int8": Row("weights, int8 changes", BEST, {"codec": "int8"}, attacked=False),
+        "weights-int8": Row(
+            "weights, int8 changes", BEST, {"codec": "int8"}, attacked=False,
+            body=Row("weights, int8 changes", OF_BODY, {"codec": "int8"}, rounds=3, steps=100),
+        ),
         "weights": Row(
             "weights, fp32", BEST, skewed=True, robustness=("dropout", "poison"), personal=True
         ),

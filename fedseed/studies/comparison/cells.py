@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,30 @@ from fedseed.studies.comparison.options import ComparisonOptions
 from fedseed.studies.federated_run import FederatedRun
 from fedseed.studies.measuring import LINEAR, measure_baseline_cell, measure_linear_cell
 from fedseed.studies.recipes import CENTRAL_EPOCHS
-from fedseed.studies.rows import ROWS, run_config
+from fedseed.studies.rows import ROWS, StudyRow, run_config
 from fedseed.training import FitJob, Trainer
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a cell stands, repeats apart."""
+
+    model: str
+    row: str
+    partition: str
+    condition: str
+    """One of :data:`fedseed.studies.rows.CONDITIONS`, or empty."""
+
+    def series(self, first_model: str) -> str:
+        """Row and model in one word, for tables and figures; the first model goes without."""
+        return self.row if self.model == first_model else f"{self.row} ({self.model})"
+
+
+def row_of(place: Place) -> StudyRow:
+    """The place's row, as it is with its model."""
+    row = ROWS[place.row].on(place.model)
+    assert row is not None, f"{place.row} is not run with {place.model}"
+    return row
 
 
 def measure(config_json: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -29,16 +52,15 @@ def measure(config_json: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         return measure_baseline_cell(config)
     if arguments["what"] == LINEAR:
         return measure_linear_cell(config)
-    row = ROWS[arguments["row"]]
-    run, recipe = run_config(
-        config, row, arguments["partition"], arguments["condition"], arguments["repeat"]
-    )
+    place = Place(**{field.name: arguments[field.name] for field in fields(Place)})
+    row, config = row_of(place), config.of(place.model)
+    run, recipe = run_config(config, row, place.partition, place.condition, arguments["repeat"])
     plan = make_plan(run, given=recipe)
-    if arguments["row"] == "local":
+    if place.row == "local":
         return _local(plan, recipe.replace(steps=config.cut(row.steps or config.steps)))
-    if arguments["row"] == "central":
+    if place.row == "central":
         return _central(plan, recipe, config)
-    personal = config.personalize if row.personal and not arguments["condition"] else None
+    personal = config.personalize if row.personal and not place.condition else None
     return FederatedRun(plan, personal and config.cut(personal)).run()
 
 
@@ -82,5 +104,5 @@ def _central(plan: Plan, recipe: Recipe, config: ComparisonOptions) -> dict[str,
 
 
 def federated_of(config: ComparisonOptions, repeat: int, partition: str) -> FederatedDataset:
-    """The shards of a repeat, for the record."""
+    """The shards of a repeat, for the record; the same with every model."""
     return open_federated_dataset(run_config(config, ROWS["local"], partition, "", repeat)[0])

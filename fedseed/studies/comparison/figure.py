@@ -4,9 +4,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fedseed.evaluation.frontier import TARGETS, Point, client_bytes, points, quickest
+from fedseed.evaluation.frontier import (
+    TIMED,
+    Point,
+    client_bytes,
+    envelope,
+    families,
+    points,
+    quickest,
+    series_of,
+)
 from fedseed.results.figure import accuracy_limits, draw_linear, save_figure
-from fedseed.results.markdown import on_task
+from fedseed.results.markdown import models_of, on_task
 from fedseed.results.style import RowStyle, row_styles
 
 if TYPE_CHECKING:
@@ -18,6 +27,8 @@ Styles = Mapping[str, RowStyle]
 """By row."""
 _SPEEDS = (56e3, 1e9)
 _USUAL_LIMITS = (45, 92)
+_FRONTS = ("#5b8db8", "#c9a227", "#7d5ba6", "#6a9f58")
+"""Colours of the fronts, by model and start."""
 
 
 def comparison_figure(record: Mapping[str, Any], path: Path) -> None:
@@ -34,19 +45,21 @@ def comparison_figure(record: Mapping[str, Any], path: Path) -> None:
     styles = row_styles(record)
     for axes, partition in zip(upper, partitions, strict=False):
         here = [cell for cell in undisturbed if cell["partition"] == partition]
-        bounds = {c["row"]: c for c in [*first, *here] if not c["rounds"]}
+        bounds = {series_of(c): c for c in [*first, *here] if not c["rounds"]}
         _front(axes, here, bounds, results["baselines"], styles)
         draw_linear(axes, results.get("linear", []))
         axes.set_title(partition, fontsize=11)
     _share_bytes_axis(upper[: len(partitions)], undisturbed)
     upper[0].set_ylabel("test accuracy (%)")
-    for axes, target in zip(lower, TARGETS[:2], strict=False):
+    reached = [t for t in TIMED if any(p.accuracy >= t for p in points(first))]
+    targets = reached[-2:] or TIMED[:1]
+    for axes, target in zip(lower, targets, strict=False):
         _times(axes, points(first), target, styles)
         axes.set_title(f"Time to {100 * target:.0f} %, {partitions[0]}", fontsize=11)
     lower[0].set_ylabel("seconds: transfer and one client's computing (log)")
-    drawn = [*upper[: len(partitions)], *lower[:2]]
+    drawn = [*upper[: len(partitions)], *lower[: len(targets)]]
     _legend(lower[-1], drawn)
-    for axes in (*upper[len(partitions) :], *lower[2:]):
+    for axes in (*upper[len(partitions) :], *lower[len(targets) :]):
         axes.axis("off")
     figure.suptitle(_title(record, first), fontsize=12, parse_math=False)
     save_figure(figure, path)
@@ -66,7 +79,7 @@ def _title(record: Mapping[str, Any], cells: Cells) -> str:
     n = max(cell["accuracy"]["n"] for cell in cells)
     quick = ", QUICK RUN" if config["quick"] else ""
     return (
-        f"What to send{on_task(record)}: {config['model']}, {config['clients']} clients, "
+        f"What to send{on_task(record)}: {models_of(record)}, {config['clients']} clients, "
         f"{config['repeats']} repeat(s), n = {n:,}, bars: 95 % intervals over test texts and "
         f"repeats{quick}"
     )
@@ -78,12 +91,13 @@ def _legend(place: "Axes", drawn: Sequence["Axes"]) -> None:
     for axes in drawn:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
-    place.legend(list(handles.values()), list(handles), loc="center", ncols=2, fontsize=10)
+    place.legend(list(handles.values()), list(handles), loc="center", ncols=2, fontsize=9)
 
 
 def _share_bytes_axis(panels: Sequence["Axes"], cells: Cells) -> None:
     """The same range of bytes in all panels."""
-    sizes = [point.payload_bytes for point in points([c for c in cells if c["rounds"]])]
+    sent = [c for c in cells if c["rounds"]]
+    sizes = [p.payload_bytes for p in (*points(sent), *points(sent, with_bodies=True))]
     if sizes:
         for axes in panels:
             axes.set_xlim(min(sizes) / 2, max(sizes) * 2)
@@ -98,24 +112,38 @@ def _front(
 ) -> None:
     sent = [cell for cell in cells if cell["rounds"]]
     for cell in sent:
-        _draw_rounds(axes, cell, styles[cell["row"]])
-    best = sorted((sum(client_bytes(c)), 100 * c["accuracy"]["value"]) for c in sent if c["pareto"])
-    if best:
-        sizes, values = zip(*best, strict=True)
-        axes.scatter(
-            sizes, values, s=130, facecolors="none", edgecolors="black", zorder=4,
-            label="Pareto front",
-        )  # fmt: skip
-    for name, colour in (("central", "black"), ("local", "grey")):
-        if name in bounds:
-            value = 100 * bounds[name]["accuracy"]["value"]
-            axes.axhline(value, color=colour, linestyle="-", linewidth=1, label=f"bound: {name}")
+        _draw_rounds(axes, cell, styles[series_of(cell)])
+    _draw_fronts(axes, sent)
+    for name, bound in bounds.items():
+        colour = "black" if bound["row"] == "central" else "grey"
+        line = (0, (1, 0)) if bound.get("body_bytes", 0) == 0 else (0, (8, 2))
+        value = 100 * bound["accuracy"]["value"]
+        axes.axhline(value, color=colour, linestyle=line, linewidth=1, label=f"bound: {name}")
     _draw_baselines(axes, baselines)
-    shown = [*cells, *(bounds[name] for name in ("central", "local") if name in bounds)]
+    shown = [*cells, *bounds.values()]
     axes.set_xscale("log")
     axes.set_xlabel("payload bytes of one client, down and up (log scale)")
     axes.set_ylim(accuracy_limits(_shares(shown, baselines), _USUAL_LIMITS))
     axes.grid(alpha=0.3)
+
+
+def _draw_fronts(axes: "Axes", cells: Cells) -> None:
+    """The best for so many bytes: with each model and start, and with its body's download."""
+    for number, (family, members) in enumerate(families(cells).items()):
+        colour = _FRONTS[number % len(_FRONTS)]
+        best = envelope(points(members))
+        _draw_front(axes, best, colour, "-", f"front: {family}")
+        if members[0].get("body_bytes"):
+            best = envelope(points(members, with_bodies=True))
+            _draw_front(axes, best, colour, ":", f"front: {family}, downloaded too")
+
+
+def _draw_front(axes: "Axes", best: Sequence[Point], colour: str, line: str, label: str) -> None:
+    axes.step(
+        [point.payload_bytes for point in best], [100 * point.accuracy for point in best],
+        where="post", color=colour, linestyle=line, linewidth=7 if line == "-" else 2.5,
+        alpha=0.3 if line == "-" else 0.8, zorder=1, label=label,
+    )  # fmt: skip
 
 
 def _shares(cells: Cells, baselines: Mapping[str, Any]) -> list[float]:
@@ -135,7 +163,7 @@ def _draw_rounds(axes: "Axes", cell: Mapping[str, Any], style: RowStyle) -> None
     axes.plot(
         [p.payload_bytes for p in after_rounds], [100 * p.accuracy for p in after_rounds],
         color=style.colour, linestyle=style.line, marker=style.marker, markersize=4, linewidth=1.1,
-        label=cell["row"],
+        label=series_of(cell),
     )  # fmt: skip
     accuracy = cell["accuracy"]
     value, (low, high) = 100 * accuracy["value"], (100 * end for end in accuracy["ci95"])

@@ -21,6 +21,10 @@ class ComparisonOptions(RowOptions):
         3, ge=1, le=1000, description="Repeats of every cell, each with its own shards, key and "
         "order of examples; the shards are the same for all protocols."
     )  # fmt: skip
+    models: str | None = Field(
+        None, description="Models to compare on the same texts, with commas; --model alone when "
+        "left out. Rows that need a random start are left out of published bodies."
+    )  # fmt: skip
     protocols: str = Field(
         "main", description=f"Rows to compare, with commas: {', '.join(ROWS)}; all; or main: a "
         "choice of them, of which fewer run on the partitions after the first."
@@ -51,6 +55,23 @@ class ComparisonOptions(RowOptions):
             able = " and ".join(name for name, row in ROWS.items() if row.personal)
             raise ValueError(f"--personalize works with {able}: add one of them to --protocols")
         return self
+
+    @property
+    def all_models(self) -> list[str]:
+        """The models to compare."""
+        return self.models.split(",") if self.models else [self.model]
+
+    def of(self, model: str) -> "ComparisonOptions":
+        """The same options with one of the models."""
+        return self.model_copy(update={"model": model})
+
+    @field_validator("models")
+    @classmethod
+    def _names_of_models(cls, value: str | None) -> str | None:
+        names = [] if value is None else value.split(",")
+        if len(set(names)) < len(names) or not all(names):
+            raise ValueError("write names of models with commas, each once")
+        return value
 
     @field_validator("conditions")
     @classmethod

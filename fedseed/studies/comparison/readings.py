@@ -1,6 +1,7 @@
 """A comparison read in several ways: budgets, targets, links, robustness; from the record alone."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from fedseed.evaluation.costs import LINKS
@@ -12,6 +13,7 @@ from fedseed.evaluation.frontier import (
     cheapest,
     points,
     quickest,
+    series_of,
     within_budget,
 )
 from fedseed.evaluation.repeats import paired
@@ -22,9 +24,9 @@ from fedseed.results.table import percent
 Cells = Sequence[Mapping[str, Any]]
 
 
-def budget_grid(cells: Cells) -> str:
-    """The most accurate row within each budget."""
-    all_points = points(cells)
+def budget_grid(cells: Cells, with_bodies: bool = False) -> str:
+    """The most accurate row within each budget; see :func:`points` for bodies."""
+    all_points = points(cells, with_bodies)
     rows = []
     for name, most in BUDGETS.items():
         best = within_budget(all_points, most)
@@ -57,7 +59,9 @@ def _cost(point: Point | None) -> str:
 
 def link_grid(cells: Cells, target: float) -> str:
     """Seconds to a target, by row and link speed."""
-    all_points = points(cells)
+    all_points, bodies = points(cells), [cell for cell in cells if cell.get("body_bytes")]
+    for point in points(bodies, with_bodies=True):
+        all_points.append(replace(point, row=f"{point.row}, body downloaded"))
     rows = []
     for row in dict.fromkeys(point.row for point in all_points):
         soonest = [quickest(all_points, row, target, bits) for bits in LINKS.values()]
@@ -89,8 +93,8 @@ def robustness_grid(cells: Cells, partition: str) -> str:
     here = [cell for cell in cells if cell["partition"] == partition]
     conditions = list(dict.fromkeys(c["condition"] for c in here if c["condition"]))
     rows = []
-    for row in dict.fromkeys(c["row"] for c in here if c["condition"]):
-        by_condition = {c["condition"]: c["accuracy"] for c in here if c["row"] == row}
+    for row in dict.fromkeys(series_of(c) for c in here if c["condition"]):
+        by_condition = {c["condition"]: c["accuracy"] for c in here if series_of(c) == row}
         undisturbed = by_condition[None]
         changes = [_change(by_condition.get(name), undisturbed) for name in conditions]
         rows.append([row, with_interval(undisturbed), *changes])
@@ -121,7 +125,7 @@ def personal_grid(cells: Cells) -> str:
         largest = sum(client["after"]["majority_baseline"] for client in clients) / len(clients)
         gains, mean_gain = sorted(client["gain"] for client in clients), personal["mean_gain"]
         rows.append([
-            cell["row"], cell["partition"], percent(before), percent(after), percent(largest),
+            series_of(cell), cell["partition"], percent(before), percent(after), percent(largest),
             f"{in_points(mean_gain['value'])} ({interval_in_points(mean_gain['ci95'])})",
             f"{in_points(gains[0])} to {in_points(gains[-1])}",
             percent(personal["clients_that_gain"]),

@@ -1,5 +1,6 @@
 """The comparison: every protocol on the same shards, with the bytes that really travelled."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -8,18 +9,20 @@ import numpy as np
 from fedseed.config import RunConfig
 from fedseed.data.federated_dataset import open_dataset
 from fedseed.data.options import task_name
-from fedseed.evaluation.frontier import client_bytes, pareto, points
+from fedseed.evaluation.frontier import client_bytes, pareto, points, series_of
 from fedseed.evaluation.linear_curve import at_most
 from fedseed.evaluation.metrics import ClassCounts, reweighted
 from fedseed.evaluation.repeats import mean_interval, over_repeats
+from fedseed.models.architecture import FROM_PRNG
 from fedseed.models.registry import find_model
 from fedseed.protocols import find_protocol
+from fedseed.recipe import Recipe
 from fedseed.results.display import Display
 from fedseed.runs.plan import make_plan
 from fedseed.studies.base import Study, dataset_of, tested_rows
 from fedseed.studies.cells import Cell, Work
 from fedseed.studies.comparison import STUDY
-from fedseed.studies.comparison.cells import federated_of, measure
+from fedseed.studies.comparison.cells import Place, federated_of, measure, row_of
 from fedseed.studies.comparison.options import ComparisonOptions
 from fedseed.studies.description import StudyDescription
 from fedseed.studies.measuring import LINEAR, TEST_COST, baseline_cell, linear_cell
@@ -40,22 +43,40 @@ class Comparison(Study):
 
     def prepare(self, display: Display) -> None:
         """See :class:`Study`: tokens, and a plan of every row, which says what is wrong."""
-        open_dataset(self.config, display.tokenising)
-        for name, partition, condition in self._places():
-            run, recipe = run_config(self.config, ROWS[name], partition, condition, 0)
+        for model in self.config.all_models:
+            open_dataset(self.config.of(model), display.tokenising)
+        for place in self._places():
+            run, recipe = self._run_config(place)
             make_plan(run, given=recipe)
 
     def provenance(self) -> dict[str, Any]:
         """See :class:`Study`."""
-        recipes = {name: ROWS[name].recipe.model_dump() for name, _, _ in self._places()}
+        config = self.config
+        recipes = {
+            place.series(config.all_models[0]): row_of(place).recipe.model_dump()
+            for place in self._places()
+        }
         return super().provenance() | {"recipes": recipes}
 
     def protocols(self) -> dict[str, dict[str, Any]]:
         """See :class:`Study`."""
-        return described_protocols(name for name, _, _ in self._places())
+        return described_protocols(place.row for place in self._places())
 
-    def _places(self) -> list[tuple[str, str, str]]:
-        """Row, partition and condition of every cell, repeats apart."""
+    def _run_config(self, place: Place, repeat: int = 0) -> tuple[RunConfig, Recipe]:
+        config = self.config.of(place.model)
+        return run_config(config, row_of(place), place.partition, place.condition, repeat)
+
+    def _places(self) -> list[Place]:
+        """Every cell, repeats apart, model by model."""
+        return [
+            Place(model, *rest)
+            for model in self.config.all_models
+            for rest in self._places_of_rows()
+            if ROWS[rest[0]].on(model) is not None
+        ]
+
+    def _places_of_rows(self) -> list[tuple[str, str, str]]:
+        """Row, partition and condition of every cell of one model."""
         config = self.config
         main = config.protocols == "main"
         names = config.protocols.split(",")
@@ -81,19 +102,24 @@ class Comparison(Study):
         """See :class:`Study`."""
         cells = [baseline_cell(), linear_cell()]
         for repeat in range(self.config.repeats):
-            for name, partition, condition in self._places():
-                arguments = {
-                    "what": "row", "row": name, "partition": partition, "condition": condition,
-                    "repeat": repeat,
-                }  # fmt: skip
-                label = _label(name, partition, condition, repeat)
-                cells.append(Cell(label, self._cost(name, partition, condition), arguments))
+            for place in self._places():
+                arguments = {"what": "row", **dataclasses.asdict(place), "repeat": repeat}
+                cells.append(Cell(self._label(place, repeat), self._cost(place), arguments))
         return cells
 
-    def _cost(self, name: str, partition: str, condition: str) -> float:
+    def _label(self, place: Place, repeat: int) -> str:
+        series = place.series(self.config.all_models[0])
+        return ", ".join(filter(None, (series, place.partition, place.condition, str(repeat))))
+
+    def _cost(self, place: Place) -> float:
         """About how long a cell takes, in training steps of federated averaging."""
-        config, row = self.config, ROWS[name]
-        run, _ = run_config(config, row, partition, condition, 0)
+        weight = find_model(place.model, 2).fp32_bytes() / find_model("bert-tiny", 2).fp32_bytes()
+        return self._steps_of(place) * max(1.0, 4 * weight)  # words cost no product
+
+    def _steps_of(self, place: Place) -> float:
+        """Its training steps, and what testing costs in them."""
+        config, row, name = self.config, row_of(place), place.row
+        run, _ = self._run_config(place)
         test = TEST_COST * len(tested_rows(config, dataset_of(config)))
         few = TEST_COST * run.participants_test_examples * config.clients
         if name == "central":
@@ -119,12 +145,9 @@ class Comparison(Study):
     def results(self, measured: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
         """See :class:`Study`."""
         config, cells = self.config, []
-        for name, partition, condition in self._places():
-            repeats = [
-                measured[_label(name, partition, condition, repeat)]
-                for repeat in range(config.repeats)
-            ]
-            cells.append(self._cell(name, partition, condition, repeats))
+        for place in self._places():
+            repeats = [measured[self._label(place, n)] for n in range(config.repeats)]
+            cells.append(self._cell(place, repeats))
         linear = measured[LINEAR][LINEAR]
         for cell in cells:
             down, up = client_bytes(cell)
@@ -134,7 +157,7 @@ class Comparison(Study):
             here = [c for c in cells if (c["partition"], c["condition"]) == (partition, None)]
             best = pareto(points(here))
             for cell in here:
-                cell["pareto"] = cell["row"] in best
+                cell["pareto"] = series_of(cell) in best
         shards = {
             partition: federated_of(config, 0, partition).label_counts()
             for partition in config.partitions.split(",")
@@ -145,11 +168,9 @@ class Comparison(Study):
             "shards_of_first_repeat": shards, "fp32_model_bytes": model.fp32_bytes(),
         }  # fmt: skip
 
-    def _cell(
-        self, name: str, partition: str, condition: str, repeats: Sequence[Mapping[str, Any]]
-    ) -> dict[str, Any]:
-        row = ROWS[name]
-        run, _ = run_config(self.config, row, partition, condition, 0)
+    def _cell(self, place: Place, repeats: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        row = row_of(place)
+        run, _ = self._run_config(place)
         numbers = range(len(repeats[0]["rounds"]))
         rounds = [_round([one["rounds"][number] for one in repeats]) for number in numbers]
         final = [_final(one) for one in repeats]
@@ -158,11 +179,12 @@ class Comparison(Study):
         newcomers = [_mean(one["newcomers"] or [one["final"]]) for one in repeats]
         worst = [_worst(one) for one in repeats]
         return {
-            "row": name, "description": row_words(self.config, row),
+            "row": place.row, "series": place.series(self.config.all_models[0]),
+            "description": row_words(self.config, row), "body_bytes": _body_bytes(place.model),
             "protocol": row.protocol,
             "options": _options(run, row), "start": run.resolved_start,
             "task": task_name(self.config.data), "model": run.model, "max_length": run.length,
-            "partition": partition, "condition": condition or None,
+            "partition": place.partition, "condition": place.condition or None,
             "repeats": len(repeats), "accuracy": over_repeats(final),
             "newcomers": over_repeats(newcomers), "worst_client": over_repeats(worst),
             "rounds": rounds,
@@ -175,8 +197,9 @@ class Comparison(Study):
         }  # fmt: skip
 
 
-def _label(name: str, partition: str, condition: str, repeat: int) -> str:
-    return ", ".join(filter(None, (name, partition, condition, str(repeat))))
+def _body_bytes(model: str) -> int:
+    """What a client downloads that does not have a published body: its weights in fp32."""
+    return 0 if model in FROM_PRNG else find_model(model, 2).fp32_bytes()
 
 
 def _options(run: RunConfig, row: StudyRow) -> dict[str, Any]:

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fedseed.evaluation.frontier import client_bytes
+from fedseed.evaluation.frontier import TIMED, client_bytes, series_of
 from fedseed.results.markdown import (
     DETAILS,
     QUICK,
     baseline_grid,
     grid,
     linear_blocks,
+    models_of,
     on_task,
     size,
     test_line,
@@ -65,7 +66,7 @@ def _head(record: Mapping[str, Any], cells: Cells) -> list[str]:
     widest = max((cell["accuracy"] for cell in cells), key=lambda accuracy: accuracy["n"])
     classes = record["provenance"]["dataset"]["classes"]
     return [
-        f"# What to send{on_task(record)}: {config['model']}, {config['clients']} clients, "
+        f"# What to send{on_task(record)}: {models_of(record)}, {config['clients']} clients, "
         f"{config['repeats']} repeats",
         QUICK if config["quick"] else "",
         f"Mean accuracy (95 % interval over test texts and repeats). {test_line(widest, classes)}. "
@@ -74,7 +75,7 @@ def _head(record: Mapping[str, Any], cells: Cells) -> list[str]:
         f"{record['results']['fp32_model_bytes']:,} bytes. Steps and seconds are one client's, on "
         "one thread; steps are those of the rounds, seconds include making the model at the end. "
         "\\* by its mean, nothing that sends fewer bytes is as accurate (the bounds, which send "
-        "nothing, are left out)." + (_ABOUT_LINEAR if _has_linear(cells) else ""),
+        "nothing, are left out)." + (_ABOUT_LINEAR if _has_linear(cells) else "") + _bodies(cells),
     ]
 
 
@@ -83,13 +84,49 @@ def _readings(cells: Cells, partition: str) -> list[str]:
     return [
         f"**The best within a byte budget** (one client, down and up; {partition}):",
         budget_grid(cells),
+        *_budgets_with_bodies(cells, partition),
         f"**The fewest bytes to a target accuracy** ({partition}):",
         target_grid(cells),
-        f"**Seconds until a client has a model of 80 %, by link speed** ({partition}; bytes "
-        "and one client's computing, no latency; clients work at the same time):",
-        link_grid(cells, 0.80),
+        *_links(cells, partition),
         verdicts(cells),
     ]
+
+
+def _budgets_with_bodies(cells: Cells, partition: str) -> list[str]:
+    if not any(cell.get("body_bytes") for cell in cells):
+        return []
+    return [
+        f"**The same with the download of the body counted** ({partition}):",
+        budget_grid(cells, with_bodies=True),
+    ]
+
+
+def _links(cells: Cells, partition: str) -> list[str]:
+    """Seconds to every target that a row reaches, or that none reaches the lowest."""
+    grids = [link_grid(cells, target) for target in TIMED]
+    reached = [n for n, one in enumerate(grids) if n == 0 or one.startswith("|")]
+    return [
+        block
+        for number in reached
+        for block in (
+            f"**Seconds until a client has a model of {100 * TIMED[number]:.0f} %, by link "
+            f"speed** ({partition}; bytes and one client's computing, no latency; clients work at "
+            "the same time):",
+            grids[number],
+        )
+    ]
+
+
+def _bodies(cells: Cells) -> str:
+    """What published bodies are, where there are any."""
+    sizes = {cell["model"]: cell["body_bytes"] for cell in cells if cell.get("body_bytes")}
+    said = " and ".join(f"{model} {size(count)}" for model, count in sizes.items())
+    return (
+        f" A published body's own download ({said} in fp32) is left out, for most who use one have "
+        "it; where it is counted, that is said."
+        if sizes
+        else ""
+    )
 
 
 def _worth(cells: Cells) -> list[str]:
@@ -102,7 +139,7 @@ def _worth(cells: Cells) -> list[str]:
         if linear is not None:
             low, high = cell["accuracy"]["ci95"]
             where = "above" if low > linear["value"] else "below"
-            groups["about at" if low <= linear["value"] <= high else where].append(cell["row"])
+            groups["about at" if low <= linear["value"] <= high else where].append(series_of(cell))
     said = [f"{where} it: {', '.join(rows)}" for where, rows in groups.items() if rows]
     return [
         "Bytes are worth more than in a linear model where a row's whole interval lies above it. "
@@ -162,7 +199,7 @@ def _line(cell: Mapping[str, Any], beside: bool) -> list[str]:
     mark = " \\*" if cell["pareto"] else ""
     seconds = cell["client_seconds"] + cell["making_seconds"]
     return [
-        cell["row"] + mark, with_interval(cell["accuracy"]), *map(size, client_bytes(cell)),
+        series_of(cell) + mark, with_interval(cell["accuracy"]), *map(size, client_bytes(cell)),
         *([_linear(cell)] if beside else []), f"{cell['client_steps']:,.0f}", f"{seconds:,.0f}",
     ]  # fmt: skip
 
@@ -179,7 +216,7 @@ def people_grid(cells: Cells) -> str:
     for cell in cells:
         most = cell["payload_bytes"]["per_client_round_max"]
         rows.append([
-            cell["row"], cell["partition"], cell["condition"] or "-",
+            series_of(cell), cell["partition"], cell["condition"] or "-",
             with_interval(cell["newcomers"]), with_interval(cell["worst_client"]),
             *(f"{cell['payload_bytes'][way]:,.0f}" for way in ("down", "up")),
             *(f"{cell['message_bytes'][way]:,.0f}" for way in ("down", "up")),
@@ -192,11 +229,11 @@ def people_grid(cells: Cells) -> str:
 
 def _what_is_what(cells: Cells) -> str:
     """Names and what they stand for; and on how many texts the means of many models are."""
-    lines = [f"{cell['row']}: {cell['description']}" for cell in cells]
+    lines = [f"{series_of(cell)}: {cell['description']}" for cell in cells]
     few = [cell for cell in cells if cell["accuracy"]["n"] < cell["newcomers"]["n"]]
     note = ""
     if few:
-        names = " and ".join(cell["row"] for cell in few)
+        names = " and ".join(series_of(cell) for cell in few)
         note = (
             f" The accuracy of {names} is the mean of the clients' own models on "
             f"{few[0]['accuracy']['n']:,} of the test texts."
@@ -210,7 +247,7 @@ def _rounds(cells: Cells) -> str:
         for one in cell["rounds"]:
             accuracy = one["accuracy"]
             rows.append([
-                cell["row"], cell["partition"], cell["condition"] or "-", str(one["round"]),
+                series_of(cell), cell["partition"], cell["condition"] or "-", str(one["round"]),
                 with_interval(accuracy) if accuracy else "-",
                 *(f"{one['client_payload_bytes'][way]:,.0f}" for way in ("down", "up")),
                 f"{one['result_bytes']:,.0f}",
