@@ -1,6 +1,6 @@
 """Codecs: how a vector of weights, or of their changes, becomes bytes.
 
-``int8`` and ``int4`` are uniform quantisers with one step a tensor, and ``topk`` keeps the largest
+``int8``, ``int4`` and ``int3`` are uniform quantisers with one step a tensor, and ``topk`` keeps the largest
 entries; what they lose is kept by the sender and added to what it sends next (error feedback: Seide
 et al. 2014; Karimireddy et al. 2019). Integers are coded by asymmetric numeral systems (Duda 2013;
 constriction, Bamler 2022) under their own frequencies, which is where QSGD (Alistarh et al. 2017)
@@ -135,7 +135,7 @@ class Rounded(Codec):
 
     def estimate(self, parameters: int) -> int:
         """See :class:`Codec`."""
-        return parameters if self._levels > 7 else parameters // 2
+        return int(np.ceil(parameters * np.log2(2 * self._levels + 1) / 8))
 
     @property
     def down(self) -> Codec:
@@ -207,9 +207,9 @@ class TopK(Codec):
         return TopK(1.0)
 
 
-CODECS = ("fp32", "fp16", "int8", "topk", "int4")
+CODECS = ("fp32", "fp16", "int8", "topk", "int4", "int3")
 """In the order of their numbers on the wire."""
-_LEVELS = {"int8": 127, "int4": 7}
+_LEVELS = {"int8": 127, "int4": 7, "int3": 3}
 
 
 def make_codec(name: str, keep: float) -> Codec:

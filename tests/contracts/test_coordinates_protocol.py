@@ -56,7 +56,7 @@ class TestCoordinates(ProtocolContract):
         return {
             "nan": head + np.full(tensors, np.nan, "<f4").tobytes() + body[steps:],
             "huge": head + np.full(tensors, 1e30, "<f4").tobytes() + body[steps:],
-            "no frequencies": head + body[:steps] + bytes(30) + body[steps + 30 :],
+            "no frequencies": head + body[:steps] + bytes(14) + body[steps + 14 :],
             "long": contribution + bytes(4),
         }
 

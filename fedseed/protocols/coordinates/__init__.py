@@ -16,8 +16,8 @@ class CoordinatesOptions(ProtocolOptions):
         16, ge=1, le=LARGEST_RANK, description="Rows and columns of the trained core that every "
         "matrix of the encoder has."
     )  # fmt: skip
-    codec: Literal["int8", "int4"] = Field(
-        "int4", description="Bits of a change on its way up, before entropy coding; what they "
+    codec: Literal["int8", "int4", "int3"] = Field(
+        "int3", description="Bits of a change on its way up, before entropy coding; what they "
         "lose is sent with the next one (error feedback)."
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ from fedseed.seeds.kinds.coordinates.format import coordinates_seed
 
 _HEAD = "<HB"
 HEAD_BYTES = struct.calcsize(_HEAD)
-_CODES = [CODECS.index(name) for name in ("int8", "int4")]
+_CODES = [CODECS.index(name) for name in ("int8", "int4", "int3")]
 
 
 def encode_state(rank: int, codec: Codec, coded: bytes) -> bytes:
