@@ -22,10 +22,21 @@ class CoordinatesOptions(ProtocolOptions):
     )  # fmt: skip
 
 
-def _row(rank: int) -> Row:
-    words, options = f"cores of rank {rank}, int4 changes", {"rank": rank}
-    body = Row(words, OF_BODY.replace(learning_rate=4e-3), options, rounds=3, steps=100)
-    return Row(words, BEST.replace(learning_rate=4e-3), options, attacked=False, body=body)
+_RECIPE = BEST.replace(learning_rate=4e-3)
+
+
+def _row(rank: int, body_rank: int, main: bool) -> Row:
+    """A row of about so many bytes up a round, which takes other ranks on a body."""
+    words = "cores of rank {}, changes of 3 bits"
+    body = Row(
+        words.format(body_rank), OF_BODY.replace(learning_rate=4e-3), {"rank": body_rank},
+        rounds=3, steps=100,
+    )  # fmt: skip
+    return Row(words.format(rank), _RECIPE, {"rank": rank}, main=main, attacked=False, body=body)
+
+
+_SIZES = {"1k": (13, 7), "4k": (32, 18), "16k": (64, 38)}
+"""Ranks of bert-tiny and of minilm, by what a client sends in a round."""
 
 
 PROTOCOL = Protocol(
@@ -39,5 +50,5 @@ PROTOCOL = Protocol(
     typical_upload=16e3,
     sums="changes of the numbers, in proportion to the clients' examples",
     reveals=frozenset({"model"}),
-    rows={f"coordinates-{rank}": _row(rank) for rank in (8, 16, 32)},
+    rows={f"coordinates-{size}": _row(*ranks, main=size == "4k") for size, ranks in _SIZES.items()},
 )

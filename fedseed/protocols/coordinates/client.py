@@ -12,7 +12,7 @@ from fedseed.protocols.shared_model import Download, SharedModelClient
 from fedseed.seeds.assemble import grow, shapes_of
 from fedseed.seeds.base import key_of
 from fedseed.seeds.kinds.coordinates.format import CODEC
-from fedseed.seeds.kinds.coordinates.space import SCALE, Space
+from fedseed.seeds.kinds.coordinates.space import Space
 from fedseed.training import FitJob, FitResult
 from fedseed.training.subspace import Core, SubspaceModel
 
@@ -31,7 +31,7 @@ class MovedModel(SubspaceModel):
         key, changes = key_of(seed), {}
         for name, core in space.cores(vector).items():
             left, right = (torch.from_numpy(factor) for factor in space.factors(key, name))
-            changes[name] = Core(left, torch.from_numpy(core.copy()), right, SCALE)
+            changes[name] = Core(left, torch.from_numpy(core.copy()), right, space.scale)
         super().__init__(grow(seed), changes, space.head)
         self._space = space
         self._heads = {name: part.detach().clone() for name, part in self.whole.items()}

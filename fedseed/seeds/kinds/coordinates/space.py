@@ -1,7 +1,7 @@
 """The space of the coordinates: a small core for each matrix, between two factors that a key gives.
 
-A matrix W of the encoder or the pooler becomes W + SCALE U C V. U and V are drawn, and only the
-core C is trained (LoRA-XS: Balazy et al. 2024, arXiv 2405.17604, whose factors are singular vectors
+A matrix W of the encoder or the pooler becomes W + (ALPHA / rank) U C V. U and V are drawn, and
+only the core C is trained (LoRA-XS: Balazy et al. 2024, arXiv 2405.17604, whose factors are singular vectors
 of W; drawn ones did as well and need no decomposition: docs/protocols/coordinates.md). The head is
 trained whole; all else stays as the start seed has it. What travels are changes, zero at the start.
 """
@@ -18,8 +18,10 @@ from fedseed.models.roles import head_of, matrices_of
 from fedseed.seeds.kinds.coordinates import LARGEST_RANK
 from fedseed.seeds.prng import normal
 
-SCALE = 8.0
-"""Of the cores' products, whose factors have columns and rows of length 1, about."""
+ALPHA = 128.0
+"""The cores' products are scaled by this over the rank: a step of Adam, which moves all numbers of
+a core alike, then moves a matrix as far whatever the rank. The factors have columns and rows of
+length 1, about."""
 _CORE = "/core"
 
 
@@ -53,6 +55,11 @@ class Space:
         """Everything that is trained, in order: cores, then the head's parameters."""
         cores = {name + _CORE: self._core(shape) for name, shape in self.matrices.items()}
         return Parts(cores | self.head)
+
+    @property
+    def scale(self) -> float:
+        """Of the cores' products."""
+        return ALPHA / self.rank
 
     def _core(self, shape: tuple[int, ...]) -> tuple[int, int]:
         rank = min(self.rank, *shape)
@@ -89,7 +96,7 @@ class Space:
         for name, core in self.cores(vector).items():
             left, right = self.factors(key, name)
             product = np.asarray(left @ core @ right, dtype=np.float32)
-            moved[name] = state[name] + np.float32(SCALE) * product
+            moved[name] = state[name] + np.float32(self.scale) * product
         for name, change in self.heads(vector).items():
             moved[name] = state[name] + change
         return moved
