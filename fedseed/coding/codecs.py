@@ -1,11 +1,12 @@
 """Codecs: how a vector of weights, or of their changes, becomes bytes.
 
-``int8``, ``int4`` and ``int3`` are uniform quantisers with one step a tensor, and ``topk`` keeps the
-largest entries; what they lose is kept by the sender and added to what it sends next (error feedback: Seide
-et al. 2014; Karimireddy et al. 2019). Integers are coded by asymmetric numeral systems (Duda 2013;
-constriction, Bamler 2022) under their own frequencies, which is where QSGD (Alistarh et al. 2017)
-and deep gradient compression (Lin et al. 2018) leave bytes on the table. Blocks of weights that did
-not change, such as the embeddings of words that a client does not use, cost one coded bit.
+``int8``, ``int4`` and ``int3`` are uniform quantisers with one step a tensor, and ``topk`` keeps
+the largest entries; what they lose is kept by the sender and added to what it sends next (error
+feedback: Seide et al. 2014; Karimireddy et al. 2019). Integers are coded by asymmetric numeral
+systems (Duda 2013; constriction, Bamler 2022) under their own frequencies, which is where QSGD
+(Alistarh et al. 2017) and deep gradient compression (Lin et al. 2018) leave bytes on the table.
+Blocks of weights that did not change, such as the embeddings of words that a client does not use,
+cost one coded bit.
 """
 
 import struct

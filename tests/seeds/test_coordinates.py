@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fedseed.coding.codecs import make_codec
 from fedseed.errors import SeedError
 from fedseed.models.architecture import architecture
 from fedseed.seeds.base import Seed
 from fedseed.seeds.codec import assemble, decode, encode, sizes
-from fedseed.seeds.kinds.coordinates.format import CODEC, coordinates_seed
+from fedseed.seeds.kinds.coordinates.format import Coded, coordinates_seed
 from fedseed.seeds.kinds.coordinates.space import Space
 from fedseed.seeds.kinds.random import random_seed
 from fedseed.seeds.make import make_seed
@@ -23,13 +24,14 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "coordinates.json"
 SHAPES = architecture("bert-tiny").shapes()
 START = random_seed("bert-tiny", 2, 7, "scaled")
 SPACE = Space.of(SHAPES, 3)
+INT8 = make_codec("int8", 1.0)
 
 
 def made_up() -> Seed:
     """A seed of numbers that are exact in int8: no machine rounds them differently."""
     levels = np.arange(SPACE.parts.size) % 255 - 127
     vector = (levels / 1024).astype(np.float32)
-    return coordinates_seed(START, 3, CODEC.encode(vector, SPACE.parts.sizes))
+    return coordinates_seed(START, Coded(3, INT8, INT8.encode(vector, SPACE.parts.sizes)))
 
 
 def test_golden_bytes_and_weights() -> None:
@@ -67,10 +69,17 @@ def test_truncated(place: str) -> None:
 def test_no_coordinates_of_coordinates() -> None:
     seed = made_up()
     with pytest.raises(SeedError, match="another kind"):
-        coordinates_seed(seed, 3, b"")
-    nested = struct.pack("<HBI", 3, 8, len(seed.payload)) + seed.payload
+        coordinates_seed(seed, Coded(3, INT8, b""))
+    nested = struct.pack("<HBBI", 3, 2, 8, len(seed.payload)) + seed.payload
     with pytest.raises(SeedError, match="another kind"):
         assemble(Seed("coordinates", "bert-tiny", 2, nested), SHAPES)
+
+
+def test_unknown_codecs() -> None:
+    payload = bytearray(made_up().payload)
+    payload[2] = 3
+    with pytest.raises(SeedError, match="codec 3"):
+        decode(encode(Seed("coordinates", "bert-tiny", 2, bytes(payload))))
 
 
 @pytest.mark.parametrize("rank", [0, 257, 65_535])

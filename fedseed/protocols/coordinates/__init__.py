@@ -17,8 +17,8 @@ class CoordinatesOptions(ProtocolOptions):
         "matrix of the encoder has."
     )  # fmt: skip
     codec: Literal["int8", "int4", "int3"] = Field(
-        "int3", description="Bits of a change on its way up, before entropy coding; what they "
-        "lose is sent with the next one (error feedback)."
+        "int3", description="Bits of a number on its way, before entropy coding; what they lose "
+        "on the way up is sent with the next change (error feedback)."
     )  # fmt: skip
 
 

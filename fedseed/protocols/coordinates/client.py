@@ -11,7 +11,6 @@ from fedseed.protocols.coordinates.messages import decode_state, seed_of_downloa
 from fedseed.protocols.shared_model import Download, SharedModelClient
 from fedseed.seeds.assemble import grow, shapes_of
 from fedseed.seeds.base import key_of
-from fedseed.seeds.kinds.coordinates.format import CODEC
 from fedseed.seeds.kinds.coordinates.space import Space
 from fedseed.training import FitJob, FitResult
 from fedseed.training.subspace import Core, SubspaceModel
@@ -57,15 +56,15 @@ class CoordinatesClient(SharedModelClient):
 
     def work(self, download: Download, task: ClientTask) -> tuple[FitResult, bytes]:
         """See :class:`SharedModelClient`."""
-        rank, codec, coded = decode_state(download.body)
-        space = self._space(download.seed, rank)
-        vector = CODEC.decode(coded, space.parts.sizes) if coded else space.start()
+        coded = decode_state(download.body)
+        space = self._space(download.seed, coded.rank)
+        vector = coded.vector(space) if coded.numbers else space.start()
         model, shard = MovedModel(download.seed, space, vector), task.shard
         result = self.trainer.fit(
             FitJob(model, shard.table, shard.whole(), download.recipe, task.rng)
         )
         change = model.vector() - vector
-        return result, with_error_feedback(change, codec, space.parts.sizes, task.memory)
+        return result, with_error_feedback(change, coded.codec, space.parts.sizes, task.memory)
 
     def _space(self, seed: bytes, rank: int) -> Space:
         try:

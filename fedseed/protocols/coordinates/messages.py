@@ -2,28 +2,21 @@
 
 import struct
 
-from fedseed.coding.codecs import CODECS, Codec, codec_of
+from fedseed.coding.codecs import codec_of
 from fedseed.errors import SeedError, WireError
 from fedseed.seeds.codec import decode, encode
-from fedseed.seeds.kinds.coordinates.format import coordinates_seed
+from fedseed.seeds.kinds.coordinates.format import CODES, Coded, coordinates_seed
 
 _HEAD = "<HB"
 HEAD_BYTES = struct.calcsize(_HEAD)
-_CODES = [CODECS.index(name) for name in ("int8", "int4", "int3")]
 
 
-def encode_state(rank: int, codec: Codec, coded: bytes) -> bytes:
-    """Write a body.
-
-    Args:
-        rank: of the cores.
-        codec: of what goes up.
-        coded: the server's numbers; empty before the first round has ended.
-    """
-    return struct.pack(_HEAD, rank, codec.number) + coded
+def encode_state(coded: Coded) -> bytes:
+    """Write a body; its numbers are empty before the first round has ended."""
+    return struct.pack(_HEAD, coded.rank, coded.codec.number) + coded.numbers
 
 
-def decode_state(body: bytes) -> tuple[int, Codec, bytes]:
+def decode_state(body: bytes) -> Coded:
     """Read a body; see :func:`encode_state`.
 
     Raises:
@@ -32,14 +25,14 @@ def decode_state(body: bytes) -> tuple[int, Codec, bytes]:
     if len(body) < HEAD_BYTES:
         raise WireError("the download names no coordinates")
     rank, code = struct.unpack_from(_HEAD, body)
-    if code not in _CODES:
+    if code not in CODES:
         raise WireError(f"codec {code} is not one of coordinates")
-    return rank, codec_of(code, 1.0), body[HEAD_BYTES:]
+    return Coded(rank, codec_of(code, 1.0), body[HEAD_BYTES:])
 
 
-def seed_of(start: bytes, rank: int, coded: bytes) -> bytes:
+def seed_of(start: bytes, coded: Coded) -> bytes:
     """The coordinates seed of an encoded start seed and of coded numbers, encoded."""
-    return encode(coordinates_seed(decode(start), rank, coded))
+    return encode(coordinates_seed(decode(start), coded))
 
 
 def seed_of_download(start: bytes, body: bytes) -> bytes:
@@ -48,8 +41,8 @@ def seed_of_download(start: bytes, body: bytes) -> bytes:
     Raises:
         WireError: the body is malformed, or not for this start.
     """
-    rank, _, coded = decode_state(body)
+    coded = decode_state(body)
     try:
-        return seed_of(start, rank, coded) if coded else start
+        return seed_of(start, coded) if coded.numbers else start
     except SeedError as error:
         raise WireError(str(error)) from error

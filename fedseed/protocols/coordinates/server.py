@@ -3,7 +3,7 @@
 Down: the seed (later its sha256), a recipe, the rank and the codec, and from round 2 on the mean
 of the numbers. Up: the number of examples, the training loss, and what training changed in the
 numbers, with error feedback. The server keeps the mean. It ends with a seed: the run's, and the
-mean in int8. ``docs/protocols/coordinates.md`` has the byte layout and what was measured.
+mean. ``docs/protocols/coordinates.md`` has the byte layout and what was measured.
 """
 
 from torch import nn
@@ -15,7 +15,7 @@ from fedseed.protocols.coordinates import CoordinatesOptions
 from fedseed.protocols.coordinates.messages import HEAD_BYTES, encode_state, seed_of
 from fedseed.protocols.vector_server import VectorServer
 from fedseed.seeds.assemble import grow
-from fedseed.seeds.kinds.coordinates.format import CODEC
+from fedseed.seeds.kinds.coordinates.format import Coded
 from fedseed.seeds.kinds.coordinates.space import Space
 
 
@@ -34,7 +34,7 @@ class CoordinatesServer(VectorServer):
         assert isinstance(setup.options, CoordinatesOptions)
         self._space = Space.of(setup.shapes, setup.options.rank)
         self._codec = make_codec(setup.options.codec, 1.0)
-        seed_of(setup.seed, self._space.rank, b"")  # refuse now what cannot be a start
+        seed_of(setup.seed, self._coded())  # refuse now what cannot be a start
 
     @property
     def size(self) -> int:
@@ -49,18 +49,21 @@ class CoordinatesServer(VectorServer):
         """See :class:`VectorServer`."""
         return self._codec.decode(body, self._space.parts.sizes)
 
-    def _coded(self) -> bytes:
+    def _coded(self) -> Coded:
         """The mean as it goes down and into the seed; empty before the first round has ended."""
-        return b"" if self._vector is None else CODEC.encode(self._vector, self._space.parts.sizes)
+        numbers = b""
+        if self._vector is not None:
+            numbers = self._codec.encode(self._vector, self._space.parts.sizes)
+        return Coded(self._space.rank, self._codec, numbers)
 
     def state(self) -> bytes:
         """See :class:`SharedModelServer`."""
-        return encode_state(self._space.rank, self._codec, self._coded())
+        return encode_state(self._coded())
 
     def seed(self) -> bytes | None:
         """See :class:`SharedModelServer`."""
         coded = self._coded()
-        return seed_of(self.setup.seed, self._space.rank, coded) if coded else None
+        return seed_of(self.setup.seed, coded) if coded.numbers else None
 
     def model(self) -> nn.Module:
         """See :class:`SharedModelServer`: what the seed assembles."""
@@ -74,5 +77,5 @@ class CoordinatesServer(VectorServer):
     def body_estimate(self) -> tuple[int, int]:
         """See :class:`SharedModelServer`."""
         tables = 4 * len(self._space.parts.sizes) + 600
-        down, up = CODEC.estimate(self.size), self._codec.estimate(self.size)
-        return HEAD_BYTES + down + tables, up + tables
+        most = self._codec.estimate(self.size) + tables
+        return HEAD_BYTES + most, most

@@ -1,9 +1,10 @@
 """The space of the coordinates: a small core for each matrix, between two factors that a key gives.
 
 A matrix W of the encoder or the pooler becomes W + (ALPHA / rank) U C V. U and V are drawn, and
-only the core C is trained (LoRA-XS: Balazy et al. 2024, arXiv 2405.17604, whose factors are singular vectors
-of W; drawn ones did as well and need no decomposition: docs/protocols/coordinates.md). The head is
-trained whole; all else stays as the start seed has it. What travels are changes, zero at the start.
+only the core C is trained (LoRA-XS: Balazy et al. 2024, arXiv 2405.17604, whose factors are
+singular vectors of W; drawn ones did as well and need no decomposition:
+docs/protocols/coordinates.md). The head is trained whole; all else stays as the start seed has it.
+What travels are changes, zero at the start.
 """
 
 import functools
