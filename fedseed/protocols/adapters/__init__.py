@@ -1,6 +1,6 @@
 """The ``adapters`` protocol: low-rank factors on a frozen body (LoRA, FFA-LoRA)."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -17,15 +17,22 @@ class AdaptersOptions(ProtocolOptions):
         "ffa", description="lora sends both factors, ffa one: the other is drawn from the seed's "
         "key."
     )  # fmt: skip
-    codec: Literal["fp32", "int8", "int4"] = Field(
-        "fp32", description="How factors travel: fp32, or what they have changed in int8 or int4, "
-        "with error feedback."
+    codec: Literal["fp32", "int8", "int4", "int3"] = Field(
+        "fp32", description="How factors travel: fp32, or what they have changed in 8, 4 or 3 bits "
+        "before entropy coding, with error feedback."
     )  # fmt: skip
     target: Literal["all", "encoder", "attention"] = Field(
         "all", description="Matrices that get factors: all (the word embedding's too, which a "
         "random body needs), those of the encoder, or of its attention alone, as people adapt "
         "published bodies."
     )  # fmt: skip
+
+
+def _of_attention(words: str, **options: Any) -> Row:
+    """A row on a body, as people adapt one."""
+    recipe = OF_BODY.replace(learning_rate=3e-3)
+    own = {"adapter": "lora", "target": "attention", **options}
+    return Row(words, recipe, own, rounds=3, steps=100)
 
 
 PROTOCOL = Protocol(
@@ -41,13 +48,16 @@ PROTOCOL = Protocol(
     privacy={"example": DpSgd()},
     reveals=frozenset({"model", "word_rows"}),
     rows={
+        "adapters-int3": Row(
+            "low-rank factors, changes of 3 bits", BEST.replace(learning_rate=3e-3),
+            {"adapter": "lora", "rank": 3, "codec": "int3"}, slowdown=1.3, main=False,
+            attacked=False, body=_of_attention(
+                "low-rank factors of the attention, changes of 3 bits", rank=3, codec="int3"
+            ),
+        ),
         "adapters": Row(
             "low-rank factors, one frozen", BEST.replace(learning_rate=3e-3), slowdown=1.3,
-            body=Row(
-                "low-rank factors of the attention, int8 changes",
-                OF_BODY.replace(learning_rate=2e-3),
-                {"adapter": "lora", "target": "attention", "codec": "int8"}, rounds=3, steps=100,
-            ),
-        )
+            body=_of_attention("low-rank factors of the attention, int8 changes", codec="int8"),
+        ),
     },
 )  # fmt: skip

@@ -23,7 +23,7 @@ ALPHA = 8.0
 LARGEST_RANK = 256
 _HEAD = "<HBB"
 HEAD_BYTES = struct.calcsize(_HEAD)
-_CODES = [CODECS.index(name) for name in ("fp32", "int8", "int4")]
+_CODES = [CODECS.index(name) for name in ("fp32", "int8", "int4", "int3")]
 ROWS, COLUMNS = "/rows", "/columns"
 """What the names of B and of A have after the matrix' name."""
 
