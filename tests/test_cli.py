@@ -29,7 +29,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"model": "bert-huge"}, "unknown model 'bert-huge'"),
     ({"partition": "random"}, "choose from iid"),
     ({"aggregator": "median"}, "choose from log-mean"),
-    ({"protocol": "pigeons"}, "choose from adapters, labels"),
+    ({"protocol": "pigeons"}, "choose from adapters, coordinates, labels"),
     ({"cohort": 4}, "--cohort is larger"),
     ({"poisoned_clients": 4}, "--poisoned-clients is larger"),
     ({"cohort": 0}, "cohort = 0"),

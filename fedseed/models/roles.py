@@ -5,8 +5,8 @@ from typing import Literal
 
 from fedseed.models.architecture import Shapes
 
-Target = Literal["all", "encoder", "attention"]
-TARGETS: tuple[Target, ...] = ("all", "encoder", "attention")
+Target = Literal["all", "encoder", "attention", "head"]
+TARGETS: tuple[Target, ...] = ("all", "encoder", "attention", "head")
 _HEADS = ("classifier", "pre_classifier", "score", "classification_head", "logits_proj")
 """First part of the names of a classification head."""
 _NO_FEATURES = ("position", "token_type", "wpe")
@@ -24,7 +24,8 @@ def matrices_of(shapes: Shapes, target: Target) -> Shapes:
 
     Args:
         shapes: of all parameters.
-        target: ``all``, those of the ``encoder`` (no embedding), or of its ``attention``.
+        target: ``all``, those of the ``encoder`` (no embedding), of its ``attention``, or for the
+            ``head`` none at all.
     """
     head = head_of(shapes)
     return {
@@ -39,6 +40,8 @@ def matrices_of(shapes: Shapes, target: Target) -> Shapes:
 
 
 def _is_of(name: str, target: Target) -> bool:
+    if target == "head":
+        return False
     if target == "attention":
         return _ATTENTION.search(name) is not None
     return target == "all" or not any(word in name for word in _EMBEDDINGS)

@@ -23,9 +23,10 @@ from fedseed.training.lanes import side_by_side
 from fedseed.training.lean_trainer import LeanPredictor, LeanTrainer, is_lean
 from fedseed.training.losses import tail_loss
 from fedseed.training.precision_and_device import Compute
+from fedseed.training.subspace.head import HeadTrainer, is_head_alone
 from fedseed.training.subspace.trainer import SubspaceTrainer, is_lean_subspace
 
-_AnyTrainer = LeanTrainer | GenericTrainer | DpLeanTrainer | DpGenericTrainer
+_AnyTrainer = LeanTrainer | HeadTrainer | GenericTrainer | DpLeanTrainer | DpGenericTrainer
 Progress = Callable[[int, float], None]
 Watch = Callable[[Sequence[float], Callable[[], nn.Module]], bool]
 """Called after every step with the losses so far and a function that returns a copy of the model
@@ -179,6 +180,8 @@ def _trainer(runs: Sequence[_Run], compute: Compute) -> _AnyTrainer:
             return DpLeanTrainer(models[0], recipe, compute, mechanism)
         return LeanTrainer(models, [job.recipe for job in jobs], compute)
     assert len(jobs) == 1, "only lean models can be stacked"
+    if mechanism is None and is_head_alone(jobs[0].model, recipe, compute):
+        return HeadTrainer(jobs[0].model, recipe, compute)
     if mechanism is None and is_lean_subspace(jobs[0].model, recipe, compute):
         return SubspaceTrainer(jobs[0].model, recipe, compute)
     seed = runs[0].dropout_seed
@@ -207,6 +210,9 @@ def _copy_of(trainer: _AnyTrainer) -> nn.Module:
     """The first model as it would be if training ended now."""
     snapshot = copy.deepcopy(trainer)
     snapshot.finish()
+    if isinstance(snapshot, SubspaceTrainer):
+        with torch.no_grad():
+            snapshot.merge()
     return snapshot.models[0]
 
 

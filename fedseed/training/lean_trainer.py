@@ -234,6 +234,10 @@ class LeanPredictor:
         """How many calls may run side by side, each with another lane."""
         return len(self._lanes)
 
+    def pooled(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """What the head sees of each text, fp32, shape ``(texts, hidden)``; on a CPU."""
+        return self._lanes[0].pooled(self._stack.words, ids, lengths)[: len(ids)].float()
+
     def __call__(self, ids: Tensor, lengths: Tensor, lane: int = 0) -> Tensor:
         """Return the logits, shape ``(texts, classes)``; see BertClassifier."""
         places = ids.to(self._device)

@@ -90,6 +90,10 @@ class TestBothFactors(TestFrozenFactor):
     options: ClassVar[Mapping[str, Any]] = {"adapter": "lora", "rank": 2}
 
 
+class TestHead(TestFrozenFactor):
+    options: ClassVar[Mapping[str, Any]] = {"target": "head"}
+
+
 class TestAttention(TestFrozenFactor):
     options: ClassVar[Mapping[str, Any]] = {"adapter": "ffa", "rank": 2, "target": "attention"}
 

@@ -32,6 +32,21 @@ def test_cells_and_baselines(run: Run) -> None:
     assert lasting(record) == lasting(run(Budget, "again", workers=2, **SMALL))
 
 
+def test_a_published_body_and_what_is_trained_of_it(run: Run) -> None:
+    starts = "published,published-adapters,published-coordinates"
+    record = run(
+        Budget, model="minilm", starts=starts, samples="40", steps="0,25", repeats=1, max_length=16
+    )
+    cells = {(cell["start"], cell["steps"]): cell for cell in record["results"]["cells"]}
+    before = {cells[start, 0]["after"]["value"] for start in starts.split(",")}
+    assert len(before) == 1  # all begin with the same model
+    for start in starts.split(","):
+        assert cells[start, 25]["after"]["repeats"] != cells[start, 0]["after"]["repeats"], start
+        assert cells[start, 25]["bytes"] is None
+    rates = {r["learning_rate"] for r in record["provenance"]["recipes"].values()}
+    assert rates == {2e-4, 3e-3, 4e-3}
+
+
 def test_a_seed_that_knows_needs_no_step(run: Run, tmp_path: Path) -> None:
     record = run(Budget, samples="40", steps="0,6", starts="random-scaled,lexicon", repeats=1)
     by_place = {(c["start"], c["steps"]): c for c in record["results"]["cells"]}
@@ -96,6 +111,8 @@ def test_break_even() -> None:
         ({"steps": "all"}, "steps"),
         ({"steps": "0"}, "whole numbers"),
         ({"starts": "magic"}, "magic"),
+        ({"starts": "published"}, "published --model"),
+        ({"starts": "pca", "model": "minilm"}, "does not go with --model minilm"),
     ],
 )
 def test_bad_input(run: Run, changes: dict[str, Any], words: str) -> None:

@@ -1,8 +1,9 @@
 """A few numbers trained by the lean trainer end where automatic differentiation takes them."""
 
 import copy
+import dataclasses
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from fedseed.models.bert import BertClassifier
 from fedseed.recipe import Recipe
 from fedseed.training.fit import fit
 from fedseed.training.precision_and_device import Compute
-from fedseed.training.subspace import Core, LowRank, SubspaceModel, trainer
+from fedseed.training.subspace import Core, LowRank, SubspaceModel, head, trainer
 from fedseed.training.subspace.trainer import SubspaceTrainer, is_lean_subspace
 from tests.training.kernels.helpers import needs_kernels
 
@@ -147,10 +148,70 @@ def test_gradients_in_a_few_directions_as_those_of_whole_matrices(
             assert (found[name] - part.grad).norm() < 0.05 * part.grad.norm() > 0, name
 
 
+@pytest.mark.parametrize("rows", [20, 60])
+def test_a_head_alone_as_automatic_differentiation(
+    federated: FederatedDataset, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    """Features that are computed once are those of every step."""
+    whole = ("classifier.weight", "classifier.bias")
+    one = SubspaceModel(drawn_model(3)[0], {}, whole)
+    assert head.is_head_alone(one, RECIPE, Compute())
+    reference, table = copy.deepcopy(one), federated.dataset.table
+    chosen, recipe = federated.dataset.train[:rows], RECIPE.replace(label_smoothing=0.1)
+    computed: list[int] = []
+    learn = head.HeadTrainer._learn
+
+    def counted(self: Any, unknown: Any, *rest: Any) -> None:
+        computed.extend(unknown)
+        learn(self, unknown, *rest)
+
+    monkeypatch.setattr(head.HeadTrainer, "_learn", counted)
+    results = [fit(one, table, chosen, recipe, np.random.default_rng(1))]
+    assert len(computed) == len(set(computed)) <= min(rows, recipe.steps * recipe.batch_size)
+    module = importlib.import_module("fedseed.training.fit")
+    monkeypatch.setattr(module, "is_head_alone", lambda *_: False)
+    monkeypatch.setattr(module, "is_lean_subspace", lambda *_: False)
+    results.append(fit(reference, table, chosen, recipe, np.random.default_rng(1)))
+    assert results[0].train_loss == pytest.approx(results[1].train_loss, abs=1e-4)
+    for name in whole:
+        assert (one.whole[name] - drawn_model(3)[0].get_parameter(name)).abs().max() > 1e-3
+        assert torch.allclose(one.whole[name], reference.whole[name], atol=1e-5), name
+
+
+def test_features_are_forgotten_with_their_texts(federated: FederatedDataset) -> None:
+    whole = ("classifier.weight", "classifier.bias")
+    table = dataclasses.replace(federated.dataset.table)
+    one, before = SubspaceModel(drawn_model(3)[0], {}, whole), len(head._KNOWN)
+    fit(one, table, federated.dataset.train[:9], RECIPE, np.random.default_rng(1))
+    assert len(head._KNOWN) == before + 1
+    del table
+    assert len(head._KNOWN) == before
+
+
 @needs_kernels
 def test_one_of_three_projections_has_its_whole_gradient() -> None:
     one = SubspaceTrainer(with_cores((QUERY, OUTPUT, WIDE)), RECIPE, Compute("bf16"))
     assert one._stack.reduced.keys() == {OUTPUT}
+
+
+@pytest.mark.parametrize("matrices", [(QUERY, WIDE), (WORDS, QUERY)])
+def test_a_model_looked_at_between_steps_has_its_changes(
+    federated: FederatedDataset, matrices: tuple[str, ...]
+) -> None:
+    model, table, seen = made_up(matrices, True), federated.dataset.table, []
+    frozen = {name: part.clone() for name, part in model.originals().items()}
+
+    def watch(losses: Sequence[float], copied: Callable[[], torch.nn.Module]) -> bool:
+        seen.append(copied() if len(losses) == RECIPE.steps else None)
+        return False
+
+    rows = federated.shard(0).whole()[:20]
+    fit(model, table, rows, RECIPE, np.random.default_rng(1), watch=watch)
+    ids, lengths = torch.arange(24).view(3, 8), torch.tensor([8, 5, 2])
+    with torch.no_grad():
+        assert torch.allclose(seen[-1](ids, lengths), model(ids, lengths), atol=5e-4)
+    for name, part in model.originals().items():
+        assert name in WHOLE or torch.equal(part, frozen[name]), name
 
 
 def test_what_is_not_lean() -> None:

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from fedseed.models.roles import Target
 from fedseed.privacy.protection import DpSgd
 from fedseed.protocols.description import Protocol, ProtocolOptions, Style
 from fedseed.protocols.rows import BEST, OF_BODY, Row
@@ -21,10 +22,10 @@ class AdaptersOptions(ProtocolOptions):
         "fp32", description="How factors travel: fp32, or what they have changed in 8, 4 or 3 bits "
         "before entropy coding, with error feedback."
     )  # fmt: skip
-    target: Literal["all", "encoder", "attention"] = Field(
+    target: Target = Field(
         "all", description="Matrices that get factors: all (the word embedding's too, which a "
-        "random body needs), those of the encoder, or of its attention alone, as people adapt "
-        "published bodies."
+        "random body needs), those of the encoder, of its attention alone, as people adapt "
+        "published bodies, or head: none, so that the body's features are computed once."
     )  # fmt: skip
 
 
@@ -48,6 +49,14 @@ PROTOCOL = Protocol(
     privacy={"example": DpSgd()},
     reveals=frozenset({"model", "word_rows"}),
     rows={
+        "head": Row(
+            "the head alone, fp32", BEST.replace(learning_rate=3e-3), {"target": "head"},
+            main=False, attacked=False,
+            body=Row(
+                "the head alone on frozen features, fp32", OF_BODY.replace(learning_rate=1e-2),
+                {"target": "head"}, rounds=3, steps=100,
+            ),
+        ),
         "adapters-int3": Row(
             "low-rank factors, changes of 3 bits", BEST.replace(learning_rate=3e-3),
             {"adapter": "lora", "rank": 3, "codec": "int3"}, slowdown=1.3, main=False,

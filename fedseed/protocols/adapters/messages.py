@@ -49,7 +49,7 @@ class Layout:
             ConfigError: the model has no matrix of that name.
         """
         matrices = matrices_of(shapes, target)
-        if not matrices:
+        if not matrices and target != "head":
             raise ConfigError(f"--target {target}: the model has no such matrix; give all")
         return cls(rank, kind, target, matrices, head_of(shapes))
 

@@ -16,8 +16,9 @@ from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import encode
 from fedseed.seeds.registry import kind_of_row
 from fedseed.studies.base import dataset_of, tested_rows
+from fedseed.studies.budget.bodies import body_model, body_seed
 from fedseed.studies.budget.frozen import Features, features, train_head
-from fedseed.studies.budget.options import FROZEN, BudgetOptions
+from fedseed.studies.budget.options import BODIES, FROZEN, BudgetOptions
 from fedseed.studies.measuring import (
     LINEAR,
     cached_weights,
@@ -55,11 +56,7 @@ def _chosen(config: BudgetOptions, repeat: int, size: int) -> Rows:
 
 def _trained(config: BudgetOptions, arguments: Mapping[str, Any]) -> dict[str, Any]:
     dataset, repeat, start = dataset_of(config), arguments["repeat"], arguments["start"]
-    weights = None
-    if kind_of_row(start).is_extracted:
-        weights = cached_weights(original_of(config)[1])
-    key = random_key(config.run_seed, f"study/{repeat}")
-    encoded = encode(seed_of_row(config, start, key, weights))
+    encoded = _seed(config, start, random_key(config.run_seed, f"study/{repeat}"))
     recipe = Recipe(**arguments["recipe"])
     rows = _chosen(config, repeat, arguments["samples"])
     tests = {"balanced": tested_rows(config, dataset)}
@@ -79,11 +76,20 @@ def _trained(config: BudgetOptions, arguments: Mapping[str, Any]) -> dict[str, A
         return learnt
 
     rng = generator(config.run_seed, "study", arguments["samples"], repeat)
-    start_model = grow(encoded)
+    start_model = body_model(start, encoded) if start in BODIES else grow(encoded)
     if 0 in config.step_counts:
-        test(0, start_model)
+        test(0, grow(encoded))
     fit(start_model, dataset.table, rows, recipe, rng, choose(config.precision), watch=watch)
-    return {"bytes": len(encoded), "by_steps": by_steps}
+    return {"bytes": None if start in BODIES else len(encoded), "by_steps": by_steps}
+
+
+def _seed(config: BudgetOptions, start: str, key: int) -> bytes:
+    if start in BODIES:
+        return body_seed(config, dataset_of(config).classes, key)
+    weights = None
+    if kind_of_row(start).is_extracted:
+        weights = cached_weights(original_of(config)[1])
+    return encode(seed_of_row(config, start, key, weights))
 
 
 class _Clock:

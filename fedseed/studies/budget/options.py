@@ -1,16 +1,19 @@
 """Options of the budget study."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from fedseed.models.architecture import FROM_PRNG
 from fedseed.options import is_whole
 from fedseed.seeds.registry import seed_rows
 from fedseed.studies.options import StudyOptions
 
 FROZEN = "minilm-frozen"
 """Published weights with a frozen body: a linear head is trained on its features."""
+WHOLE, ADAPTED, MOVED = BODIES = "published", "published-adapters", "published-coordinates"
+"""--model's published weights: all are trained, or factors, or coordinates."""
 
 
 class BudgetOptions(StudyOptions):
@@ -37,7 +40,7 @@ class BudgetOptions(StudyOptions):
     )
     starts: str = Field(
         f"random-scaled,lexicon,pca,{FROZEN}", description="Starts, separated by commas: "
-        f"{', '.join(seed_rows())}, {FROZEN}."
+        f"{', '.join((*seed_rows(), *BODIES, FROZEN))} (published: --model's weights)."
     )  # fmt: skip
     frozen_samples: int = Field(
         2000, ge=1, description="Most training examples whose features are computed for a frozen "
@@ -59,10 +62,18 @@ class BudgetOptions(StudyOptions):
     @classmethod
     def _are_starts(cls, value: str) -> str:
         for word in value.split(","):
-            if word not in (*seed_rows(), FROZEN):
-                known = ", ".join(seed_rows())
-                raise ValueError(f"unknown start '{word}': choose from {known}, {FROZEN}")
+            if word not in (known := (*seed_rows(), *BODIES, FROZEN)):
+                raise ValueError(f"unknown start '{word}': choose from {', '.join(known)}")
         return value
+
+    @model_validator(mode="after")
+    def _models_of_starts(self) -> Self:
+        for start in self.starts.split(","):
+            if start in BODIES and self.model in FROM_PRNG:
+                raise ValueError(f"start '{start}' needs a published --model, such as minilm")
+            if start not in (*BODIES, FROZEN) and self.model not in FROM_PRNG:
+                raise ValueError(f"start '{start}' does not go with --model {self.model}")
+        return self
 
     def sample_sizes(self, available: int) -> list[int]:
         """Numbers of training examples, ascending; ``all`` is what there is."""

@@ -19,8 +19,9 @@ from fedseed.seeds.kinds.lexicon.format import refuse_too_many_classes
 from fedseed.seeds.registry import kind_of_row
 from fedseed.studies.base import Study, tested_rows
 from fedseed.studies.budget import STUDY
+from fedseed.studies.budget.bodies import RECIPES
 from fedseed.studies.budget.cells import WARMUP, measure
-from fedseed.studies.budget.options import FROZEN, BudgetOptions
+from fedseed.studies.budget.options import BODIES, FROZEN, BudgetOptions
 from fedseed.studies.cells import Cell, Work
 from fedseed.studies.description import StudyDescription
 from fedseed.studies.measuring import (
@@ -55,21 +56,23 @@ class Budget(Study):
         config = self.config
         self.dataset = open_dataset(config, display.tokenising)
         self.starts = config.starts.split(",")
-        if any(start != FROZEN and is_of_texts(start) for start in self.starts):
+        rows = [start for start in self.starts if start not in (*BODIES, FROZEN)]
+        if any(map(is_of_texts, rows)):
             refuse_too_many_classes(config.model, self.dataset.labels)
         self.weights: str | None = None
-        if any(start != FROZEN and kind_of_row(start).is_extracted for start in self.starts):
+        if any(kind_of_row(start).is_extracted for start in rows):
             _, path = original_of(config, display)
             self.weights = file_digest(path)
 
     def provenance(self) -> dict[str, Any]:
         """See :class:`Study`."""
-        about = {"recipe": self._recipe(32).model_dump(), "original_weights_sha256": self.weights}
+        recipes = {start: self._recipe(start, 32).model_dump() for start in self.starts}
+        about = {"recipes": recipes, "original_weights_sha256": self.weights}
         return super().provenance() | about
 
-    def _recipe(self, samples: int) -> Recipe:
-        steps = self.config.step_counts[-1]
-        return GOOD.replace(
+    def _recipe(self, start: str, samples: int) -> Recipe:
+        steps, given = self.config.step_counts[-1], RECIPES.get(start, GOOD)
+        return given.replace(
             schedule="constant", steps=steps, warmup=min(0.99, WARMUP / steps),
             batch_size=min(32, samples), max_length=self.config.length,
         )  # fmt: skip
@@ -98,7 +101,7 @@ class Budget(Study):
             return [Cell(f"{start}, {repeat}", cost, arguments | {"sizes": sizes})]
         cells = []
         for size in sizes:
-            recipe = self._recipe(size)
+            recipe = self._recipe(start, size)
             # Small samples are learnt by heart long before the last step.
             cost = min(recipe.steps, 100 + size) * recipe.batch_size / 32
             cost += TEST_COST * tests * len(config.step_counts)

@@ -15,12 +15,16 @@ from fedseed.results.markdown import (
     with_interval,
 )
 from fedseed.results.table import percent
+from fedseed.studies.budget.options import ADAPTED, FROZEN, MOVED, WHOLE
 
 _NOTES = {
     "pca": ": a seed of 10 components, which brings along what its original learnt from all "
     "training examples",
     "lexicon": ": a seed of the words of all training examples, which knows before any step",
-    "minilm-frozen": ": published weights, a linear head on mean-pooled features; nothing of the "
+    WHOLE: ": published weights, which --model names; everything is trained",
+    ADAPTED: ": the same, of which factors of rank 4 of the attention are trained, and the head",
+    MOVED: ": the same, of which coordinates of rank 18 are trained",
+    FROZEN: ": published weights, a linear head on mean-pooled features; nothing of the "
     "body travels or learns; not measured with more examples than shown",
 }
 

@@ -67,14 +67,20 @@ class LeanBert:
         Returns:
             Shape ``(..., texts, labels)``, fp32.
         """
+        pooled = self.pooled(table, places, lengths)
+        layout = self._kept[-1]
+        logits: Tensor = self._classifier.forward(pooled)[..., : layout.texts, :].float()
+        return logits
+
+    def pooled(self, table: Tensor, places: Tensor, lengths: Tensor) -> Tensor:
+        """What the head sees of each text, shape ``(..., at least texts, hidden)``; see above."""
         layout = Layout.of(lengths, places.shape[-1], self._few_shapes, self._stack.computed)
         states = self._embeddings.forward(table, places, layout)
         for layer in self._layers:
             states = layer.forward(states, layout)
         pooled = torch.tanh(self._pooler.forward(states))
         self._kept = (states, pooled, layout)
-        logits: Tensor = self._classifier.forward(pooled)[..., : layout.texts, :].float()
-        return logits
+        return pooled
 
     def backward(self, gradient: Tensor, total: Tensor) -> None:
         """Add to the stack's gradients and to the table's.

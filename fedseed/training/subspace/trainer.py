@@ -63,6 +63,17 @@ class SubspaceTrainer(LeanTrainer):
         """Bring what is trained up to date; it is the module's own all the time."""
         self._words.finish()
 
+    def merge(self) -> None:
+        """Write all changes into :attr:`models`, whose tensors are those of the frozen model.
+
+        For a copy of a trainer, of which a model is taken and nothing else.
+        """
+        (model,) = self.models
+        self._stack.write_back(self.models, torch.empty(0, dtype=torch.int64))
+        words = self._subspace.changes.get(WORDS)
+        if isinstance(words, LowRank):
+            model.get_parameter(WORDS).data.copy_(words(self._stack.words))
+
 
 def _reduced(
     model: SubspaceModel, shape: Architecture, compute: Compute

@@ -1,0 +1,43 @@
+"""Published bodies in the budget study: what of them is trained, and at which rate."""
+
+from collections.abc import Mapping
+
+from torch import nn
+
+from fedseed.protocols.adapters.low_rank import AdaptedModel
+from fedseed.protocols.adapters.messages import Layout
+from fedseed.protocols.coordinates.client import MovedModel
+from fedseed.protocols.rows import OF_BODY
+from fedseed.recipe import Recipe
+from fedseed.runs.original import start_seed
+from fedseed.seeds.assemble import grow, shapes_of
+from fedseed.seeds.codec import encode
+from fedseed.seeds.kinds.coordinates.space import Space
+from fedseed.studies.budget.options import ADAPTED, MOVED, WHOLE, BudgetOptions
+
+RECIPES: Mapping[str, Recipe] = {
+    WHOLE: OF_BODY,
+    ADAPTED: OF_BODY.replace(learning_rate=3e-3),
+    MOVED: OF_BODY.replace(learning_rate=4e-3),
+}
+_FACTORS, _CORES = 4, 18
+
+
+def body_seed(config: BudgetOptions, classes: tuple[str, ...], key: int) -> bytes:
+    """The encoded seed that names the study's body.
+
+    Raises:
+        ConfigError: the model's weights cannot be found here.
+    """
+    return encode(start_seed(config.model, classes, "", key))
+
+
+def body_model(start: str, seed: bytes) -> nn.Module:
+    """The seed's model, of which that is trained which a start says."""
+    if start == ADAPTED:
+        layout = Layout.of(shapes_of(seed), _FACTORS, "lora", "attention")
+        return AdaptedModel(seed, layout, layout.start(seed), 1.0)
+    if start == MOVED:
+        space = Space.of(shapes_of(seed), _CORES)
+        return MovedModel(seed, space, space.start())
+    return grow(seed)
