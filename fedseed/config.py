@@ -263,7 +263,7 @@ class RunConfig(DifferentialPrivacyOptions, ShardOptions):
             useless["alpha"] = "--partition dirichlet or quantity"
         if self.partition != "shards":
             useless["shards_per_client"] = "--partition shards"
-        if find_protocol(self.protocol).ends_with != "model":
+        if find_protocol(self.protocol).ends_with == "recipe":
             useless["test_every"] = f"a --protocol whose server has a model, not {self.protocol}"
         if self.seed_file is not None:
             useless["scheme"] = "a new seed, not --seed-file"

@@ -128,7 +128,7 @@ class Comparison(Study):
         if row.protocol is None:
             return everybody_trains
         steps = row.slowdown * config.clients * run.rounds * run.steps
-        if find_protocol(row.protocol).ends_with != "model":
+        if find_protocol(row.protocol).ends_with == "recipe":
             return steps + everybody_trains
         return steps + self._public_cost(run) + run.rounds * test
 
