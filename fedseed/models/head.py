@@ -9,7 +9,7 @@ from fedseed.errors import ConfigError, one_line
 from fedseed.models.architecture import CAUSAL
 from fedseed.models.config_file import code_note, other_task
 from fedseed.models.published import how_to_take_body, read_config
-from fedseed.models.registry import Model
+from fedseed.models.registry import GenericModel, Model
 from fedseed.models.taking import drawn_parts, final_layer, looked_at
 
 _DEFAULT = re.compile(r"(label)?[ _-]?\d{1,18}", re.IGNORECASE)
@@ -136,6 +136,11 @@ def start_notes(model: Model, classes: Sequence[str]) -> tuple[str, ...]:
         notes.append(
             f"{name}: its answer on a text changes with the padding behind it, and so with the "
             "other texts of a batch"
+        )
+    if isinstance(model, GenericModel):
+        notes.append(
+            f"{name} is computed by Hugging Face's own module: the fast path, several times as "
+            "fast, is the BERT family's alone"
         )
     code = code_note(name)
     return tuple(notes) if code is None else (*notes, code)
