@@ -1,7 +1,6 @@
-"""RunConfig: every option of a federated run, validated when it is made.
+"""RunConfig: every option of a federated run, validated when it is made, the protocol's among them.
 
-The command line, a TOML file and Flower's flat ``run_config`` all map to it, and only here. In all
-of them a protocol's own options stand beside those of the run.
+The command line, a TOML file and Flower's flat ``run_config`` all map to it, and only here.
 """
 
 from collections.abc import Collection, Mapping
@@ -70,8 +69,8 @@ class RunConfig(DifferentialPrivacyOptions, ShardOptions):
         None, description="A .fseed file to broadcast instead of a new seed."
     )
     recipe: str | None = Field(
-        None, description="The given recipe, a TOML file; without it the seed documents' recipe "
-        "(Adam, 2e-5, 30 steps of 32)."
+        None, description="How clients train, a TOML file; without it as in the protocol's row of "
+        "the comparison, for protocol recipe as the seed documents do (Adam, 2e-5, 30 steps of 32)."
     )  # fmt: skip
     steps: int = Field(
         90, ge=1, le=1_000_000, description="Step budget of a client in one round, optimiser steps."
@@ -241,16 +240,18 @@ class RunConfig(DifferentialPrivacyOptions, ShardOptions):
         return cls.parse({name: value for name, value in given.items() if value != ""})
 
     def given_recipe(self) -> Recipe:
-        """The recipe to compare with.
+        """The recipe to compare with, and by which clients train a shared model.
 
         Raises:
             RecipeError: the file given with ``--recipe`` is no recipe.
         """
-        if self.recipe is None:
-            recipe = Recipe(max_length=self.length)
-            short = self.quick and self.starts_from_a_body
-            return recipe.replace(steps=min(self.steps, recipe.steps)) if short else recipe
-        return Recipe.from_toml(Path(self.recipe))
+        if self.recipe is not None:
+            return Recipe.from_toml(Path(self.recipe))
+        protocol, body = find_protocol(self.protocol), self.starts_from_a_body
+        usual = protocol.usual_recipe(body, self.resolved_start)
+        keeps_steps = protocol.ends_with == "recipe" and not (self.quick and body)
+        steps = usual.steps if keeps_steps else self.steps
+        return usual.replace(max_length=self.length, steps=steps)
 
     def refuse_without_effect(self) -> None:
         """Refuse options that are not at their defaults and would change nothing.

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fedseed.config import RunConfig
 from fedseed.errors import RecipeError, WireError
+from fedseed.protocols.rows import FROM_WORDS
 from fedseed.recipe import OPTIMISERS, RECIPE_BYTES, SCHEDULES, Recipe
 
 GOLDEN = Path(__file__).parent / "golden" / "recipe.hex"
@@ -103,3 +105,23 @@ def test_rates() -> None:
     assert Recipe(learning_rate=0.5, steps=3).rate(2) == 0.5
     cosine = Recipe(learning_rate=1.0, schedule="cosine", steps=100)
     assert cosine.rate(50) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("options", "rate", "steps"),
+    [
+        ({}, 2e-5, 30),
+        ({"protocol": "weights", "steps": 7}, 1e-3, 7),
+        ({"protocol": "weights", "start": "lexicon", "rounds": 3}, 1e-3, 90),
+        ({"protocol": "weights", "model": "minilm"}, 2e-4, 90),
+        ({"protocol": "coordinates", "model": "minilm"}, 4e-3, 90),
+        ({"protocol": "recipe", "model": "minilm"}, 2e-4, 30),
+    ],
+)
+def test_without_one_clients_train_as_in_the_comparison(
+    options: dict[str, Any], rate: float, steps: int
+) -> None:
+    recipe = RunConfig.parse(options).given_recipe()
+    assert (recipe.learning_rate, recipe.steps) == (rate, steps)
+    words = FROM_WORDS if options.get("start") == "lexicon" else recipe
+    assert recipe.embedding_multiplier == words.embedding_multiplier

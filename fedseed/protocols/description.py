@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict
 
 from fedseed.discovery import load
 from fedseed.privacy.protection import Protection
-from fedseed.protocols.rows import Row
+from fedseed.protocols.rows import OF_BODY, Row
+from fedseed.recipe import Recipe
 
 EndsWith = Literal["recipe", "seed", "model"]
 """What a run ends with: a recipe or a seed by which everybody makes a model, or one model."""
@@ -127,6 +128,20 @@ class Protocol:
             **parts: see :class:`fedseed.protocols.base.ProtocolClient`.
         """
         return self.client_class(self.options() if options is None else options, **parts)
+
+    def usual_recipe(self, body: bool, start: str = "random") -> Recipe:
+        """How clients train where nobody says it: as in the protocol's row of the comparison.
+
+        Args:
+            body: whether the model is a published one.
+            start: what the rounds begin from; the row is one that begins likewise.
+        """
+        rows = [row for row in self.rows.values() if row.options.get("start", "random") == start]
+        first = self.rows.get(self.name)
+        row = first if first in rows else next((row for row in rows if row.main), None)
+        if body:
+            return OF_BODY if row is None or row.body is None else row.body.recipe
+        return Recipe() if row is None else row.recipe
 
     def to_record(self) -> dict[str, Any]:
         """What tables and figures need of it, so that a record can be shown without it."""
