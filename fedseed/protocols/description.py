@@ -136,9 +136,11 @@ class Protocol:
             body: whether the model is a published one.
             start: what the rounds begin from; the row is one that begins likewise.
         """
-        rows = [row for row in self.rows.values() if row.options.get("start", "random") == start]
-        first = self.rows.get(self.name)
-        row = first if first in rows else next((row for row in rows if row.main), None)
+        rows = sorted(self.rows.values(), key=lambda row: not row.main)  # stable
+        if first := self.rows.get(self.name):
+            rows.insert(0, first)
+        alike = [row for row in rows if row.options.get("start", "random") == start]
+        row = next(iter(alike or rows), None)
         if body:
             return OF_BODY if row is None or row.body is None else row.body.recipe
         return Recipe() if row is None else row.recipe

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from fedseed.protocols.description import Protocol, ProtocolOptions, Style
-from fedseed.protocols.rows import BEST, OF_BODY, Row
+from fedseed.protocols.rows import BEST, OF_BODY, USUAL, Row
 from fedseed.seeds.kinds.coordinates import LARGEST_RANK
 
 
@@ -50,5 +50,11 @@ PROTOCOL = Protocol(
     typical_upload=16e3,
     sums="changes of the numbers, in proportion to the clients' examples",
     reveals=frozenset({"model"}),
-    rows={f"coordinates-{size}": _row(*ranks, main=size == "4k") for size, ranks in _SIZES.items()},
-)
+    rows={
+        "lexicon-coordinates-4k": Row(
+            "a lexicon round, then cores of rank 32 from its seed, changes of 3 bits",
+            USUAL, {"rank": 32, "start": "lexicon"}, rounds=3, main=False, attacked=False,
+        ),
+        **{f"coordinates-{size}": _row(*ranks, size == "4k") for size, ranks in _SIZES.items()},
+    },
+)  # fmt: skip
