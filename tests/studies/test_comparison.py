@@ -147,7 +147,7 @@ def test_readings() -> None:
 
 def cell(row: str, accuracy: float, size: float, seconds: float) -> dict[str, Any]:
     return {
-        "row": row, "making_seconds": 0.0,
+        "row": row, "protocol": row.partition("-")[0], "making_seconds": 0.0,
         "rounds": [{
             "round": 1, "result_bytes": 0, "steps": 1,
             "client_payload_bytes": {"down": size, "up": 0}, "client_seconds": seconds,
@@ -162,6 +162,14 @@ def test_verdicts_name_the_speed() -> None:
     assert "82 %" not in words
     words = verdicts([cell("weights", 0.83, 2e7, 10), cell("labels", 0.60, 1e3, 20)])
     assert words.startswith("No row")
+
+
+def test_verdicts_are_of_one_model() -> None:
+    heavy = cell("weights-int8", 0.89, 4e7, 10) | {"model": "minilm", "series": "weights-int8 (m)"}
+    light = cell("coordinates-4k", 0.88, 3e4, 8) | {"model": "minilm", "series": "few (m)"}
+    words = verdicts([cell("weights", 0.81, 2e7, 10) | {"model": "bert-tiny"}, heavy, light])
+    assert "To 88 %, few (m) is quicker than weights-int8 (m) on every link." in words
+    assert "fp32 weights" not in words
 
 
 def test_partitions() -> None:

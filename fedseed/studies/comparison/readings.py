@@ -11,6 +11,7 @@ from fedseed.evaluation.frontier import (
     Point,
     break_even_speed,
     cheapest,
+    client_bytes,
     points,
     quickest,
     series_of,
@@ -72,20 +73,38 @@ def link_grid(cells: Cells, target: float) -> str:
 
 
 def verdicts(cells: Cells) -> str:
-    """Below which link speed each row beats sending weights, at each target that both reach."""
-    all_points, lines = points(cells), []
+    """Below which link speed rows beat sending their model's weights, at targets both reach.
+
+    A published body is there, or is downloaded either way.
+    """
+    lines = []
+    for heavy in _weights(cells):
+        of_model = [cell for cell in cells if cell.get("model") == heavy.get("model")]
+        lines += _against(series_of(heavy), points(of_model))
+    return " ".join(lines) or "No row of fewer bytes reaches a target that fp32 weights reach."
+
+
+def _weights(cells: Cells) -> list[Mapping[str, Any]]:
+    """Of every model the plain row of weights, or else that of most bytes."""
+    by_model: dict[Any, Mapping[str, Any]] = {}
+    for cell in sorted(cells, key=lambda c: (c["row"] == "weights", sum(client_bytes(c)))):
+        if cell["protocol"] == "weights":
+            by_model[cell.get("model")] = cell
+    return list(by_model.values())
+
+
+def _against(heavy: str, all_points: Sequence[Point]) -> list[str]:
+    lines, called = [], "fp32 weights" if heavy == "weights" else heavy
     for target in TARGETS:
-        heavy = cheapest(all_points, "weights", target)
-        if heavy is None:
-            continue
+        most = cheapest(all_points, heavy, target)
         for row in dict.fromkeys(point.row for point in all_points):
             light = cheapest(all_points, row, target)
-            if light is None or row == "weights" or light.payload_bytes >= heavy.payload_bytes:
+            if most is None or light is None or light.payload_bytes >= most.payload_bytes:
                 continue
-            below = break_even_speed(light, heavy)
+            below = break_even_speed(light, most)
             where = "on every link" if below is None else f"on links below {speed(below)}"
-            lines.append(f"To {100 * target:.0f} %, {row} is quicker than fp32 weights {where}.")
-    return " ".join(lines) or "No row of fewer bytes reaches a target that fp32 weights reach."
+            lines.append(f"To {100 * target:.0f} %, {row} is quicker than {called} {where}.")
+    return lines
 
 
 def robustness_grid(cells: Cells, partition: str) -> str:
