@@ -4,7 +4,6 @@ The command line, a TOML file and Flower's flat ``run_config`` all map to it, an
 """
 
 from collections.abc import Collection, Mapping
-from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, SerializeAsAny, ValidationError, field_validator, model_validator
@@ -25,7 +24,6 @@ from fedseed.protocols.start import (
     refuse_impossible_start,
     with_start,
 )
-from fedseed.recipe import Recipe
 from fedseed.validation import first_problem
 
 Cell = bool | float | int | str
@@ -238,20 +236,6 @@ class RunConfig(DifferentialPrivacyOptions, ShardOptions):
         defaults = cls.parse({}).to_run_config()
         given = {n: value for n, value in run_config.items() if defaults.get(n) != value}
         return cls.parse({name: value for name, value in given.items() if value != ""})
-
-    def given_recipe(self) -> Recipe:
-        """The recipe to compare with, and by which clients train a shared model.
-
-        Raises:
-            RecipeError: the file given with ``--recipe`` is no recipe.
-        """
-        if self.recipe is not None:
-            return Recipe.from_toml(Path(self.recipe))
-        protocol, body = find_protocol(self.protocol), self.starts_from_a_body
-        usual = protocol.usual_recipe(body, self.resolved_start)
-        keeps_steps = protocol.ends_with == "recipe" and not (self.quick and body)
-        steps = usual.steps if keeps_steps else self.steps
-        return usual.replace(max_length=self.length, steps=steps)
 
     def refuse_without_effect(self) -> None:
         """Refuse options that are not at their defaults and would change nothing.

@@ -31,7 +31,7 @@ ORDER = (
     ("privacy",),
     ("recipe_search",),
     ("protocols",),
-    ("config",),
+    ("config", "given_recipe"),
     ("evaluation",),
     ("federation",),
     ("attacks",),

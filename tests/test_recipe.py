@@ -3,14 +3,22 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fedseed.config import RunConfig
 from fedseed.errors import RecipeError, WireError
+from fedseed.given_recipe import given_recipe
+from fedseed.models.architecture import architecture
 from fedseed.protocols.rows import FROM_WORDS
 from fedseed.recipe import OPTIMISERS, RECIPE_BYTES, SCHEDULES, Recipe
+from fedseed.runs.plan import make_plan
+from fedseed.seeds.codec import write_seed
+from fedseed.seeds.kinds.lexicon.format import lexicon_seed
+from fedseed.seeds.kinds.lexicon.words import Lexicon
+from fedseed.seeds.kinds.pretrained import pretrained_seed
 
 GOLDEN = Path(__file__).parent / "golden" / "recipe.hex"
 
@@ -117,13 +125,37 @@ def test_rates() -> None:
         ({"protocol": "coordinates", "model": "minilm"}, 4e-3, 90),
         ({"protocol": "coordinates"}, 4e-3, 90),
         ({"protocol": "adapters", "start": "lexicon", "rounds": 3}, 3e-3, 90),
+        ({"protocol": "adapters", "model": "minilm"}, 3e-3, 90),
+        ({"protocol": "adapters", "model": "minilm", "target": "head"}, 1e-2, 90),
+        ({"protocol": "mask", "model": "minilm"}, 0.03, 90),
+        ({"protocol": "labels", "model": "minilm"}, 2e-4, 90),
         ({"protocol": "recipe", "model": "minilm"}, 2e-4, 30),
     ],
 )
 def test_without_one_clients_train_as_in_the_comparison(
     options: dict[str, Any], rate: float, steps: int
 ) -> None:
-    recipe = RunConfig.parse(options).given_recipe()
+    recipe = given_recipe(RunConfig.parse(options))
     assert (recipe.learning_rate, recipe.steps) == (rate, steps)
     if options.get("start") == "lexicon" and options["protocol"] == "weights":
         assert recipe.embedding_multiplier == FROM_WORDS.embedding_multiplier
+
+
+def test_a_stored_seed_decides_the_usual_recipe(small: dict[str, Any], tmp_path: Path) -> None:
+    options = {n: v for n, v in small.items() if n not in ("model", "recipe")}
+    path = tmp_path / "seed.fseed"
+    write_seed(path, pretrained_seed("minilm", 2, 1))
+    config = RunConfig.parse(options | {"protocol": "coordinates", "seed_file": str(path)})
+    plan = make_plan(config)
+    assert plan.given.learning_rate == 4e-3
+    alone = plan.setup().alone  # trains all weights, for which that rate would be too much
+    assert alone is not None
+    assert (alone.learning_rate, alone.steps) == (2e-4, plan.given.steps)
+    words = tmp_path / "words.fseed"
+    lexicon = Lexicon(
+        np.array([2000, 3000]), np.array([[1], [-1]], np.int32), 0.5, 0.5, np.zeros(1)
+    )
+    shapes = architecture("bert-tiny").shapes()
+    write_seed(words, lexicon_seed(lexicon, "bert-tiny", 2, 1, shapes))
+    config = RunConfig.parse(options | {"protocol": "weights", "seed_file": str(words)})
+    assert make_plan(config).given.embedding_multiplier == FROM_WORDS.embedding_multiplier

@@ -16,6 +16,7 @@ from fedseed.errors import WireError
 from fedseed.evaluation.metrics import ClassCounts, count_correct
 from fedseed.federation.messages import ContextMemory, content, payload_of
 from fedseed.federation.privacy_budget import defence_of, within_budget
+from fedseed.given_recipe import given_recipe
 from fedseed.privacy.mechanisms import Defence
 from fedseed.protocols import find_protocol
 from fedseed.protocols.base import ClientTask, Memory, ProtocolClient
@@ -99,7 +100,7 @@ class _Parts:
         """What a client does to what it sends."""
         most_batch = None
         if self.deployed and config.privacy is not None:  # the server may ask for more
-            most_batch = config.given_recipe().batch_size
+            most_batch = given_recipe(config).batch_size
         return defence_of(config, self.federated_of(config), most_batch=most_batch)
 
     def client(self, config: RunConfig, defence: Defence | None = None) -> ProtocolClient:
@@ -128,7 +129,7 @@ class _Parts:
             return config.run_seed
         rounds = config.rounds
         if self.deployed:  # the rounds that epsilon allows, whatever the server asks for
-            recipe, federated = config.given_recipe(), self.federated_of(config)
+            recipe, federated = given_recipe(config), self.federated_of(config)
             rounds = within_budget(config, recipe, federated)[0].rounds
         if round_number > rounds:
             raise WireError(f"round {round_number} is not in the privacy budget")

@@ -2,6 +2,7 @@
 
 from fedseed.config import RunConfig
 from fedseed.data.federated_dataset import FederatedDataset
+from fedseed.given_recipe import given_recipe
 from fedseed.privacy.budget import Budget, ClientWork, make_budget, make_defence
 from fedseed.privacy.mechanisms import Defence
 from fedseed.privacy.protection import GaussianNoise, Protection
@@ -58,7 +59,7 @@ def defence_of(
     if protection is None:
         return None
     if given is None:  # once the noise is known, nothing depends on it
-        given = config.given_recipe() if config.noise is None else Recipe()
+        given = given_recipe(config) if config.noise is None else Recipe()
     work = _work(config, protection, given, federated)
     return make_defence(config, protection, work, most_batch)
 

@@ -66,6 +66,8 @@ class Setup:
     """Makes what aggregates the clients' vectors, from a strategy's name."""
     defence: Defence | None = None
     """What the clients do to their answers, which the server is to know."""
+    alone: Recipe | None = None
+    """How a client trains without the protocol; as given when None."""
 
     @property
     def recipe(self) -> Recipe:

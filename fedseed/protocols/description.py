@@ -129,21 +129,29 @@ class Protocol:
         """
         return self.client_class(self.options() if options is None else options, **parts)
 
-    def usual_recipe(self, body: bool, start: str = "random") -> Recipe:
-        """How clients train where nobody says it: as in the protocol's row of the comparison.
+    def usual_recipe(self, values: Mapping[str, Any], body: bool) -> Recipe:
+        """How clients train where nobody says it: as in a row of the comparison.
+
+        That is the row of the most options among those all of whose options the run has; or else
+        the protocol's own, or its first main one. On a body rows are taken as they are there.
 
         Args:
+            values: the run's options by name, ``start`` resolved.
             body: whether the model is a published one.
-            start: what the rounds begin from; the row is one that begins likewise.
         """
-        rows = sorted(self.rows.values(), key=lambda row: not row.main)  # stable
-        if first := self.rows.get(self.name):
-            rows.insert(0, first)
-        alike = [row for row in rows if row.options.get("start", "random") == start]
-        row = next(iter(alike or rows), None)
-        if body:
-            return OF_BODY if row is None or row.body is None else row.body.recipe
-        return Recipe() if row is None else row.recipe
+        rows = {name: row.body if body else row for name, row in self.rows.items()}
+        there = {name: row for name, row in rows.items() if row is not None}
+        start = values.get("start", "random")
+        alike = {n: r for n, r in there.items() if r.options.get("start", "random") == start}
+        chosen = alike or there
+        fitting = [row for row in chosen.values() if row.options.items() <= values.items()]
+        main = [chosen[name] for name in chosen if self.rows[name].main]
+        if fitting:
+            return max(fitting, key=lambda row: len(row.options)).recipe
+        for row in (chosen.get(self.name), *main, *chosen.values()):
+            if row is not None:
+                return row.recipe
+        return OF_BODY if body else Recipe()
 
     def to_record(self) -> dict[str, Any]:
         """What tables and figures need of it, so that a record can be shown without it."""

@@ -209,17 +209,21 @@ class SharedModelServer(ProtocolServer):
             "model.safetensors": save(to_state(self.model())),
         }
 
+    @property
+    def _alone(self) -> Recipe:
+        return self.setup.alone or self.setup.given
+
     def products(self) -> dict[str, bytes]:
         """See :class:`ProtocolServer`: training alone from the seed, and the final state."""
         done = self.setup.recipe.replace(steps=0)
         return {
-            "given": encode_download(self._broadcast, self.setup.given, b""),
+            "given": encode_download(self._broadcast, self._alone, b""),
             "aggregated": encode_download(self._broadcast, done, self.state()),
         }
 
     def summary(self, product: str) -> Mapping[str, Any]:
         """See :class:`ProtocolServer`."""
-        recipe = self.setup.given if product == "given" else self.setup.recipe
+        recipe = self._alone if product == "given" else self.setup.recipe
         return {"recipe": recipe.model_dump()}
 
     def payload_estimate(self) -> dict[str, int]:

@@ -87,8 +87,8 @@ class StagedServer(ProtocolServer):
         return self._current.describe_contribution(contribution)
 
     def seed(self) -> bytes | None:
-        """See :class:`ProtocolServer`: what the first stage made."""
-        return self._seed
+        """See :class:`ProtocolServer`: the second stage's, or else what the first one made."""
+        return self._current.seed() or self._seed
 
     def model(self) -> nn.Module | None:
         """See :class:`ProtocolServer`."""

@@ -15,7 +15,7 @@ from abc import abstractmethod
 
 import numpy as np
 
-from fedseed.coding.vectors import Vector, believable
+from fedseed.coding.vectors import LARGEST, Vector, believable
 from fedseed.errors import WireError
 from fedseed.protocols.base import Setup
 from fedseed.protocols.shared_model import SharedModelServer
@@ -64,8 +64,11 @@ class VectorServer(SharedModelServer):
         return believable(vector)
 
     def settle(self, vector: Vector) -> Vector:
-        """The vector after a change, brought back to values that a run may reach."""
-        return vector
+        """The vector after a change, brought back to values that a run may reach.
+
+        Changes that can each be believed may together lead beyond.
+        """
+        return np.clip(vector, -LARGEST, LARGEST)
 
     def take(self, examples: int, body: bytes) -> None:
         """See :class:`SharedModelServer`."""

@@ -145,7 +145,10 @@ def _refuse_changes(plan: Plan, record: Mapping[str, Any]) -> None:
         )
     refuse_other_kernels(then)
     if plan.given.model_dump() != record["config"]["given_recipe"]:
-        raise OutputError("--resume: the recipe file has changed since the run began: restore it")
+        what = "usual recipe" if plan.config.recipe is None else "recipe file"
+        raise OutputError(
+            f"--resume: the {what} has changed since the run began: give --recipe as it was"
+        )
     if describe_seed(plan.seed) != record["provenance"]["seed"]:
         raise OutputError("--resume: the seed file has changed since the run began: restore it")
     if plan.federated.dataset.sha256 != record["provenance"]["dataset"]["sha256"]:

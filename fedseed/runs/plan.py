@@ -13,6 +13,7 @@ from fedseed.errors import ConfigError, SeedError
 from fedseed.federation.client_app import compute_of
 from fedseed.federation.privacy_budget import defence_of, within_budget
 from fedseed.federation.strategies import make_aggregator
+from fedseed.given_recipe import given_recipe, recipe_alone
 from fedseed.models.architecture import CAUSAL, FROM_PRNG, REGISTRY
 from fedseed.models.head import order_note, start_notes
 from fedseed.models.registry import find_model
@@ -97,6 +98,7 @@ class Plan:
             classes=self.seed.labels, shapes=model.shapes(), trainer=Trainer(self.compute),
             public=self.federated.public, make_aggregator=make_aggregator,
             defence=defence_of(config, self.federated, self.given),
+            alone=recipe_alone(config, self.given),
         )  # fmt: skip
 
     def server(self) -> ProtocolServer:
@@ -126,8 +128,8 @@ def make_plan(
     if find_protocol(config.protocol).ends_with == "recipe":
         import scipy.stats  # noqa: F401  # slow to import: now, while the workers start
     compute_of(config)  # refuse a device that is not here
-    given = config.given_recipe() if given is None else given
     stored = read_seed(Path(config.seed_file)) if config.seed_file else None
+    given = _usual(config, stored) if given is None else given
     if stored and stored.labels == CAUSAL:
         raise SeedError("the seed is of a language model: give one of a classifier")
     length = _length(config, given)
@@ -153,6 +155,14 @@ def make_plan(
     federated = partition_dataset(config, dataset)
     config, budget = within_budget(config, given, federated)
     return Plan(config, given, seed, federated, budget)
+
+
+def _usual(config: RunConfig, stored: Seed | None) -> Recipe:
+    """How clients train from a new seed, or from a stored one's model and words."""
+    if stored is None:
+        return given_recipe(config)
+    from_words = find_kind(stored.kind).made_from == "texts"
+    return given_recipe(config.replace(model=stored.model), from_words)
 
 
 def _length(config: RunConfig, given: Recipe) -> int:

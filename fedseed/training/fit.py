@@ -181,7 +181,7 @@ def _trainer(runs: Sequence[_Run], compute: Compute) -> _AnyTrainer:
         return LeanTrainer(models, [job.recipe for job in jobs], compute)
     assert len(jobs) == 1, "only lean models can be stacked"
     if mechanism is None and is_head_alone(jobs[0].model, recipe, compute):
-        return HeadTrainer(jobs[0].model, recipe, compute)
+        return HeadTrainer(jobs[0].model, recipe, compute, jobs[0].table, jobs[0].rows)
     if mechanism is None and is_lean_subspace(jobs[0].model, recipe, compute):
         return SubspaceTrainer(jobs[0].model, recipe, compute)
     seed = runs[0].dropout_seed

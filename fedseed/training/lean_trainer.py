@@ -174,7 +174,7 @@ class LeanTrainer:
             self._words.step(words_gradient)
             self._dense.step(self._stack.gradients)
         else:
-            self._stack.gradients.zero_()
+            self._stack.forget()
         losses /= batch.ids.shape[1]
         return losses
 

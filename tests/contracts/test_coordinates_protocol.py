@@ -131,3 +131,21 @@ def test_states_are_read_as_written() -> None:
         decode_state(b"\x01")
     coded = decode_state(struct.pack("<HB", 5, 4) + b"abc")
     assert (coded.rank, coded.codec.number, coded.numbers) == (5, 4, b"abc")
+
+
+def test_changes_that_lead_too_far_together_are_cut(small: dict[str, Any]) -> None:
+    """Each can be believed, and is; what they add up to is still a seed that clients take."""
+    server = make_plan(RunConfig.parse(small | {"protocol": "coordinates"})).server()
+    assert isinstance(server, CoordinatesServer)
+    change = np.full(server.size, 9_000, dtype=np.float32)
+    body = server._codec.encode(change, server._space.parts.sizes)
+    contribution = struct.pack("<IIf", 10_000_000, 1, 0.5) + body
+    for number in (1, 2, 3):
+        server.configure(number, [0])
+        assert server.aggregate(number, {0: contribution})[0].status == "ok"
+    assert all(part.isfinite().all() for part in server.model().parameters())
+    again = make_plan(RunConfig.parse(small | {"protocol": "coordinates"})).server()
+    checkpoint = server.checkpoint()
+    assert checkpoint is not None
+    again.restore(checkpoint)
+    assert again.products() == server.products()

@@ -11,6 +11,7 @@ from fedseed.config import RunConfig
 from fedseed.errors import WireError
 from fedseed.federation.client_app import client_app
 from fedseed.federation.messages import content
+from fedseed.given_recipe import given_recipe
 from fedseed.protocols.request import SeedBroadcast
 from fedseed.protocols.shared_model import encode_download
 from fedseed.runs.plan import Plan, make_plan
@@ -68,7 +69,7 @@ def test_a_deployed_client_takes_no_larger_batch_than_its_own_recipe_has(
     small: dict[str, Any],
 ) -> None:
     config = RunConfig.parse(small | EXAMPLE | {"epsilon": 8.0})
-    plan = make_plan(config, given=config.given_recipe().replace(batch_size=33))
+    plan = make_plan(config, given=given_recipe(config).replace(batch_size=33))
     with pytest.raises(WireError, match="batches of 33 are more"):
         Deployed(config, plan).train(1)
 

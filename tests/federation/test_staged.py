@@ -59,6 +59,15 @@ def test_the_second_protocol_begins_from_the_seed(run: Run, protocol: str) -> No
     assert results["linear_of_equal_bytes"]["n"] == zero["n"]
 
 
+def test_the_last_stage_s_seed_is_the_run_s(run: Run, tmp_path: Path) -> None:
+    record = run(protocol="coordinates", rank=2, **LEXICON)
+    seed = record["results"]["aggregated_seed"]
+    made = {path.name: path.read_bytes() for path in (tmp_path / "run0").glob("*.fseed")}
+    assert {"lexicon.fseed", "coordinates.fseed"} <= made.keys()
+    assert (seed["kind"], seed["bytes"]) == ("coordinates", len(made["coordinates.fseed"]))
+    assert decode(made["lexicon.fseed"]).payload in made["coordinates.fseed"]
+
+
 def test_the_seed_travels_once(run: Run, tmp_path: Path) -> None:
     record = run(**LEXICON)
     down = {

@@ -196,3 +196,22 @@ def test_bad_input(run: Run, changes: dict[str, Any], words: str) -> None:
 def test_public_texts_that_do_not_fit_the_data(run: Run) -> None:
     with pytest.raises(DataError, match="from 1 to 120"):
         run(Comparison, **(SMALL | {"protocols": "labels-reviews"}))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"models": "minilm", "protocols": "labels"}, "published body"),
+        ({"models": "bert-tiny,minilm", "protocols": "labels"}, "with minilm"),
+        ({"models": "bert-tiny,bert-tiny"}, "each once"),
+        ({"models": "minilm", "model": "bert-mini"}, "not among"),
+    ],
+)
+def test_models_that_no_row_is_run_with(options: dict[str, str], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        ComparisonOptions.parse(options)
+
+
+def test_what_there_is_one_of_is_the_first_model_s() -> None:
+    assert ComparisonOptions.parse({"models": "minilm,bert-tiny"}).model == "minilm"
+    assert ComparisonOptions.parse({"model": "bert-mini"}).all_models == ["bert-mini"]

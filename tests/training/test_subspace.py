@@ -28,6 +28,7 @@ VALUE = "bert.encoder.layer.0.attention.self.value.weight"
 OUTPUT = "bert.encoder.layer.0.output.dense.weight"
 WIDE = "bert.encoder.layer.1.intermediate.dense.weight"
 WHOLE = ("classifier.weight", "classifier.bias", "bert.encoder.layer.0.output.LayerNorm.weight")
+HEAD = ("classifier.weight", "classifier.bias")
 RECIPE = Recipe(
     optimiser="adamw", learning_rate=3e-3, steps=6, batch_size=8, max_length=32, weight_decay=0.01
 )
@@ -153,8 +154,7 @@ def test_a_head_alone_as_automatic_differentiation(
     federated: FederatedDataset, monkeypatch: pytest.MonkeyPatch, rows: int
 ) -> None:
     """Features that are computed once are those of every step."""
-    whole = ("classifier.weight", "classifier.bias")
-    one = SubspaceModel(drawn_model(3)[0], {}, whole)
+    one = SubspaceModel(drawn_model(3)[0], {}, HEAD)
     assert head.is_head_alone(one, RECIPE, Compute())
     reference, table = copy.deepcopy(one), federated.dataset.table
     chosen, recipe = federated.dataset.train[:rows], RECIPE.replace(label_smoothing=0.1)
@@ -173,19 +173,50 @@ def test_a_head_alone_as_automatic_differentiation(
     monkeypatch.setattr(module, "is_lean_subspace", lambda *_: False)
     results.append(fit(reference, table, chosen, recipe, np.random.default_rng(1)))
     assert results[0].train_loss == pytest.approx(results[1].train_loss, abs=1e-4)
-    for name in whole:
+    for name in HEAD:
         assert (one.whole[name] - drawn_model(3)[0].get_parameter(name)).abs().max() > 1e-3
         assert torch.allclose(one.whole[name], reference.whole[name], atol=1e-5), name
 
 
-def test_features_are_forgotten_with_their_texts(federated: FederatedDataset) -> None:
-    whole = ("classifier.weight", "classifier.bias")
-    table = dataclasses.replace(federated.dataset.table)
-    one, before = SubspaceModel(drawn_model(3)[0], {}, whole), len(head._KNOWN)
-    fit(one, table, federated.dataset.train[:9], RECIPE, np.random.default_rng(1))
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_head_does_not_depend_on_what_was_trained_before(
+    federated: FederatedDataset, precision: Any
+) -> None:
+    table, compute, texts = federated.dataset.table, Compute(precision), federated.dataset.train
+    found = []
+    for before in ([], [texts[:40]], [texts[10:60], texts[5:30]]):
+        fresh = dataclasses.replace(table)
+        for rows in [*before, texts[20:50], texts[20:50]]:
+            one = SubspaceModel(drawn_model(3)[0], {}, HEAD)
+            fit(one, fresh, rows, RECIPE, np.random.default_rng(1), compute)
+        found.append(torch.cat([one.whole[name].detach().reshape(-1) for name in HEAD]))
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], found[2])
+
+
+def test_features_are_kept_for_the_newest_and_forgotten_with_their_texts(
+    federated: FederatedDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(head, "_MOST_KEPT", 2)
+    table, before = dataclasses.replace(federated.dataset.table), len(head._KNOWN)
+    for first in (0, 9, 18, 18):
+        one, rows = SubspaceModel(drawn_model(3)[0], {}, HEAD), np.arange(first, first + 9)
+        fit(one, table, rows, RECIPE, np.random.default_rng(1))
     assert len(head._KNOWN) == before + 1
+    assert [min(known) for known in head._KNOWN[id(table)].values()] == [9, 18]
     del table
     assert len(head._KNOWN) == before
+
+
+def test_a_head_whose_loss_is_nan_stays_where_it_was(federated: FederatedDataset) -> None:
+    model = drawn_model(3)[0]
+    with torch.no_grad():
+        model.get_parameter("bert.pooler.dense.bias")[0] = torch.nan
+    one = SubspaceModel(model, {}, HEAD)
+    start, rows = one.whole["classifier.weight"].clone(), federated.dataset.train[:9]
+    result = fit(one, federated.dataset.table, rows, RECIPE, np.random.default_rng(1))
+    assert result.diverged
+    assert torch.equal(one.whole["classifier.weight"], start)
 
 
 @needs_kernels
@@ -209,7 +240,12 @@ def test_a_model_looked_at_between_steps_has_its_changes(
     fit(model, table, rows, RECIPE, np.random.default_rng(1), watch=watch)
     ids, lengths = torch.arange(24).view(3, 8), torch.tensor([8, 5, 2])
     with torch.no_grad():
-        assert torch.allclose(seen[-1](ids, lengths), model(ids, lengths), atol=5e-4)
+        assert torch.allclose(seen[-1](ids, lengths), model(ids, lengths), atol=1e-5)
+    if WORDS in matrices:
+        change = model.changes[WORDS]
+        assert torch.allclose(
+            seen[-1].get_parameter(WORDS), change(model.originals()[WORDS]), atol=1e-6
+        )
     for name, part in model.originals().items():
         assert name in WHOLE or torch.equal(part, frozen[name]), name
 

@@ -1,5 +1,6 @@
 """The ``adapters`` protocol: low-rank factors on a frozen body (LoRA, FFA-LoRA)."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field
@@ -12,6 +13,10 @@ from fedseed.protocols.rows import BEST, OF_BODY, Row
 
 class AdaptersOptions(ProtocolOptions):
     """Which factors are trained and sent."""
+
+    def without_effect(self) -> Mapping[str, str]:
+        """See :class:`ProtocolOptions`."""
+        return dict.fromkeys(("rank", "adapter"), "factors") if self.target == "head" else {}
 
     rank: int = Field(4, ge=1, le=256, description="Rank of the factors.")
     adapter: Literal["ffa", "lora"] = Field(

@@ -1,7 +1,7 @@
 """The ``mask`` protocol: one bit a weight travels (FedPM, Isik et al. 2022)."""
 
 from fedseed.protocols.description import Protocol, ProtocolOptions, Style
-from fedseed.protocols.rows import BEST, Row
+from fedseed.protocols.rows import BEST, USUAL, Row
 
 
 class MaskOptions(ProtocolOptions):
@@ -19,5 +19,12 @@ PROTOCOL = Protocol(
     typical_upload=1.0e6,
     sums="masks; all clients count alike",
     reveals=frozenset({"model", "word_rows"}),
-    rows={"mask": Row("one bit a weight", BEST.replace(learning_rate=0.03), slowdown=1.3)},
+    rows={
+        "mask": Row(
+            "one bit a weight",
+            BEST.replace(learning_rate=0.03),
+            slowdown=1.3,
+            body=Row("one bit a weight", USUAL.replace(learning_rate=0.03), slowdown=1.3),
+        )
+    },
 )

@@ -22,6 +22,9 @@ class ScalarsOptions(ProtocolOptions):
     )
 
 
+_RECIPE = USUAL.replace(learning_rate=1e-4)
+
+
 PROTOCOL = Protocol(
     name="scalars",
     summary="projected gradients along directions that a seed spans travel",
@@ -35,8 +38,8 @@ PROTOCOL = Protocol(
     reveals=frozenset({"model", "word_rows"}),
     rows={
         "scalars": Row(
-            "projected gradients along 64 directions", USUAL.replace(learning_rate=1e-4),
-            steps=40, slowdown=0.8,
+            "projected gradients along 64 directions", _RECIPE, steps=40, slowdown=0.8,
+            body=Row("projected gradients along 64 directions", _RECIPE, steps=40, slowdown=0.8),
         )
     },
 )  # fmt: skip

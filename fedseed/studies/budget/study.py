@@ -66,7 +66,8 @@ class Budget(Study):
 
     def provenance(self) -> dict[str, Any]:
         """See :class:`Study`."""
-        recipes = {start: self._recipe(start, 32).model_dump() for start in self.starts}
+        trained = [start for start in self.starts if start != FROZEN]  # it has a way of its own
+        recipes = {start: self._recipe(start, 32).model_dump() for start in trained}
         about = {"recipes": recipes, "original_weights_sha256": self.weights}
         return super().provenance() | about
 

@@ -199,7 +199,10 @@ def _times(axes: "Axes", reached: Sequence[Point], target: float, styles: Styles
         best = [quickest(reached, row, target, float(bits)) for bits in speeds]
         times = [p.time(float(bits)) for p, bits in zip(best, speeds, strict=True) if p]
         if times:
-            axes.plot(speeds, times, color=styles[row].colour, linestyle=styles[row].line)
+            axes.plot(
+                speeds, times, color=styles[row].colour, linestyle=styles[row].line,
+                marker=styles[row].marker, markevery=12, markersize=4,
+            )  # fmt: skip
             drawn = True
     if not drawn:
         axes.text(0.5, 0.5, "no row reaches it", transform=axes.transAxes, ha="center")

@@ -48,6 +48,33 @@ class ComparisonOptions(RowOptions):
         _known([] if value in ("all", "main") else value.split(","), ROWS)
         return value
 
+    @model_validator(mode="before")
+    @classmethod
+    def _first_model(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """What there is one of, such as tokens and baselines, is the first model's."""
+        models = values.get("models")
+        if not isinstance(models, str) or not models:
+            return values
+        first = models.split(",")[0]
+        if values.get("model", first) not in models.split(","):
+            raise ValueError(f"--model {values['model']} is not among --models {models}")
+        return {**values, "model": first}
+
+    @model_validator(mode="after")
+    def _rows_of_models(self) -> Self:
+        names = [] if self.protocols in ("all", "main") else self.protocols.split(",")
+        for name in names:
+            if all(ROWS[name].on(model) is None for model in self.all_models):
+                able = [other for other in ROWS if ROWS[other].on(self.all_models[0])]
+                raise ValueError(
+                    f"--protocols {name} is not run with a published body: choose from "
+                    f"{', '.join(able)}"
+                )
+        for model in self.all_models:
+            if names and all(ROWS[name].on(model) is None for name in names):
+                raise ValueError(f"none of --protocols is run with {model}: leave it out")
+        return self
+
     @model_validator(mode="after")
     def _somebody_adapts(self) -> Self:
         names = [] if self.protocols in ("all", "main") else self.protocols.split(",")

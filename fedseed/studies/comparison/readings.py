@@ -81,7 +81,7 @@ def verdicts(cells: Cells) -> str:
     for heavy in _weights(cells):
         of_model = [cell for cell in cells if cell.get("model") == heavy.get("model")]
         lines += _against(series_of(heavy), points(of_model))
-    return " ".join(lines) or "No row of fewer bytes reaches a target that fp32 weights reach."
+    return " ".join(lines) or "No row of fewer bytes reaches a target that weights reach."
 
 
 def _weights(cells: Cells) -> list[Mapping[str, Any]]:

@@ -6,6 +6,7 @@ one matrix without being copied together.
 """
 
 import copy
+import itertools
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -91,6 +92,13 @@ class WeightStack:
                 for mine, theirs in zip(parts, other.reduced[name], strict=True):
                     mine.total.add_(theirs.total)
                     theirs.total.zero_()
+
+    def forget(self) -> None:
+        """Set all gradients to zero."""
+        for lane in self._lanes:
+            lane.gradients.zero_()
+            for part in itertools.chain.from_iterable(lane.reduced.values()):
+                part.total.zero_()
 
     def refresh(self) -> None:
         """Bring the copy for computation up to date."""

@@ -56,8 +56,8 @@ class SubspaceTrainer(LeanTrainer):
         del recipes  # the words' change has its multiplier in its scale
         words = self._subspace.changes.get(WORDS)
         assert words is None or isinstance(words, LowRank)
-        moved = _ChangedWords(self._stack.words, words, rates, decay)
-        return moved, _ChangedWeights(self._stack, self._subspace, rates, decay)
+        self._moved = _ChangedWords(self._stack.words, words, rates, decay)
+        return self._moved, _ChangedWeights(self._stack, self._subspace, rates, decay)
 
     def finish(self) -> None:
         """Bring what is trained up to date; it is the module's own all the time."""
@@ -70,9 +70,7 @@ class SubspaceTrainer(LeanTrainer):
         """
         (model,) = self.models
         self._stack.write_back(self.models, torch.empty(0, dtype=torch.int64))
-        words = self._subspace.changes.get(WORDS)
-        if isinstance(words, LowRank):
-            model.get_parameter(WORDS).data.copy_(words(self._stack.words))
+        self._moved.merge(model.get_parameter(WORDS).data)
 
 
 def _reduced(
@@ -136,6 +134,12 @@ class _ChangedWords(RowAdam):
         if columns.grad is not None:
             torch.mm(self._current[0].T, gradients, out=columns.grad).mul_(self._change.scale)
         super().step((gradients @ columns.data.T).mul_(self._change.scale))
+
+    def merge(self, words: Tensor) -> None:
+        """Write the changed words, all of which are up to date, into a table."""
+        if self._change is not None:
+            columns, scale = self._change.columns.data, self._change.scale
+            torch.addmm(self._original, self._table, columns, alpha=scale, out=words)
 
 
 class _ChangedWeights(DenseAdam):
