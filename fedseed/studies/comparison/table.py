@@ -71,7 +71,7 @@ def _head(record: Mapping[str, Any], cells: Cells) -> list[str]:
         QUICK if config["quick"] else "",
         f"Mean accuracy (95 % interval over test texts and repeats). {test_line(widest, classes)}. "
         "Bytes are payloads of one client as they were serialised: down in all rounds and once "
-        "more the result at the end, and up; the weights in fp32 are "
+        f"more the result at the end, and up; the weights {_whose(config)}in fp32 are "
         f"{record['results']['fp32_model_bytes']:,} bytes. Steps and seconds are one client's, on "
         "one thread; steps are those of the rounds, seconds include making the model at the end. "
         "\\* by its mean, nothing that sends fewer bytes is as accurate (the bounds, which send "
@@ -90,6 +90,10 @@ def _readings(cells: Cells, partition: str) -> list[str]:
         *_links(cells, partition),
         verdicts(cells),
     ]
+
+
+def _whose(config: Mapping[str, Any]) -> str:
+    return f"of {config['model']} " if "," in (config.get("models") or "") else ""
 
 
 def _budgets_with_bodies(cells: Cells, partition: str) -> list[str]:
