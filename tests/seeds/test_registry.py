@@ -116,7 +116,7 @@ def test_fedseeds_kinds_have_their_codes() -> None:
     """As in docs/fseed.md: a code never changes."""
     codes = {name: kind.code for name, kind in registry.seed_kinds().items()}
     own = {"random": 1, "pretrained": 2, "minimal": 3, "stats": 4, "pca": 5, "lexicon": 6}
-    own["unigram"] = 7
+    own |= {"unigram": 7, "coordinates": 8}
     assert codes == own
     rows = ["random-bert", "random-scaled", "minimal", "stats", "pca", "lexicon"]
     assert list(registry.seed_rows()) == rows
@@ -192,6 +192,7 @@ def test_refused_packages(install: Install, change: tuple[str, str], message: st
     assert "toy-package" in str(raised.value)
     assert "\n" not in str(raised.value)
     own = ["random", "pretrained", "minimal", "stats", "pca", "lexicon", "unigram"]
+    own.append("coordinates")
     assert list(registry.seed_kinds()) == own
     seed = random_seed("bert-tiny", 2, 1, "bert")
     assert decode(encode(seed)) == seed
