@@ -7,6 +7,7 @@ import pytest
 
 from fedseed.errors import ConfigError
 from fedseed.evaluation.costs import break_even, cost_analysis, transfer_seconds
+from fedseed.studies.budget.options import BudgetOptions
 from fedseed.studies.budget.study import Budget, smallest
 from tests.studies.conftest import Run, lasting
 
@@ -45,6 +46,12 @@ def test_a_published_body_and_what_is_trained_of_it(run: Run) -> None:
         assert cells[start, 25]["bytes"] is None
     rates = {r["learning_rate"] for r in record["provenance"]["recipes"].values()}
     assert rates == {2e-4, 3e-3, 4e-3}
+
+
+def test_a_published_model_has_its_own_starts() -> None:
+    starts = BudgetOptions.parse({"model": "minilm"}).starts.split(",")
+    assert starts == ["published", "published-adapters", "published-coordinates", "minilm-frozen"]
+    assert BudgetOptions.parse({}).starts.split(",")[0] == "random-scaled"
 
 
 def test_a_seed_that_knows_needs_no_step(run: Run, tmp_path: Path) -> None:

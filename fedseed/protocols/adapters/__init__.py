@@ -16,7 +16,8 @@ class AdaptersOptions(ProtocolOptions):
 
     def without_effect(self) -> Mapping[str, str]:
         """See :class:`ProtocolOptions`."""
-        return dict.fromkeys(("rank", "adapter"), "factors") if self.target == "head" else {}
+        needed = "a --target that has factors, not head"
+        return dict.fromkeys(("rank", "adapter"), needed) if self.target == "head" else {}
 
     rank: int = Field(4, ge=1, le=256, description="Rank of the factors.")
     adapter: Literal["ffa", "lora"] = Field(

@@ -47,6 +47,14 @@ class BudgetOptions(StudyOptions):
         "body."
     )  # fmt: skip
 
+    @model_validator(mode="before")
+    @classmethod
+    def _starts_of_a_body(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """A published model's own starts, where none are named."""
+        if values.get("model", "bert-tiny") in FROM_PRNG or values.get("starts") is not None:
+            return values
+        return {**values, "starts": ",".join((*BODIES, FROZEN))}
+
     @field_validator("samples", "steps")
     @classmethod
     def _is_a_list(cls, value: str, info: ValidationInfo) -> str:
@@ -72,7 +80,10 @@ class BudgetOptions(StudyOptions):
             if start in BODIES and self.model in FROM_PRNG:
                 raise ValueError(f"start '{start}' needs a published --model, such as minilm")
             if start not in (*BODIES, FROZEN) and self.model not in FROM_PRNG:
-                raise ValueError(f"start '{start}' does not go with --model {self.model}")
+                raise ValueError(
+                    f"start '{start}' does not go with --model {self.model}: choose from "
+                    f"{', '.join((*BODIES, FROZEN))}"
+                )
         return self
 
     def sample_sizes(self, available: int) -> list[int]:
