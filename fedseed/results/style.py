@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fedseed.evaluation.frontier import series_of
+
 _LINES = ("-", "--", ":", "-.")
 
 
@@ -25,7 +27,7 @@ def row_styles(record: Mapping[str, Any]) -> dict[str, RowStyle]:
     """
     results, protocols = record["results"], record["protocols"]
     cells = [*results["cells"], *results.get("defences", [])]
-    named = {cell.get("series", cell["row"]): cell for cell in cells}
+    named = {series_of(cell): cell for cell in cells}
     protocol_of = {name: cell["protocol"] for name, cell in named.items() if cell["protocol"]}
     styles = {}
     for row, name in protocol_of.items():

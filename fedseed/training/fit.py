@@ -240,11 +240,12 @@ def predict(
     Texts are taken in order of their length, so that little padding is computed; the result
     is in the order of ``rows``.
     """
-    order = longest_first(table.lengths(rows, max_length))
+    lengths = table.lengths(rows, max_length)
+    order = longest_first(lengths)
     logits: LeanPredictor | GenericPredictor
     logits = LeanPredictor(model, compute) if is_lean(model) else GenericPredictor(model, compute)
     multiple = compute.width_multiple
-    padded = widths(table.lengths(rows[order], max_length), max_length, multiple)
+    padded = widths(lengths[order], max_length, multiple)
     cuts = list(chunks(padded, logits.tokens_at_once))
 
     @torch.inference_mode()

@@ -26,6 +26,7 @@ from fedseed.training.lean_trainer import LeanPredictor, suits
 from fedseed.training.losses import labels_of, losses_and_gradient, smoothed_targets
 from fedseed.training.precision_and_device import Compute
 from fedseed.training.subspace.model import SubspaceModel
+from fedseed.training.subspace.trainer import end_to_end
 
 _WEIGHT, _BIAS = "classifier.weight", "classifier.bias"
 _MOST_KEPT = 64
@@ -74,12 +75,10 @@ class HeadTrainer:
         self._recipe, self._compute, self._table = recipe, compute, table
         weight, bias = model.whole[_WEIGHT], model.whole[_BIAS]
         self._classes = len(weight)
-        values = torch.cat([weight.data.reshape(-1), bias.data])[None]
-        weight.data = values[0, : -self._classes].view_as(weight)
-        bias.data = values[0, -self._classes :]
+        values, _ = end_to_end([weight, bias])
         self._weight, self._bias = weight.data, bias.data
         decay = np.array([recipe.weight_decay])
-        self._adam = DenseAdam(values, weight.numel(), rates_of([recipe]), decay)
+        self._adam = DenseAdam(values[None], weight.numel(), rates_of([recipe]), decay)
         self._predictor = LeanPredictor(model.model, compute)
         self._known: _Features = {}
         if recipe.steps * recipe.batch_size >= len(rows):
@@ -130,8 +129,9 @@ class HeadTrainer:
     def _learn(self, rows: Rows, known: _Features) -> None:
         """Compute the features of some texts, in an order that their lengths decide."""
         most, multiple = self._recipe.max_length, self._compute.width_multiple
-        rows = rows[longest_first(self._table.lengths(rows, most))]
-        padded = widths(self._table.lengths(rows, most), most, multiple)
+        sizes = self._table.lengths(rows, most)
+        order = longest_first(sizes)
+        rows, padded = rows[order], widths(sizes[order], most, multiple)
         for chunk in chunks(padded, self._predictor.tokens_at_once):
             ids, lengths = self._table.padded(rows[chunk], most, multiple)
             found = self._predictor.pooled(torch.from_numpy(ids), torch.from_numpy(lengths))

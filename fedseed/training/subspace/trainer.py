@@ -56,8 +56,8 @@ class SubspaceTrainer(LeanTrainer):
         del recipes  # the words' change has its multiplier in its scale
         words = self._subspace.changes.get(WORDS)
         assert words is None or isinstance(words, LowRank)
-        self._moved = _ChangedWords(self._stack.words, words, rates, decay)
-        return self._moved, _ChangedWeights(self._stack, self._subspace, rates, decay)
+        moved = _ChangedWords(self._stack.words, words, rates, decay)
+        return moved, _ChangedWeights(self._stack, self._subspace, rates, decay)
 
     def finish(self) -> None:
         """Bring what is trained up to date; it is the module's own all the time."""
@@ -69,8 +69,9 @@ class SubspaceTrainer(LeanTrainer):
         For a copy of a trainer, of which a model is taken and nothing else.
         """
         (model,) = self.models
+        assert isinstance(self._words, _ChangedWords)
         self._stack.write_back(self.models, torch.empty(0, dtype=torch.int64))
-        self._moved.merge(model.get_parameter(WORDS).data)
+        self._words.merge(model.get_parameter(WORDS).data)
 
 
 def _reduced(
@@ -157,7 +158,7 @@ class _ChangedWeights(DenseAdam):
         for name, change in model.changes.items():
             trained += change.trained[1:] if name == WORDS else change.trained
         trained.sort(key=lambda part: part.ndim == 1)  # stable
-        values, self._flat = _end_to_end(trained)
+        values, self._flat = end_to_end(trained)
         matrices = sum(part.numel() for part in trained if part.ndim > 1)
         super().__init__(values[None], matrices, rates, decay)
         self._write()
@@ -190,7 +191,7 @@ class _ChangedWeights(DenseAdam):
         self._write()
 
 
-def _end_to_end(parts: Sequence[nn.Parameter]) -> tuple[Tensor, Tensor]:
+def end_to_end(parts: Sequence[nn.Parameter]) -> tuple[Tensor, Tensor]:
     """Move parameters and their gradients into two arrays, of which they become views."""
     values = torch.cat([part.data.reshape(-1) for part in parts])
     gradients = torch.zeros_like(values)
