@@ -3,10 +3,12 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from fedseed.data.splits import Rows
-from fedseed.data.tokens import TokenTable
+from fedseed.data.tokens import TokenTable, widths
 
 
 def batches(rows: Rows, size: int, rng: np.random.Generator) -> Iterator[Rows]:
@@ -36,6 +38,26 @@ def chunks(lengths: NDArray[np.int64], budget: int) -> Iterator[slice]:
         end = start + max(1, budget // max(1, int(lengths[start])))
         yield slice(start, min(end, len(lengths)))
         start = end
+
+
+def padded_chunks(
+    table: TokenTable, rows: Rows, max_length: int, budget: int, multiple: int = 1
+) -> Iterator[tuple[Rows, Tensor, Tensor]]:
+    """Texts in chunks, longest first: the rows of each, token ids and lengths.
+
+    Args:
+        table: the tokens.
+        rows: the texts.
+        max_length: tokens kept of each.
+        budget: tokens of a chunk, see :func:`chunks`.
+        multiple: see :func:`fedseed.data.tokens.widths`.
+    """
+    lengths = table.lengths(rows, max_length)
+    order = longest_first(lengths)
+    for chunk in chunks(widths(lengths[order], max_length, multiple), budget):
+        texts = rows[order[chunk]]
+        ids, sizes = table.padded(texts, max_length, multiple)
+        yield texts, torch.from_numpy(ids), torch.from_numpy(sizes)
 
 
 def stacked(

@@ -7,20 +7,27 @@ from torch import nn
 from fedseed.protocols.adapters.low_rank import AdaptedModel
 from fedseed.protocols.adapters.messages import Layout
 from fedseed.protocols.coordinates.client import MovedModel
-from fedseed.protocols.rows import OF_BODY
+from fedseed.protocols.rows import Row
 from fedseed.recipe import Recipe
 from fedseed.runs.original import start_seed
 from fedseed.seeds.assemble import grow, shapes_of
 from fedseed.seeds.codec import encode
 from fedseed.seeds.kinds.coordinates.space import Space
 from fedseed.studies.budget.options import ADAPTED, MOVED, WHOLE, BudgetOptions
+from fedseed.studies.rows import ROWS
 
-RECIPES: Mapping[str, Recipe] = {
-    WHOLE: OF_BODY,
-    ADAPTED: OF_BODY.replace(learning_rate=3e-3),
-    MOVED: OF_BODY.replace(learning_rate=4e-3),
-}
-_FACTORS, _CORES = 4, 18
+_ROWS = {WHOLE: "weights", ADAPTED: "adapters", MOVED: "coordinates-4k"}
+"""Rows of the comparison that train the same numbers, by start."""
+
+
+def _row(start: str) -> Row:
+    row = ROWS[_ROWS[start]].body
+    assert row is not None, f"{_ROWS[start]} is run with a body"
+    return row
+
+
+RECIPES: Mapping[str, Recipe] = {start: _row(start).recipe for start in _ROWS}
+_FACTORS, _CORES = 4, int(_row(MOVED).options["rank"])
 
 
 def body_seed(config: BudgetOptions, classes: tuple[str, ...], key: int) -> bytes:

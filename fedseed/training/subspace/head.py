@@ -17,10 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from fedseed.data.splits import Rows
-from fedseed.data.tokens import TokenTable, widths
+from fedseed.data.tokens import TokenTable
 from fedseed.models.bert import BertClassifier
 from fedseed.recipe import Recipe
-from fedseed.training.batches import chunks, longest_first
+from fedseed.training.batches import padded_chunks
 from fedseed.training.lean.adam import DenseAdam, rates_of
 from fedseed.training.lean_trainer import LeanPredictor, suits
 from fedseed.training.losses import labels_of, losses_and_gradient, smoothed_targets
@@ -129,13 +129,10 @@ class HeadTrainer:
     def _learn(self, rows: Rows, known: _Features) -> None:
         """Compute the features of some texts, in an order that their lengths decide."""
         most, multiple = self._recipe.max_length, self._compute.width_multiple
-        sizes = self._table.lengths(rows, most)
-        order = longest_first(sizes)
-        rows, padded = rows[order], widths(sizes[order], most, multiple)
-        for chunk in chunks(padded, self._predictor.tokens_at_once):
-            ids, lengths = self._table.padded(rows[chunk], most, multiple)
-            found = self._predictor.pooled(torch.from_numpy(ids), torch.from_numpy(lengths))
-            known.update(zip(map(int, rows[chunk]), found.clone(), strict=True))
+        budget = self._predictor.tokens_at_once
+        for texts, *inputs in padded_chunks(self._table, rows, most, budget, multiple):
+            found = self._predictor.pooled(*inputs)
+            known.update(zip(map(int, texts), found.clone(), strict=True))
 
     def finish(self) -> None:
         """Nothing is left to do: what is trained is the module's own all the time."""

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from fedseed.data.splits import Rows
 from fedseed.models.bert import BertClassifier
-from fedseed.training.batches import chunks, longest_first
+from fedseed.training.batches import padded_chunks
 from fedseed.training.fit import FitJob
 from fedseed.training.generic import GenericPredictor
 from fedseed.training.losses import labels_of
@@ -57,13 +57,8 @@ class LossSurface:
     def see(self, rows: Rows) -> None:
         """Take a batch."""
         table, length = self.job.table, self.job.recipe.max_length
-        sizes = table.lengths(rows, length)
-        order = longest_first(sizes)
         self._pieces = []
-        for chunk in chunks(sizes[order], _TOKENS_AT_ONCE):
-            texts = rows[order[chunk]]
-            ids, lengths = table.padded(texts, length)
-            inputs = torch.from_numpy(ids), torch.from_numpy(lengths)
+        for texts, *inputs in padded_chunks(table, rows, length, _TOKENS_AT_ONCE):
             on_device = (part.to(self._device) for part in inputs)
             self._pieces.append((self._targets(texts), *on_device))
 
