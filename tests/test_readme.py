@@ -567,3 +567,36 @@ def test_the_committed_seed_is_the_records() -> None:
     (cell,) = (c for c in cells if (c["row"], c.get("test_set")) == ("lexicon(1500)", "balanced"))
     assert (seed.kind, len(encode(seed))) == ("lexicon", cell["bytes"])
     assert "lexicon-imdb.fseed" in README
+
+
+def test_published_bodies() -> None:
+    """The page's tables and the sentences about them are those of the record."""
+    from fedseed.results.markdown import size, with_interval
+    from fedseed.studies.comparison.readings import link_grid
+    from fedseed.studies.comparison.table import client_bytes, comparison_table, main_grid
+
+    folder = OFFICIAL / "comparison-models"
+    record = read_record(folder / "record.json")
+    assert (folder / "table.md").read_text(encoding="utf-8") == comparison_table(record)
+    page = (ROOT / "docs" / "results" / "published-bodies.md").read_text(encoding="utf-8")
+    cells = {cell["series"]: cell for cell in record["results"]["cells"]}
+    assert main_grid(list(cells.values())) in page
+    assert link_grid(list(cells.values()), 0.85) in page
+    few, weights = cells["coordinates-4k (minilm)"], cells["weights-int8 (minilm)"]
+    up = {n: max(r["client_payload_bytes"]["up"] for r in cells[n]["rounds"]) for n in cells}
+    for text in (README, page):
+        assert with_interval(few["accuracy"]) in text
+        assert with_interval(weights["accuracy"]) in text
+        assert f"{up[few['series']]:,.0f} bytes of every client a round" in text
+        assert size(weights["body_bytes"]) in text
+        assert f"{100 * few['linear_of_equal_bytes']['value']:.1f} %" in text
+    for name in ("coordinates-4k", "coordinates-16k", "adapters-int3"):
+        cell = cells[f"{name} (minilm)"]
+        behind = 100 * (weights["accuracy"]["value"] - cell["accuracy"]["value"])
+        fewer = up[weights["series"]] / up[cell["series"]]
+        assert f"by {behind:.1f}" in page
+        assert f"{fewer:,.0f} times fewer" in page
+        by_round = ", ".join(f"{100 * r['accuracy']['value']:.1f}" for r in cell["rounds"])
+        assert f"`{name}` {by_round} %" in page
+    assert few["accuracy"]["value"] > few["linear_of_equal_bytes"]["value"]
+    assert sum(client_bytes(few)) < 25_000
