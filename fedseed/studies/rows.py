@@ -100,8 +100,9 @@ def run_config(
         repeat: shifts the run seed.
     """
     steps = config.cut(row.steps or config.steps)
+    rounds = row.rounds or config.rounds_of(config.model)
     options: dict[str, Any] = {
-        "clients": config.clients, "newcomers": 1, "rounds": row.rounds or config.rounds,
+        "clients": config.clients, "newcomers": 1, "rounds": rounds,
         "workers": "1", **{name: getattr(config, name) for name in _DATA},
         "max_length": config.length, "start": "random",
         "run_seed": config.run_seed + repeat, "precision": config.precision, "device": "cpu",

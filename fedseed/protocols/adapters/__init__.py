@@ -39,7 +39,7 @@ def _of_attention(words: str, **options: Any) -> Row:
     """A row on a body, as people adapt one."""
     recipe = OF_BODY.replace(learning_rate=3e-3)
     own = {"adapter": "lora", "target": "attention", **options}
-    return Row(words, recipe, own, rounds=3, steps=100)
+    return Row(words, recipe, own, steps=100)
 
 
 PROTOCOL = Protocol(
@@ -60,7 +60,7 @@ PROTOCOL = Protocol(
             main=False, attacked=False,
             body=Row(
                 "the head alone on frozen features, fp32", OF_BODY.replace(learning_rate=1e-2),
-                {"target": "head"}, rounds=3, steps=100,
+                {"target": "head"}, steps=100,
             ),
         ),
         "adapters-int3": Row(

@@ -30,7 +30,7 @@ def _row(rank: int, body_rank: int, main: bool) -> Row:
     words = "cores of rank {}, changes of 3 bits"
     body = Row(
         words.format(body_rank), OF_BODY.replace(learning_rate=4e-3), {"rank": body_rank},
-        rounds=3, steps=100,
+        steps=100,
     )  # fmt: skip
     return Row(words.format(rank), _RECIPE, {"rank": rank}, main=main, attacked=False, body=body)
 

@@ -79,11 +79,11 @@ PROTOCOL = Protocol(
         ),
         "weights-int8": Row(
             "weights, int8 changes", BEST, {"codec": "int8"}, attacked=False,
-            body=Row("weights, int8 changes", OF_BODY, {"codec": "int8"}, rounds=3, steps=100),
+            body=Row("weights, int8 changes", OF_BODY, {"codec": "int8"}, steps=100),
         ),
         "weights": Row(
             "weights, fp32", BEST, skewed=True, robustness=("dropout", "poison"), personal=True,
-            body=Row("weights, fp32", OF_BODY, rounds=3, steps=100),
+            body=Row("weights, fp32", OF_BODY, steps=100),
         ),
         "weights-usual": Row(
             "weights, fp32, usual start and recipe", USUAL, {"scheme": "bert"}, attacked=False

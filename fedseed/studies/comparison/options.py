@@ -14,7 +14,7 @@ class ComparisonOptions(RowOptions):
 
     small: ClassVar[Mapping[str, Any]] = {
         "repeats": 1, "clients": 3, "test_examples": 200, "most_steps": 3, "rounds": 2,
-        "partitions": "iid,dirichlet-0.1",
+        "body_rounds": 2, "partitions": "iid,dirichlet-0.1",
     }  # fmt: skip
 
     repeats: int = Field(
