@@ -12,9 +12,18 @@ from fedseed.data.options import DEFAULT_LENGTH, ShardOptions
 from fedseed.errors import ConfigError
 from fedseed.models.architecture import FROM_PRNG
 from fedseed.options import refuse_no_path
-from fedseed.privacy.options import DifferentialPrivacyOptions
-from fedseed.privacy.rules import refuse_impossible_privacy
-from fedseed.protocols import all_protocols, find_protocol, protocol_names
+from fedseed.privacy.options import DifferentialPrivacyOptions, SecureAggregationOptions
+from fedseed.privacy.rules import (
+    refuse_impossible_privacy,
+    refuse_impossible_threshold,
+    usual_threshold,
+)
+from fedseed.protocols import (
+    all_protocols,
+    find_protocol,
+    protocol_names,
+    refuse_unknown_options,
+)
 from fedseed.protocols.description import Protocol, ProtocolOptions
 from fedseed.protocols.start import (
     DEFAULT_PROTOCOL,
@@ -24,12 +33,13 @@ from fedseed.protocols.start import (
     refuse_impossible_start,
     with_start,
 )
+from fedseed.protocols.sums import refuse_what_does_not_add_up
 from fedseed.validation import first_problem
 
 Cell = bool | float | int | str
 
 
-class RunConfig(DifferentialPrivacyOptions, ShardOptions):
+class RunConfig(DifferentialPrivacyOptions, SecureAggregationOptions, ShardOptions):
     """A federated run. Field descriptions are the command line's help texts."""
 
     execution: ClassVar[frozenset[str]] = frozenset({"engine", "workers"})
@@ -128,7 +138,7 @@ class RunConfig(DifferentialPrivacyOptions, ShardOptions):
                 )
             known = {n: left.pop(n) for n in list(left) if n in part.options.model_fields}
             made[name] = _made(part, known)
-        _refuse_unknown(protocol, left)
+        refuse_unknown_options(protocol, left)
         return {n: v for n, v in values.items() if n in cls.model_fields} | made
 
     @model_validator(mode="after")
@@ -146,8 +156,26 @@ class RunConfig(DifferentialPrivacyOptions, ShardOptions):
             raise ValueError("--cohort is larger than --clients: lower it")
         if self.start_options is not None:
             refuse_impossible_start(self.model_dump())
+        if self.secure_aggregation:
+            refuse_what_does_not_add_up(self._stages())
+            refuse_impossible_threshold(self.threshold, self.cohort_size)
+        elif self.threshold is not None:
+            raise ValueError("--threshold works with --secure-aggregation only: leave it out")
         self.options.check_steps(self.steps)
         return self
+
+    def _stages(self) -> list[tuple[Protocol, ProtocolOptions, int]]:
+        """Protocol, options and rounds of every stage of the run, the last one first."""
+        stages = [(find_protocol(self.protocol), self.options, self.rounds)]
+        if self.start_options is not None:
+            rounds = int(getattr(self.start_options, "start_rounds", 1))
+            stages.append((find_protocol(LEXICON), self.start_options, rounds))
+        return stages
+
+    @property
+    def resolved_threshold(self) -> int:
+        """Fewest clients whose sum becomes known under secure aggregation."""
+        return self.threshold or usual_threshold(self.cohort_size)
 
     def small_values(self) -> Mapping[str, Any]:
         """See :class:`Options`."""
@@ -268,17 +296,3 @@ def _made(protocol: Protocol, values: Mapping[str, Any]) -> ProtocolOptions:
         return protocol.options.model_validate(values)
     except ValidationError as error:
         raise ValueError(first_problem(error, dashes=True)) from error
-
-
-def _refuse_unknown(protocol: Protocol, values: Mapping[str, Any]) -> None:
-    """Raise a ValueError for options of other protocols, or of none."""
-    for name in values:
-        if name in protocol.options.model_fields:
-            continue
-        owners = [p.name for p in all_protocols() if name in p.options.model_fields]
-        if owners:
-            raise ValueError(
-                f"--{name.replace('_', '-')} is an option of protocol {' and '.join(owners)}, not "
-                f"{protocol.name}: leave it out"
-            )
-        raise ValueError(f"unknown name '{name.replace('_', '-')}'")

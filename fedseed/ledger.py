@@ -1,8 +1,11 @@
 """Ledger: the bytes that travelled, by round, client and direction, counted on a transcript."""
 
-from typing import Any
+from collections.abc import Callable, Hashable, Iterable
+from typing import Any, TypeVar
 
-from fedseed.transcript import EVALUATE, TRAIN, Exchange, Transcript
+from fedseed.transcript import EVALUATE, Exchange, Transcript
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 def byte_sums(exchanges: list[Exchange]) -> dict[str, dict[str, int]]:
@@ -29,32 +32,26 @@ def ledger(transcript: Transcript, fp32_model_bytes: int) -> dict[str, Any]:
         transcript: what crossed the wire.
         fp32_model_bytes: size of the model's weights, for comparison.
     """
-    train = [e for e in transcript if e.phase == TRAIN]
+    train = [e for e in transcript if e.trains]
     sums: dict[str, Any] = byte_sums(train)
-    for kind, size in (("payload_bytes", _payload_sizes), ("message_bytes", _message_sizes)):
-        sizes = [size(e) for e in train] or [(0, 0)]
+    each = [byte_sums(sent) for sent in _by(train, lambda e: (e.group, e.partition_id)).values()]
+    for kind in ("payload_bytes", "message_bytes"):
         sums[kind]["per_client_round_max"] = {
-            "down": max(down for down, _ in sizes),
-            "up": max(up for _, up in sizes),
+            way: max((one[kind][way] for one in each), default=0) for way in ("down", "up")
         }
-    groups = transcript.groups(TRAIN)
-    clients: dict[int, list[Exchange]] = {}
-    for exchange in sorted(train, key=lambda e: e.partition_id):
-        clients.setdefault(exchange.partition_id, []).append(exchange)
+    rounds = _by(train, lambda e: int(e.group))
+    clients = _by(train, lambda e: e.partition_id)
     return sums | {
         "fp32_model_bytes": fp32_model_bytes,
-        "rounds": [
-            {"round": int(group), **byte_sums([e for e in train if e.group == group])}
-            for group in groups
-        ],
-        "clients": [{"partition_id": pid, **byte_sums(sent)} for pid, sent in clients.items()],
+        "rounds": [{"round": number, **byte_sums(sent)} for number, sent in rounds.items()],
+        "clients": [{"partition_id": pid, **byte_sums(clients[pid])} for pid in sorted(clients)],
         "evaluation": byte_sums([e for e in transcript if e.phase == EVALUATE]),
     }
 
 
-def _payload_sizes(exchange: Exchange) -> tuple[int, int]:
-    return exchange.payload_bytes["down"], exchange.payload_bytes["up"]
-
-
-def _message_sizes(exchange: Exchange) -> tuple[int, int]:
-    return exchange.down_message_bytes, exchange.up_message_bytes
+def _by(exchanges: Iterable[Exchange], key: Callable[[Exchange], Key]) -> dict[Key, list[Exchange]]:
+    """Exchanges by what they have in common, in order of the first of each."""
+    groups: dict[Key, list[Exchange]] = {}
+    for exchange in exchanges:
+        groups.setdefault(key(exchange), []).append(exchange)
+    return groups

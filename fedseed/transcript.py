@@ -15,6 +15,9 @@ from fedseed.errors import OutputError
 from fedseed.files import write_text
 
 TRAIN, EVALUATE = "train", "evaluate"
+ADVERTISE, SHARE, REVEAL = "train.advertise", "train.share", "train.reveal"
+"""What a round has beside :data:`TRAIN` under secure aggregation."""
+_OF_ROUNDS = (TRAIN, ADVERTISE, SHARE, REVEAL)
 KEPT_BYTES = 1 << 16
 """Larger payloads (weights) are in the file by length and sha256 only."""
 
@@ -24,7 +27,7 @@ class Exchange:
     """One message to a client and what came of it."""
 
     phase: str
-    """``train`` or ``evaluate``."""
+    """``train``, ``evaluate``, or a stage of secure aggregation; as Flower's message type."""
     group: str
     """The round's number, or the name of the product that is evaluated."""
     partition_id: int
@@ -42,6 +45,11 @@ class Exchange:
     """Why there is no reply."""
     left_out: tuple[tuple[str, int, str], ...] = ()
     """``down`` or ``up``, length and sha256 of the payloads that were too large to keep."""
+
+    @property
+    def trains(self) -> bool:
+        """Whether it is of a round of training."""
+        return self.phase in _OF_ROUNDS
 
     @property
     def payload_bytes(self) -> dict[str, int]:

@@ -12,6 +12,8 @@ from fedseed.errors import WireError
 
 Vector = NDArray[np.float32]
 """Numbers end to end, shape ``(n,)``."""
+Words = NDArray[np.uint32]
+"""Integers modulo 2 ** 32, shape ``(n,)``: numpy's own sums wrap around."""
 LARGEST = 1e4
 """A weight, or a change of one, beyond this is not believed."""
 

@@ -16,6 +16,8 @@ from fedseed.errors import WireError
 from fedseed.evaluation.metrics import ClassCounts, count_correct
 from fedseed.federation.messages import ContextMemory, content, payload_of
 from fedseed.federation.privacy_budget import defence_of, within_budget
+from fedseed.federation.secure_aggregation.client import SumClient
+from fedseed.federation.secure_aggregation.summed_round import NEIGHBOURS
 from fedseed.given_recipe import given_recipe
 from fedseed.privacy.mechanisms import Defence
 from fedseed.protocols import find_protocol
@@ -26,6 +28,8 @@ from fedseed.randomness import generator
 from fedseed.training import Compute, Trainer, choose
 
 PARTITION = "partition_id"
+SMALLEST_SUM = "smallest-sum"
+"""Of a node's own configuration: fewest clients whose sum it takes part in."""
 _ANSWERED, _TESTED = "answered", "tested"
 _MOST_TESTS = 2
 """What was given and what was aggregated."""
@@ -154,12 +158,40 @@ class _Parts:
             memory[_TESTED] = tests.to_bytes(8, "little")
 
     def contribution(self, message: Message, context: Context) -> bytes:
-        """What a client sends in a round: it trains on its shard as the payload says."""
+        """What a client sends in a round: it trains on its shard as the payload says.
+
+        Under secure aggregation it is a masked vector, whatever the server asks for.
+        """
         config, pid = self.options(context)
         round_number, memory = int(message.metadata.group_id), ContextMemory(context)
-        rng = generator(self.seed(config, round_number, memory), "train", round_number, pid)
         client, shard = self.client(config, self.defence_of(config)), self.shard(config, pid)
-        return client.contribute(ClientTask(payload_of(message), shard, memory, rng))
+
+        def task(payload: bytes) -> ClientTask:
+            rng = generator(self.seed(config, round_number, memory), "train", round_number, pid)
+            return ClientTask(payload, shard, memory, rng)
+
+        payload = payload_of(message)
+        if not config.secure_aggregation:
+            return client.contribute(task(payload))
+        return self.sum_client(context).mask(
+            round_number, payload, lambda asked: client.addend(task(asked), config.cohort_size)
+        )
+
+    def sum_client(self, context: Context) -> SumClient:
+        """The client's part in sums.
+
+        Raises:
+            WireError: its options are for no sums.
+        """
+        config, pid = self.options(context)
+        if not config.secure_aggregation:
+            raise WireError("secure aggregation is not among this client's options")
+        least = max(int(context.node_config.get(SMALLEST_SUM, 2)), config.resolved_threshold)
+        neighbours = min(config.cohort_size, NEIGHBOURS + 1)
+        least = (
+            min(least, max(2, neighbours // 2 + 1)) if neighbours < config.cohort_size else least
+        )
+        return SumClient(ContextMemory(context), pid, least, once=self.deployed)
 
     def test(self, message: Message, context: Context) -> ClassCounts:
         """How a model does on the test split that a client makes of a product."""
@@ -201,6 +233,21 @@ def client_app(
     @app.train()
     def train(message: Message, context: Context) -> Message:
         return Message(content(parts.contribution(message, context)), reply_to=message)
+
+    @app.train("advertise")
+    def advertise(message: Message, context: Context) -> Message:
+        answer = parts.sum_client(context).advertise(int(message.metadata.group_id))
+        return Message(content(answer), reply_to=message)
+
+    @app.train("share")
+    def share(message: Message, context: Context) -> Message:
+        number, payload = int(message.metadata.group_id), payload_of(message)
+        return Message(content(parts.sum_client(context).share(number, payload)), reply_to=message)
+
+    @app.train("reveal")
+    def reveal(message: Message, context: Context) -> Message:
+        number, payload = int(message.metadata.group_id), payload_of(message)
+        return Message(content(parts.sum_client(context).reveal(number, payload)), reply_to=message)
 
     @app.evaluate()
     def evaluate(message: Message, context: Context) -> Message:

@@ -51,8 +51,9 @@ class History:
 
     def _refuse_gaps(self) -> None:
         for record in self.rounds:
-            exchanges = self.transcript.of(TRAIN, str(record["round"]))
-            missing = {client["partition_id"] for client in record["clients"]} - exchanges.keys()
+            group = str(record["round"])
+            asked = {e.partition_id for e in self.transcript if e.trains and e.group == group}
+            missing = {client["partition_id"] for client in record["clients"]} - asked
             if missing:
                 raise OutputError(
                     f"the transcript lacks exchanges of round {record['round']}, which is "
@@ -63,13 +64,15 @@ class History:
         """Drop exchanges on which nothing has been built and nothing can be.
 
         Of rounds that are not finished: contributions too large to be kept, and clients that
-        did not answer, who are asked once more. So are those that did not answer a test.
+        did not answer, who are asked once more. So are those that did not answer a test. A sum
+        that is not finished begins anew, with new keys.
         """
         done = len(self.rounds)
+        begun = {e.group for e in self.transcript if e.trains and e.phase != TRAIN}
 
         def is_lost(exchange: Exchange) -> bool:
-            later = exchange.phase == TRAIN and int(exchange.group) > done
-            return later and _is_cut(exchange)
+            later = exchange.trains and int(exchange.group) > done
+            return later and (_is_cut(exchange) or exchange.group in begun)
 
         # Test runs were those of a server that got further than its checkpoint.
         ahead = any(map(is_lost, self.transcript))

@@ -36,8 +36,8 @@ def _number(name: str) -> int:
 
 def _place(message: Message) -> int:
     """Where a message stands in a run's order: its round; tests come after all rounds."""
-    group = message.metadata.group_id
-    return int(group) if message.metadata.message_type == "train" else _AFTER_ALL
+    of_round = message.metadata.message_type.partition(".")[0] == "train"
+    return int(message.metadata.group_id) if of_round else _AFTER_ALL
 
 
 class LocalGrid(Grid):
@@ -63,6 +63,8 @@ class LocalGrid(Grid):
         self._sent = 0
         self._nodes = {_number(f"node/{pid}"): pid for pid in range(partitions)}
         self._contexts: dict[int, bytes] = {}
+        self._begun: set[tuple[int, int]] = set()
+        """Nodes, and the places at which they were asked something."""
         self._run_config = run_config
         self._partitions = partitions
         self._replies: dict[str, Message] = {}
@@ -162,10 +164,13 @@ class LocalGrid(Grid):
                 run_config=dict(self._run_config),
             )
             known = self._kept(node)
-            for at in known:
-                if at >= place:  # of an attempt that a resumed run makes anew
-                    self._state_file(node, at).unlink()
-            earlier = [at for at in known if at < place]
+            if (node, place) not in self._begun:
+                self._begun.add((node, place))
+                for at in known:
+                    if at >= place:  # of an attempt that a resumed run makes anew
+                        self._state_file(node, at).unlink()
+                known = [at for at in known if at < place]
+            earlier = [at for at in known if at <= place]
             if earlier:
                 kept = self._state_file(node, max(earlier))
                 try:

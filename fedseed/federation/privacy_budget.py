@@ -5,7 +5,7 @@ from fedseed.data.federated_dataset import FederatedDataset
 from fedseed.given_recipe import given_recipe
 from fedseed.privacy.budget import Budget, ClientWork, make_budget, make_defence
 from fedseed.privacy.mechanisms import Defence
-from fedseed.privacy.protection import GaussianNoise, Protection
+from fedseed.privacy.protection import CountingNoise, GaussianNoise, Protection
 from fedseed.protocols import find_protocol
 from fedseed.recipe import Recipe
 
@@ -76,9 +76,15 @@ def _work(
     releases = 1
     if isinstance(protection, GaussianNoise):
         releases = protection.releases(config.options)
+    share, numbers = 1.0, 1
+    if isinstance(protection, CountingNoise):
+        numbers = protection.numbers(config.options)
+        if config.secure_aggregation:
+            share = 1 / config.resolved_threshold
     public = federated.public
     return ClientWork(
         rounds=config.rounds, steps=config.steps, batch_size=given.batch_size,
         smallest_shard=min(len(part) for part in federated.parts[: config.clients]),
         releases=releases, public_texts=0 if public is None else len(public.rows),
+        share=share, numbers=numbers,
     )  # fmt: skip

@@ -1,6 +1,6 @@
 """What the record keeps of a round, and who is told of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -84,16 +84,18 @@ def refuse_too_few(result: RoundResult, min_clients: int) -> None:
     """
     usable = sum(client["status"] == "ok" for client in result.clients)
     if usable < min_clients:
+        ended = [(c["partition_id"], c["status"], c.get("reason", "")) for c in result.clients]
         raise RunError(
             f"round {result.round} had {usable} usable replies, --min-clients asks for "
-            f"{min_clients}: {_reasons(result.clients)}"
+            f"{min_clients}: {first_reasons(ended)}"
         )
 
 
-def _reasons(clients: Sequence[Mapping[str, Any]]) -> str:
-    reasons = [
-        f"client {client['partition_id']} {client['status']} ({client.get('reason', 'lost')})"
-        for client in clients
-        if client["status"] != "ok"
-    ]
+def first_reasons(ended: Iterable[tuple[int, str, str]]) -> str:
+    """Why some clients' answers are of no use, the first few.
+
+    Args:
+        ended: partition, status and reason of each client.
+    """
+    reasons = [f"client {pid} {how} ({why or 'lost'})" for pid, how, why in ended if how != "ok"]
     return "; ".join(reasons[:_NAMED]) + ("; ..." if len(reasons) > _NAMED else "")

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable, Mapping
 from flwr.serverapp import Grid
 
 from fedseed.config import RunConfig
+from fedseed.errors import RunError, WireError
 from fedseed.federation.cohort import draw_cohort, draw_lost
 from fedseed.federation.history import History, contributions_of
 from fedseed.federation.local_grid import LocalGrid
@@ -33,9 +34,11 @@ from fedseed.federation.round_record import (
     client_record,
     refuse_too_few,
 )
+from fedseed.federation.secure_aggregation.summed_round import Summed, SummedRound, graph_of
 from fedseed.federation.wire import Wire
 from fedseed.ledger import byte_sums
-from fedseed.protocols.base import ProtocolServer
+from fedseed.protocols.base import ProtocolServer, Report
+from fedseed.randomness import generator
 from fedseed.transcript import EVALUATE, TRAIN, Exchange
 
 AfterRound = Callable[[RoundResult], None]
@@ -116,13 +119,36 @@ class Session:
         cohort = draw_cohort(config, number)
         payloads = server.configure(number, cohort)
         lost = draw_lost(config, number, cohort)
-        exchanges = self.ask(number, payloads, lost, server.describe_contribution)
+        if config.secure_aggregation:
+            summed = self._sum(number, payloads, lost, server, config)
+            exchanges, last = summed.exchanges, [summed.last_of(pid) for pid in sorted(payloads)]
+        else:
+            last = exchanges = self.ask(number, payloads, lost, server.describe_contribution)
         waited = time.monotonic() - started
-        reports = server.aggregate(number, contributions_of(exchanges))
-        clients = [client_record(e, reports.get(e.partition_id)) for e in exchanges]
+        if config.secure_aggregation:
+            reports = _taken(server, number, summed)
+        else:
+            reports = server.aggregate(number, contributions_of(exchanges))
+        clients = [client_record(e, reports.get(e.partition_id)) for e in last]
         self.history.transcript.shrink()
         seconds = time.monotonic() - started
         return RoundResult(number, clients, byte_sums(exchanges), seconds, waited)
+
+    def _sum(
+        self, number: int, payloads: Mapping[int, bytes], lost: frozenset[int],
+        server: ProtocolServer, config: RunConfig,
+    ) -> Summed:  # fmt: skip
+        """Ask clients for the sum of their contributions of one round."""
+
+        def ask(phase: str, asked: Mapping[int, bytes], lost: frozenset[int]) -> list[Exchange]:
+            noted = self.observer.exchanged if phase == TRAIN else _nothing
+            requests = {(str(number), pid): payload for pid, payload in asked.items()}
+            return self._wire.ask(phase, requests, noted, lost)
+
+        threshold = config.resolved_threshold
+        graph = graph_of(list(payloads), threshold, generator(config.run_seed, "ring", number))
+        asker = SummedRound(ask, graph, server.sum_length(), threshold)
+        return asker.run(payloads, lost)
 
     def ask(
         self,
@@ -163,3 +189,18 @@ class Session:
         testers = list(partitions)
         requests = {(name, pid): data for name, data in products.items() for pid in testers}
         return self._wire.ask(EVALUATE, requests, self.observer.exchanged)
+
+
+def _taken(server: ProtocolServer, number: int, summed: Summed) -> dict[int, Report]:
+    """Give the server a sum.
+
+    Raises:
+        RunError: it cannot be believed; whose fault that is cannot be known.
+    """
+    try:
+        return server.aggregate_sum(number, summed.total, summed.of)
+    except WireError as error:
+        raise RunError(
+            f"round {number}: the sum is {error}; one of {len(summed.of)} clients sent what cannot "
+            "be, and secure aggregation hides which"
+        ) from error

@@ -39,6 +39,8 @@ class ClassCounts:
     """All tokens of each class's texts, shape ``(classes,)``."""
     present: NDArray[np.int64]
     """Texts of each class that have a token, shape ``(classes, VOCABULARY)``."""
+    noise: float = 0.0
+    """Variance of what was added to each number for privacy: counts may then be negative."""
 
     @classmethod
     def of(cls, counts: Matrix, lengths: Rows, labels: Rows, classes: int) -> "ClassCounts":
@@ -72,8 +74,9 @@ class ClassCounts:
     def __add__(self, other: "ClassCounts") -> "ClassCounts":
         """Counts of both."""
         return ClassCounts(
-            self.texts + other.texts, self.tokens + other.tokens, self.present + other.present
-        )
+            self.texts + other.texts, self.tokens + other.tokens, self.present + other.present,
+            self.noise + other.noise,
+        )  # fmt: skip
 
     def shares(self) -> NDArray[np.float64]:
         """About how much of a class's text each token is, shape ``(classes, VOCABULARY)``.
@@ -81,7 +84,7 @@ class ClassCounts:
         From how many texts have a token, as if it stood in them at random (Poisson).
         """
         texts = np.maximum(1, self.texts)[:, None]
-        rate = -np.log1p(-self.present / (texts + 1.0))
+        rate = -np.log1p(-np.clip(self.present, 0, texts) / (texts + 1.0))
         return rate * texts / np.maximum(1, self.tokens)[:, None]
 
     def mean(self) -> NDArray[np.float64]:
@@ -111,13 +114,15 @@ class ClassCounts:
         if np.count_nonzero(self.texts) < 2:
             return np.zeros((1 if len(self.texts) == 2 else len(self.texts), VOCABULARY))
         more = _SMOOTHING * np.maximum(self.texts, 1) * len(self.texts) / self.texts.sum()
-        counted = self.present + more[:, None]
-        likely, doubt = counted / (self.texts + 2 * more)[:, None], 1 / counted
+        counted = np.maximum(self.present, 0) + more[:, None]
+        likely = counted / (self.texts + 2 * more)[:, None]
+        doubt = 1 / counted + self.noise / np.square(counted)
         if len(self.texts) == 2:
             return _shrunk(np.log(likely[1:]) - np.log(likely[:1]), doubt.sum(axis=0))
         occurs = self.texts > 0
         ratios = np.log(likely) - np.log(likely[occurs].mean(axis=0))
-        all_doubt = 1 / (self.present.sum(axis=0) + _SMOOTHING)
+        counted = np.maximum(self.present.sum(axis=0), 0) + _SMOOTHING
+        all_doubt = 1 / counted + len(self.texts) * self.noise / np.square(counted)
         seen = self.present.any(axis=0) & occurs[:, None]
         return _shrunk(np.where(seen, ratios, 0.0), doubt + all_doubt)
 

@@ -16,16 +16,15 @@ protected unit can move the sum that is noised, in L2 norm.
 
 import functools
 import math
-from collections.abc import Callable
+
+from fedseed.privacy.search import below, edge, smallest
 
 _MOST_EXACT = 50.0
 """Epsilon from which the Renyi bound is good enough: it protects from nothing."""
 _ORDERS = (*range(2, 65), 80, 96, 128, 192, 256, 384, 512, 1024)
 """Renyi orders; whole ones, whose divergences are finite sums."""
-_STEP = 1.0009
-"""Less than from any number of three digits to the next."""
-_DIGITS = 3
-_MOST_NOISE = 1e6
+MOST_NOISE = 1e6
+"""A multiplier beyond which there is nothing left."""
 
 
 @functools.lru_cache(maxsize=4096)
@@ -80,11 +79,11 @@ def calibrate(epsilon: float, delta: float, rate: float, steps: int) -> float:
     high = 1.0
     while cheap(high) > epsilon:
         high *= 2
-        if high > _MOST_NOISE:
+        if high > MOST_NOISE:
             return math.inf
-    high = _smallest(cheap, epsilon, _below(cheap, epsilon, high), high)
-    low = _below(dear, epsilon, high, 0.9)
-    return _smallest(dear, epsilon, low, high)
+    high = smallest(cheap, epsilon, below(cheap, epsilon, high), high)
+    low = below(dear, epsilon, high, 0.9)
+    return smallest(dear, epsilon, low, high)
 
 
 def randomised_response_spent(epsilon_each: float, answers: int, delta: float) -> float:
@@ -102,7 +101,7 @@ def randomised_response_spent(epsilon_each: float, answers: int, delta: float) -
     basic = epsilon_each * answers
     if basic == 0 or _response_delta(epsilon_each, answers, 0.0) <= delta:
         return 0.0
-    return _edge(lambda e: _response_delta(epsilon_each, answers, e) <= delta, basic, 0.0, 1e-6)
+    return edge(lambda e: _response_delta(epsilon_each, answers, e) <= delta, basic, 0.0, 1e-6)
 
 
 @functools.lru_cache(maxsize=256)
@@ -121,7 +120,7 @@ def calibrate_randomised_response(epsilon: float, delta: float, answers: int) ->
     # A single answer with more than epsilon could still be within (epsilon, delta).
     while _response_delta(high, answers, epsilon) <= delta:
         low, high = high, 2 * high
-    return _edge(lambda e: _response_delta(e, answers, epsilon) <= delta, low, high, 1e-4)
+    return edge(lambda e: _response_delta(e, answers, epsilon) <= delta, low, high, 1e-4)
 
 
 def gaussian_delta(noise: float, epsilon: float) -> float:
@@ -145,20 +144,7 @@ def _gaussian_spent(noise: float, delta: float) -> float:
         return 0.0
     while gaussian_delta(noise, high) > delta:
         low, high = high, 2 * high
-    return _edge(lambda e: gaussian_delta(noise, e) <= delta, high, low, 1e-9)
-
-
-def _edge(
-    within: Callable[[float], bool], inside: float, outside: float, precision: float
-) -> float:
-    """The last number within a bound, from inside, to a share of it; by halving."""
-    while abs(outside - inside) > precision * inside:
-        middle = (inside + outside) / 2
-        if within(middle):
-            inside = middle
-        else:
-            outside = middle
-    return inside
+    return edge(lambda e: gaussian_delta(noise, e) <= delta, high, low, 1e-9)
 
 
 def _renyi(noise: float, rate: float, steps: int, delta: float) -> float:
@@ -200,45 +186,3 @@ def _response_delta(epsilon_each: float, answers: int, epsilon: float) -> float:
     loss = (2.0 * kept - answers) * epsilon_each
     shares = binom.pmf(kept, answers, 1 / (1 + math.exp(-epsilon_each)))
     return float((shares * -np.expm1(np.minimum(0.0, epsilon - loss))).sum())
-
-
-def _below(cost: Callable[[float], float], epsilon: float, high: float, by: float = 0.5) -> float:
-    """Some noise below ``high`` that is too little for the budget."""
-    low = _rounded(high * by, math.floor)
-    while cost(low) <= epsilon:
-        low = _rounded(low * by, math.floor)
-    return low
-
-
-def _smallest(cost: Callable[[float], float], epsilon: float, low: float, high: float) -> float:
-    """The smallest noise of three digits within the budget; ``high`` is, ``low`` is not.
-
-    Epsilon is nearly a power of the noise: a line through the bracket's logarithms lands close.
-    Every third step halves the bracket, in case it is not.
-    """
-    aim, tries = math.log(epsilon), 0
-    above, below = _logarithm(cost(low)), _logarithm(cost(high))
-    while (following := _rounded(low * _STEP)) < high:
-        tries += 1
-        share = (above - aim) / max(above - below, 1e-12) if tries % 3 else 0.5
-        middle = _rounded(low * (high / low) ** min(max(share, 0.0), 1.0))
-        if not low < middle < high:
-            middle = following
-        found = cost(middle)
-        if found <= epsilon:
-            high, below = middle, _logarithm(found)
-        else:
-            low, above = middle, _logarithm(found)
-    return high
-
-
-def _logarithm(epsilon: float) -> float:
-    return math.log(min(max(epsilon, 1e-300), 1e300))
-
-
-def _rounded(value: float, to_whole: Callable[[float], int] = math.ceil) -> float:
-    """The next number of three digits, upwards or by ``math.floor`` downwards."""
-    unit = math.floor(math.log10(value)) - (_DIGITS - 1)
-    whole = value / 10.0**unit
-    near = round(whole)  # what has three digits already stays
-    return float(f"{near if abs(whole - near) < 1e-9 * whole else to_whole(whole)}e{unit}")

@@ -16,9 +16,10 @@ from fedseed.privacy.accounting import (
     randomised_response_spent,
     spent,
 )
+from fedseed.privacy.counting import calibrate_counting, counting_spent
 from fedseed.privacy.mechanisms import Defence
 from fedseed.privacy.options import DifferentialPrivacyOptions
-from fedseed.privacy.protection import DpSgd, Protection, RandomisedResponse
+from fedseed.privacy.protection import CountingNoise, DpSgd, Protection, RandomisedResponse
 from fedseed.training.dp_sgd import sampling_rate
 
 DELTA = 1e-5
@@ -40,6 +41,10 @@ class ClientWork:
     """Noisy releases of one round, without DP-SGD."""
     public_texts: int = 0
     """Texts that are labelled in a round."""
+    share: float = 1.0
+    """Of the noise's variance that each client adds, where noise is shared."""
+    numbers: int = 1
+    """Whole numbers that one example changes, of protocols that count."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,23 @@ class _Gaussian:
         return self.sensitivity * calibrate(epsilon, delta, self.rate, rounds * self.steps)
 
 
+@dataclass(frozen=True)
+class _Counting:
+    """Discrete Gaussian noise on whole numbers that are told once, as it is accounted for."""
+
+    name: str
+    numbers: int
+    share: float
+
+    def cost(self, noise: float, rounds: int, delta: float) -> float:  # noqa: ARG002  # once
+        """Epsilon of a run."""
+        return counting_spent(noise, self.numbers, delta, self.share)
+
+    def calibrate(self, epsilon: float, rounds: int, delta: float) -> float:  # noqa: ARG002
+        """The noise with which a run costs at most epsilon."""
+        return calibrate_counting(epsilon, delta, self.numbers, self.share)
+
+
 def make_budget(
     options: DifferentialPrivacyOptions, protection: Protection, work: ClientWork
 ) -> Budget:
@@ -142,8 +164,12 @@ def _randomised_response(
     return Budget("client", cost, delta, None, None, name, work.rounds, work.rounds, each)
 
 
-def _mechanism(protection: Protection, work: ClientWork) -> _Gaussian:
-    """What clients do in one round under Gaussian noise."""
+def _mechanism(protection: Protection, work: ClientWork) -> _Gaussian | _Counting:
+    """What clients do in one round under noise."""
+    if isinstance(protection, CountingNoise):
+        shared = "a share of the " if work.share < 1 else ""
+        name = f"{shared}discrete Gaussian noise on {protection.on}"
+        return _Counting(name, work.numbers, work.share)
     if isinstance(protection, DpSgd):
         rate = sampling_rate(work.batch_size, work.smallest_shard)
         return _Gaussian("DP-SGD", work.steps, rate)
@@ -154,7 +180,7 @@ def _mechanism(protection: Protection, work: ClientWork) -> _Gaussian:
 
 
 def _affordable(
-    mechanism: _Gaussian, rounds: int, epsilon: float, noise: float, delta: float
+    mechanism: _Gaussian | _Counting, rounds: int, epsilon: float, noise: float, delta: float
 ) -> int:
     """The most rounds within the budget.
 
@@ -200,5 +226,5 @@ def make_defence(
         noise, each = budget.noise, budget.epsilon_each
     return Defence(
         options.privacy, options.clip or 0.0, noise or 0.0, each, work.steps, work.releases,
-        most_batch,
+        most_batch, work.share,
     )  # fmt: skip

@@ -18,6 +18,8 @@ from fedseed.training.dp_sgd import DpSgd
 
 _SLACK = 1 + 1e-6
 """Norms are taken for so much larger, so that rounding in fp32 lets none pass the clip."""
+_FURTHEST = 12
+"""Standard deviations beyond which no noise is drawn: the probability there is below 1e-32."""
 _MOST_GUESSES = 99
 """A loss is believable up to 100 times that of guessing; rounding may add a little."""
 
@@ -31,7 +33,7 @@ class Defence:
     clip: float = 0.0
     """Largest L2 norm of an example's gradient, or of a client's change of the weights."""
     noise: float = 0.0
-    """Standard deviation of the noise, in units of the clip, or of a score's range."""
+    """Standard deviation of the noise, in units of the clip, of a score's range, or of counts."""
     epsilon_each: float = 0.0
     """Of one label under randomised response."""
     most_steps: int = 0
@@ -40,6 +42,8 @@ class Defence:
     """Noisy releases of one round that are accounted for, such as scores of recipes."""
     most_batch: int | None = None
     """Examples of one step that are accounted for; None when the server is this process."""
+    share: float = 1.0
+    """Of the noise's variance that this client adds: less than all under secure aggregation."""
 
     @property
     def by_client(self) -> bool:
@@ -47,9 +51,14 @@ class Defence:
         return self.unit == "client"
 
     @property
+    def own_noise(self) -> float:
+        """Standard deviation of this client's part of the noise of a sum."""
+        return self.noise * math.sqrt(self.share)
+
+    @property
     def dp_sgd(self) -> DpSgd | None:
         """How the client trains; None for training without noise."""
-        return DpSgd(self.clip, self.noise) if self.unit == "example" else None
+        return DpSgd(self.clip, self.noise) if self.unit == "example" and self.clip else None
 
 
 def noisy_vector(
@@ -72,6 +81,27 @@ def noisy_vector(
         vector, scale = np.zeros_like(vector), 1.0
     drawn = rng.standard_normal(len(vector), dtype=np.float32)
     return vector * np.float32(scale) + np.float32(noise * clip) * drawn
+
+
+def discrete_gaussian(deviation: float, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Whole numbers of a discrete Gaussian (Canonne, Kamath and Steinke 2020, arXiv 2004.00010).
+
+    The probability of k is in proportion to exp(-k^2 / (2 deviation^2)); numbers are drawn by the
+    inverse of the cumulative distribution, in 53 bits.
+
+    Args:
+        deviation: about the standard deviation, at least 0 and at most 1e6.
+        count: how many.
+        rng: draws them.
+    """
+    if deviation == 0:
+        return np.zeros(count, dtype=np.int64)
+    furthest = math.ceil(_FURTHEST * deviation)
+    values = np.arange(-furthest, furthest + 1)
+    often = np.exp(-0.5 * np.square(values / deviation))
+    cumulative = np.cumsum(often / often.sum())
+    places = np.searchsorted(cumulative[:-1], rng.random(count), side="right")
+    return np.asarray(values[places], dtype=np.int64)
 
 
 def keep_probability(epsilon_each: float, classes: int) -> float:

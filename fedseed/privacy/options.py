@@ -1,4 +1,4 @@
-"""Options of differential privacy."""
+"""Options of privacy: differential privacy, and sums of which nobody sees one answer."""
 
 from typing import Literal
 
@@ -29,4 +29,17 @@ class DifferentialPrivacyOptions(Options):
     noise: float | None = Field(
         None, ge=0, le=1e6, description="privacy: noise multiplier, the standard deviation in "
         "units of the clip (recipe: of the range of a score)."
+    )  # fmt: skip
+
+
+class SecureAggregationOptions(Options):
+    """Whether the server sees sums alone. Field descriptions are help texts."""
+
+    secure_aggregation: bool = Field(
+        False, description="Let the server learn the sum of a round's contributions and none of "
+        "them (SecAgg+), under a protocol whose contributions add up."
+    )  # fmt: skip
+    threshold: int | None = Field(
+        None, ge=2, description="secure aggregation: fewest clients whose sum becomes known, more "
+        "than half of a round's; without it two thirds."
     )  # fmt: skip

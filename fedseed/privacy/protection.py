@@ -46,6 +46,23 @@ class GaussianNoise:
 
 
 @dataclass(frozen=True)
+class CountingNoise:
+    """Clients add discrete Gaussian noise to whole numbers that are summed.
+
+    Under secure aggregation each adds a share of it, so that the sum of the fewest clients whose
+    sum may become known has all of it (Kairouz, Liu and Steinke 2021, arXiv 2102.06387).
+    """
+
+    on: str
+    """What is noised, for messages."""
+    numbers: Callable[[Any], int] = _one
+    """Numbers that one example changes, each by 1 at most, from the protocol's options."""
+    needs_clip: bool = False
+    refuse: Callable[[Any, Any], None] = _allowed
+    """See :class:`DpSgd`."""
+
+
+@dataclass(frozen=True)
 class RandomisedResponse:
     """Clients answer by randomised response, once for each public text and round."""
 
@@ -54,4 +71,4 @@ class RandomisedResponse:
     """See :class:`DpSgd`."""
 
 
-Protection = DpSgd | GaussianNoise | RandomisedResponse
+Protection = DpSgd | GaussianNoise | CountingNoise | RandomisedResponse

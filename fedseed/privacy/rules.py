@@ -6,6 +6,9 @@ from typing import Any
 from fedseed.privacy.options import DifferentialPrivacyOptions
 from fedseed.privacy.protection import DpSgd, Protection
 
+_FEWEST = 3
+"""Clients whose sum hides each of them."""
+
 
 def refuse_impossible_privacy(
     options: DifferentialPrivacyOptions,
@@ -58,9 +61,32 @@ def _unable(unit: str, protocol: str, able: Sequence[str]) -> str:
     choices = f"{', '.join(able[:-1])} or {able[-1]}" if len(able) > 1 else "".join(able)
     if unit == "example":
         return (
-            f"--privacy example: clients of protocol {protocol} cannot train by DP-SGD: use "
-            f"--protocol {choices}"
+            f"--privacy example: nothing protects single examples in what clients of protocol "
+            f"{protocol} send: use --protocol {choices}"
         )
     return (
         f"--privacy client: nothing noises what protocol {protocol} sends: use --protocol {choices}"
     )
+
+
+def usual_threshold(cohort: int) -> int:
+    """The fewest clients whose sum may become known: two thirds, and more than half."""
+    return max(2, cohort // 2 + 1, -(-2 * cohort // 3))
+
+
+def refuse_impossible_threshold(threshold: int | None, cohort: int) -> None:
+    """Refuse a threshold of secure aggregation that hides too little, or cannot be reached.
+
+    Raises:
+        ValueError: with one line that says what to do.
+    """
+    if cohort < _FEWEST:
+        raise ValueError(
+            f"--secure-aggregation: a sum of {cohort} clients tells each the other's: give "
+            f"--clients or --cohort {_FEWEST} at least"
+        )
+    if threshold is not None and not cohort // 2 + 1 <= threshold <= cohort:
+        raise ValueError(
+            f"--threshold {threshold}: give more than half of the {cohort} clients of a round and "
+            f"not more than all, {cohort // 2 + 1} to {cohort}"
+        )

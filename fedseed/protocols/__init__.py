@@ -6,6 +6,8 @@ a command line can be read quickly.
 """
 
 import functools
+from collections.abc import Mapping
+from typing import Any
 
 from fedseed.discovery import entry_points, load, load_description, module_names
 from fedseed.errors import ConfigError
@@ -58,3 +60,22 @@ def all_protocols() -> list[Protocol]:
         except ConfigError:
             continue
     return sorted(protocols, key=lambda protocol: (protocol.typical_upload, protocol.name))
+
+
+def refuse_unknown_options(protocol: Protocol, values: Mapping[str, Any]) -> None:
+    """Raise a ValueError for options of other protocols, or of none.
+
+    Args:
+        protocol: the one that is run.
+        values: options that are not every run's, by name.
+    """
+    for name in values:
+        if name in protocol.options.model_fields:
+            continue
+        owners = [p.name for p in all_protocols() if name in p.options.model_fields]
+        if owners:
+            raise ValueError(
+                f"--{name.replace('_', '-')} is an option of protocol {' and '.join(owners)}, not "
+                f"{protocol.name}: leave it out"
+            )
+        raise ValueError(f"unknown name '{name.replace('_', '-')}'")

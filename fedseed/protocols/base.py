@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from fedseed.coding.vectors import Words
 from fedseed.data.public_texts import PublicTexts
 from fedseed.data.shard import Shard
 from fedseed.models.architecture import Shapes
@@ -116,6 +117,28 @@ class ProtocolServer(ABC):
         absurd values steer the aggregate.
         """
 
+    def sum_length(self) -> int:
+        """Numbers of the vectors that clients add up in the coming round.
+
+        Of protocols that have :attr:`Protocol.sums`.
+        """
+        raise NotImplementedError
+
+    def aggregate_sum(
+        self, round_number: int, total: Words, clients: Sequence[int]
+    ) -> dict[int, Report]:
+        """Take the sum of a round's vectors, as :meth:`ProtocolClient.addend` makes them.
+
+        Args:
+            round_number: counted from 1.
+            total: shape ``(sum_length,)``.
+            clients: whose vectors are in it.
+
+        Raises:
+            WireError: the sum cannot be believed; nothing was taken.
+        """
+        raise NotImplementedError
+
     @abstractmethod
     def describe_contribution(self, contribution: bytes) -> str:
         """What a contribution says, in a few words for a display; never raises."""
@@ -199,6 +222,22 @@ class ProtocolClient(ABC):
         Raises:
             WireError: the payload cannot be decoded.
         """
+
+    def addend(self, task: ClientTask, cohort: int) -> Words:
+        """Do one round's local work as :meth:`contribute`, for a sum.
+
+        Args:
+            task: as there.
+            cohort: the most clients whose vectors are added up.
+
+        Returns:
+            Integers modulo 2 ** 32, shape ``(ProtocolServer.sum_length(),)``: of a protocol that
+            has :attr:`Protocol.sums`.
+
+        Raises:
+            WireError: the payload cannot be decoded.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def grow(self, task: ClientTask) -> tuple[nn.Module, int]:

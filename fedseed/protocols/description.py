@@ -3,7 +3,7 @@
 Light to import: neither torch nor Flower, so that ``--help`` is quick.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -57,6 +57,21 @@ class ProtocolOptions(BaseModel):
         return []
 
 
+def _any(_: Any, __: int) -> None:
+    """Nothing is refused."""
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Contributions of which the server needs the sum alone."""
+
+    words: str
+    """What is summed, in a few words."""
+    refuse: Callable[[Any, int], None] = _any
+    """Called with the protocol's options and the number of rounds; raises ValueError, in one line,
+    for those under which contributions do not add up."""
+
+
 @dataclass(frozen=True)
 class Style:
     """How a protocol is drawn, and what tables and figures call what it brings."""
@@ -93,9 +108,9 @@ class Protocol:
     style: Style
     typical_upload: float
     """About the bytes that one client sends in a run; tables and figures are in this order."""
-    sums: str | None = None
-    """What the server needs of the contributions in sum alone, so that secure aggregation can hide
-    each of them; None when it must see each."""
+    sums: Sums | None = None
+    """How contributions add up, so that secure aggregation can hide each of them; None when the
+    server must see each."""
     privacy: Mapping[str, Protection] = field(default_factory=dict)
     """By unit, ``example`` or ``client``: how differential privacy can protect it."""
     privacy_advice: Mapping[str, str] = field(default_factory=dict)

@@ -16,26 +16,25 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from fedseed.coding.vectors import Words
 from fedseed.errors import WireError
 from fedseed.models.registry import to_state
-from fedseed.privacy.mechanisms import Defence
 from fedseed.protocols.base import (
-    ClientTask,
     Memory,
-    ProtocolClient,
     ProtocolServer,
     Report,
     Setup,
 )
 from fedseed.protocols.request import SeedBroadcast, decode_request
 from fedseed.recipe import Recipe
-from fedseed.seeds.assemble import grow
-from fedseed.training import FitJob, FitResult
+from fedseed.training import FitResult
 
 _HEAD = "<IIf"
 HEAD_BYTES = struct.calcsize(_HEAD)
 """Bytes of a contribution before its body."""
 _LENGTH = "<I"
+_SUM_HEAD = 2
+"""Numbers of a sum before those that stand for bodies: examples and steps."""
 _MOST_EXAMPLES = 10_000_000
 
 
@@ -119,6 +118,23 @@ class SharedModelServer(ProtocolServer):
             WireError: the body is malformed or cannot be believed; nothing was added.
         """
 
+    def body_length(self) -> int:
+        """Numbers of the vectors that are summed in place of bodies."""
+        raise NotImplementedError
+
+    def take_sum(self, examples: int, total: Words, clients: int) -> None:
+        """Make the round's aggregate of a sum.
+
+        Args:
+            examples: of all clients in it; under privacy every client counts as 1.
+            total: shape ``(body_length,)``.
+            clients: how many are in it.
+
+        Raises:
+            WireError: it cannot be believed; nothing was taken.
+        """
+        raise NotImplementedError
+
     @abstractmethod
     def finish_round(self, round_number: int) -> None:
         """Make the round's contributions, at least one, the server's new state."""
@@ -172,6 +188,26 @@ class SharedModelServer(ProtocolServer):
         self.take(examples, payload[HEAD_BYTES:])
         shown = round(loss, 6) if math.isfinite(loss) and not self._hides_loss else None
         return Report("ok", examples, {"steps": steps, "train_loss": shown})
+
+    def sum_length(self) -> int:
+        """See :class:`ProtocolServer`: examples and steps, then what stands for bodies."""
+        return _SUM_HEAD + self.body_length()
+
+    def aggregate_sum(
+        self, round_number: int, total: Words, clients: Sequence[int]
+    ) -> dict[int, Report]:
+        """See :class:`ProtocolServer`."""
+        (examples, steps), count = total[:_SUM_HEAD].tolist(), len(clients)
+        believed = count <= examples <= _MOST_EXAMPLES and steps <= count * self.setup.recipe.steps
+        if not believed or (self._hides_loss and examples != count):
+            raise WireError(
+                f"not believable: {examples} examples, {steps} steps of {count} clients"
+            )
+        self.take_sum(examples, total[_SUM_HEAD:], count)
+        self._broadcast.holders.update(clients)
+        self.finish_round(round_number)
+        report = Report("ok", metrics={"steps": steps // count, "train_loss": None})
+        return dict.fromkeys(clients, report)
 
     @property
     def _hides_loss(self) -> bool:
@@ -236,61 +272,3 @@ class SharedModelServer(ProtocolServer):
     @abstractmethod
     def body_estimate(self) -> tuple[int, int]:
         """About the most bytes of a body: down after round 1, and up."""
-
-
-class SharedModelClient(ProtocolClient):
-    """Trains from the server's state, and sends what the protocol sends."""
-
-    @abstractmethod
-    def work(self, download: Download, task: ClientTask) -> tuple[FitResult, bytes]:
-        """Do one round's work on all of the shard's rows.
-
-        Returns:
-            How training went, and the body that goes up.
-
-        Raises:
-            WireError: the body cannot be decoded.
-        """
-
-    @abstractmethod
-    def build(self, download: Download) -> nn.Module:
-        """The model that a state of the server stands for.
-
-        Raises:
-            WireError: the body cannot be decoded.
-        """
-
-    def contribute(self, task: ClientTask) -> bytes:
-        """See :class:`ProtocolClient`. All examples are trained on: nothing is validated."""
-        download = decode_download(task.payload, task.memory, self.architecture)
-        steps = download.recipe.steps
-        if self._is_private and self.defence:
-            _refuse_costly(download.recipe, self.defence)
-        result, body = self.work(download, task)
-        if self._is_private:
-            # How many examples there are and how well they were learnt is private: all clients
-            # count alike, and report what they were asked for.
-            return encode_contribution(1, FitResult(steps, math.nan, False), body)
-        return encode_contribution(len(task.shard.whole()), result, body)
-
-    @property
-    def _is_private(self) -> bool:
-        return self.defence is not None and self.defence.unit is not None
-
-    def grow(self, task: ClientTask) -> tuple[nn.Module, int]:
-        """See :class:`ProtocolClient`."""
-        download = decode_download(task.payload, task.memory, self.architecture)
-        recipe, rows = download.recipe, task.shard.whole()
-        if download.body:
-            return self.build(download), recipe.max_length
-        model = grow(download.seed)  # what was given: a seed and a recipe, to train alone
-        self.trainer.fit(FitJob(model, task.shard.table, rows, recipe, task.rng))
-        return model, recipe.max_length
-
-
-def _refuse_costly(recipe: Recipe, defence: Defence) -> None:
-    """Refuse what the privacy budget does not cover."""
-    if recipe.steps > defence.most_steps:
-        raise WireError(f"{recipe.steps} steps are more than the privacy budget covers")
-    if defence.most_batch is not None and recipe.batch_size > defence.most_batch:
-        raise WireError(f"batches of {recipe.batch_size} are more than the privacy budget covers")

@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import nn
 
+from fedseed.coding.vectors import Words
 from fedseed.errors import WireError
 from fedseed.protocols.base import ClientTask, ProtocolClient, ProtocolServer, Report, Setup
 from fedseed.protocols.description import Protocol, ProtocolOptions
@@ -78,6 +79,21 @@ class StagedServer(ProtocolServer):
                 self._log[-1][2].update(contributions)
             return self._next.aggregate(round_number - self._first_rounds, contributions)
         reports = self._first.aggregate(round_number, contributions)
+        if round_number >= self._first_rounds:
+            self._begin(self._first.seed())
+        return reports
+
+    def sum_length(self) -> int:
+        """See :class:`ProtocolServer`: of the stage that the coming round belongs to."""
+        return self._current.sum_length()
+
+    def aggregate_sum(
+        self, round_number: int, total: Words, clients: Sequence[int]
+    ) -> dict[int, Report]:
+        """See :class:`ProtocolServer`."""
+        if self._next is not None:
+            return self._next.aggregate_sum(round_number - self._first_rounds, total, clients)
+        reports = self._first.aggregate_sum(round_number, total, clients)
         if round_number >= self._first_rounds:
             self._begin(self._first.seed())
         return reports
@@ -206,11 +222,20 @@ class StagedClient(ProtocolClient):
 
     def contribute(self, task: ClientTask) -> bytes:
         """See :class:`ProtocolClient`."""
-        client = self._clients.get(task.payload[:1])
+        client = self._client_of(task.payload)
+        return client.contribute(replace(task, payload=task.payload[1:]))
+
+    def addend(self, task: ClientTask, cohort: int) -> Words:
+        """See :class:`ProtocolClient`."""
+        client = self._client_of(task.payload)
+        return client.addend(replace(task, payload=task.payload[1:]), cohort)
+
+    def _client_of(self, payload: bytes) -> ProtocolClient:
+        client = self._clients.get(payload[:1])
         if client is None:
             raise WireError("the payload names no stage of the run")
         client.architecture = self.architecture
-        return client.contribute(replace(task, payload=task.payload[1:]))
+        return client
 
     def grow(self, task: ClientTask) -> tuple[nn.Module, int]:
         """See :class:`ProtocolClient`."""

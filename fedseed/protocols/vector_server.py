@@ -15,9 +15,11 @@ from abc import abstractmethod
 
 import numpy as np
 
-from fedseed.coding.vectors import LARGEST, Vector, believable
+from fedseed.coding.fixed_point import from_sum, limits_of
+from fedseed.coding.vectors import LARGEST, Parts, Vector, Words, believable
 from fedseed.errors import WireError
 from fedseed.protocols.base import Setup
+from fedseed.protocols.ranges import ranges_of
 from fedseed.protocols.shared_model import SharedModelServer
 
 _LENGTH = "<Q"
@@ -70,9 +72,25 @@ class VectorServer(SharedModelServer):
         """
         return np.clip(vector, -LARGEST, LARGEST)
 
+    @property
+    def parts(self) -> Parts:
+        """Which numbers of the vector lie where, for sums."""
+        raise NotImplementedError
+
     def take(self, examples: int, body: bytes) -> None:
         """See :class:`SharedModelServer`."""
         self._aggregator.add(self.decode(body), examples)
+
+    def body_length(self) -> int:
+        """See :class:`SharedModelServer`."""
+        return self.size
+
+    def take_sum(self, examples: int, total: Words, clients: int) -> None:  # noqa: ARG002
+        """See :class:`SharedModelServer`: the mean is all that there is."""
+        ranges = ranges_of(self.parts, self.setup.recipe)
+        change = from_sum(total, limits_of(self.parts, ranges), examples)
+        start = self.start() if self._vector is None else self._vector
+        self._aggregator.add(self.check(change if self.sends_changes else start + change), examples)
 
     def finish_round(self, round_number: int) -> None:
         """See :class:`SharedModelServer`."""

@@ -37,7 +37,10 @@ class Workload:
 
     def add(self, exchange: Exchange) -> None:
         """Count an exchange that just ended."""
-        work = self.train_steps if exchange.phase == TRAIN else self.evaluations[exchange.group]
+        if exchange.trains:  # keys and shares of secure aggregation take no time to speak of
+            work = self.train_steps if exchange.phase == TRAIN else 0.0
+        else:
+            work = self.evaluations[exchange.group]
         self.done += work
         self.fresh += work
 
@@ -146,7 +149,7 @@ def round_line(result: Any) -> str:
 
 def exchange_line(exchange: Exchange) -> str:
     """What a client is reported for: the round or the product, and its status."""
-    what = f"round {exchange.group}" if exchange.phase == TRAIN else f"test of {exchange.group}"
+    what = f"round {exchange.group}" if exchange.trains else f"test of {exchange.group}"
     reason = f": {exchange.reason}" if exchange.reason else ""
     return f"{what}, client {exchange.partition_id} {exchange.status}{reason}"
 

@@ -55,6 +55,17 @@ def deployed(small: dict[str, Any], **options: Any) -> Deployed:
     return Deployed(config, make_plan(config))
 
 
+def test_a_deployed_client_counts_its_texts_once(small: dict[str, Any]) -> None:
+    """Noised counts that are asked for twice would be less noised on average."""
+    options = {"protocol": "lexicon", "estimate": "counts", "rounds": 1, "privacy": "example"}
+    client = deployed(small, **options, epsilon=1.0)
+    client.train(1)
+    with pytest.raises(WireError, match="round 1 is past"):
+        client.train(1)
+    with pytest.raises(WireError, match="round 2 is not in the privacy budget"):
+        client.train(2)
+
+
 def test_a_client_answers_no_round_beyond_its_budget(small: dict[str, Any]) -> None:
     plan = make_plan(RunConfig.parse(small | RECIPE | {"noise": 1.0}))
     app: Callable[..., Message] = client_app(plan.config, federated=plan.federated)

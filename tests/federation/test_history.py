@@ -22,6 +22,7 @@ from tests.federation.running import lasting
 CASES: dict[str, dict[str, Any]] = {
     "recipe": {"protocol": "recipe"},
     "weights": {"protocol": "weights", "codec": "int8", "test_every": 1},
+    "sums": {"protocol": "weights", "secure_aggregation": True, "test_every": 1},
 }
 Options = dict[str, Any]
 

@@ -57,8 +57,14 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"clip": 1}, "--clip needs --privacy"),
     ({"delta": 0.1}, "--delta needs --privacy"),
     ({"privacy": "example", "epsilon": 1, "clip": 1}, "does not cover the validation scores"),
-    (EXAMPLE | {"protocol": "mask", "epsilon": 1, "clip": 1}, "weights, adapters or labels"),
-    (EXAMPLE | {"protocol": "scalars", "epsilon": 1, "clip": 1}, "weights, adapters or labels"),
+    (
+        EXAMPLE | {"protocol": "mask", "epsilon": 1, "clip": 1},
+        "weights, adapters, labels or lexicon",
+    ),
+    (
+        EXAMPLE | {"protocol": "scalars", "epsilon": 1, "clip": 1},
+        "weights, adapters, labels or lexicon",
+    ),
     (WEIGHTS | {"protocol": "adapters", "epsilon": 1}, "use --protocol weights, labels or recipe"),
     (WEIGHTS | {"epsilon": 1, "clip": 1, "codec": "topk"}, "use fp32 or fp16"),
     (LABELS | {"epsilon": 1, "label_bits": 4}, "leave out --label-bits"),

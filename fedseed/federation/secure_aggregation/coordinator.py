@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from fedseed.coding.vectors import Words
 from fedseed.errors import RunError, WireError
 from fedseed.federation.secure_aggregation.keys import (
     PRIVATE_BYTES,
@@ -13,24 +14,31 @@ from fedseed.federation.secure_aggregation.keys import (
     raw,
     secret_of,
 )
-from fedseed.federation.secure_aggregation.masks import KEY_BYTES, Words, mask_of
+from fedseed.federation.secure_aggregation.masks import KEY_BYTES, mask_of
 from fedseed.federation.secure_aggregation.neighbours import Graph
 
 
 class Coordinator:
     """The four stages, as the server sees them; clients may be missing from any of them on."""
 
-    def __init__(self, graph: Graph, length: int) -> None:
+    def __init__(self, graph: Graph, length: int, least: int = 2) -> None:
         """Begin a sum.
 
         Args:
             graph: the cohort and who shares keys with whom.
             length: numbers of a vector.
+            least: fewest clients in the sum; of a client's neighbours the graph has a threshold.
         """
         self._graph, self._length = graph, length
+        self._least = max(least, graph.threshold)
         self._keys: dict[int, bytes] = {}
         self._sealed: dict[int, dict[int, bytes]] = {}
         self._masked: dict[int, Words] = {}
+
+    @property
+    def members(self) -> list[int]:
+        """The clients whose vectors are in the sum."""
+        return sorted(self._masked)
 
     def advertised(self, keys: Mapping[int, bytes]) -> dict[int, dict[int, bytes]]:
         """Take the public keys.
@@ -144,9 +152,9 @@ class Coordinator:
             RunError: there are none.
         """
         able = [n for n in left if len(self._around(n, left)) >= self._graph.threshold]
-        if len(able) < self._graph.threshold:
+        if len(able) < self._least:
             raise RunError(
-                f"secure aggregation: {len(able)} clients are left, fewer than the threshold of "
-                f"{self._graph.threshold}: no sum is known, and no answer"
+                f"secure aggregation: {len(left)} clients are left, too few for the threshold of "
+                f"{self._least}: no sum is known, and no answer"
             )
         return able

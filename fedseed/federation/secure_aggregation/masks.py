@@ -2,10 +2,9 @@
 
 import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
-from numpy.typing import NDArray
 
-Words = NDArray[np.uint32]
-"""Integers modulo 2 ** 32, shape ``(n,)``: numpy's own sums wrap around."""
+from fedseed.coding.vectors import Words
+
 KEY_BYTES = 32
 _NONCE = bytes(16)
 """A key masks one vector once: it needs no nonce."""

@@ -1,10 +1,13 @@
 """A client of one sum: four answers, each to what the server has passed on from the others."""
 
+import json
 import os
 from collections.abc import Collection, Mapping
+from typing import Self
 
 import numpy as np
 
+from fedseed.coding.vectors import Words
 from fedseed.errors import WireError
 from fedseed.federation.secure_aggregation.keys import (
     PRIVATE_BYTES,
@@ -16,7 +19,7 @@ from fedseed.federation.secure_aggregation.keys import (
     sealed,
     shares_of,
 )
-from fedseed.federation.secure_aggregation.masks import KEY_BYTES, Words, mask_of
+from fedseed.federation.secure_aggregation.masks import KEY_BYTES, mask_of
 
 
 class Participant:
@@ -38,6 +41,34 @@ class Participant:
         self._received: dict[int, tuple[bytes, bytes]] = {}
         """Of every neighbour that shared: shares of its seed and of its masking key."""
         self._next = "advertise"
+
+    def save(self) -> bytes:
+        """Everything, secrets included, for the client's own memory between two questions."""
+        return json.dumps({
+            "number": self._number, "least": self._least, "next": self._next,
+            "threshold": self._threshold,
+            "secrets": [part.hex() for part in
+                        (self._sealing.private, self._masking.private, self._seed)],
+            "public": {str(n): key.hex() for n, key in self._public.items()},
+            "received": {str(n): [part.hex() for part in pair]
+                         for n, pair in self._received.items()},
+        }).encode()  # fmt: skip
+
+    @classmethod
+    def load(cls, data: bytes) -> Self:
+        """Go on from what :meth:`save` gave."""
+        values = json.loads(data)
+        person = cls(values["number"], values["least"])
+        sealing, masking, seed = map(bytes.fromhex, values["secrets"])
+        person._sealing, person._masking = map(KeyPair.from_private, (sealing, masking))
+        person._seed, person._next = seed, values["next"]
+        person._threshold = values["threshold"]
+        person._public = {int(n): bytes.fromhex(key) for n, key in values["public"].items()}
+        person._received = {
+            int(n): (bytes.fromhex(pair[0]), bytes.fromhex(pair[1]))
+            for n, pair in values["received"].items()
+        }
+        return person
 
     def _begin(self, stage: str, then: str) -> None:
         """Refuse a question out of turn: to a second one it would say too much."""

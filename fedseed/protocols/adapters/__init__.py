@@ -7,7 +7,7 @@ from pydantic import Field
 
 from fedseed.models.roles import Target
 from fedseed.privacy.protection import DpSgd
-from fedseed.protocols.description import Protocol, ProtocolOptions, Style
+from fedseed.protocols.description import Protocol, ProtocolOptions, Style, Sums
 from fedseed.protocols.rows import BEST, OF_BODY, Row
 
 
@@ -51,7 +51,7 @@ PROTOCOL = Protocol(
     ends_with="model",
     style=Style("#c2185b", "^", "low-rank factors travelled", "averaged factors"),
     typical_upload=1.1e6,
-    sums="factors and head, in proportion to the clients' examples",
+    sums=Sums("factors and head, in proportion to the clients' examples"),
     privacy={"example": DpSgd()},
     reveals=frozenset({"model", "word_rows"}),
     rows={

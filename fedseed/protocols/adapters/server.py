@@ -10,7 +10,7 @@ four numbers (the rank) for every word: words whose numbers stand still were not
 from torch import nn
 
 from fedseed.coding.codecs import make_codec
-from fedseed.coding.vectors import Vector
+from fedseed.coding.vectors import Parts, Vector
 from fedseed.protocols.adapters import AdaptersOptions
 from fedseed.protocols.adapters.low_rank import merged
 from fedseed.protocols.adapters.messages import HEAD_BYTES, Layout, read_download
@@ -34,6 +34,11 @@ class AdaptersServer(VectorServer):
     def size(self) -> int:
         """See :class:`VectorServer`."""
         return self._layout.parts.size
+
+    @property
+    def parts(self) -> Parts:
+        """See :class:`VectorServer`."""
+        return self._layout.parts
 
     def start(self) -> Vector:
         """See :class:`VectorServer`: factors whose product is zero, and the seed's head."""

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from fedseed.protocols.description import Protocol, ProtocolOptions, Style
+from fedseed.protocols.description import Protocol, ProtocolOptions, Style, Sums
 from fedseed.protocols.rows import BEST, OF_BODY, USUAL, Row
 from fedseed.seeds.kinds.coordinates import LARGEST_RANK
 
@@ -48,7 +48,7 @@ PROTOCOL = Protocol(
     ends_with="seed",
     style=Style("#e0662b", "X", "coordinates travelled", "seed of all coordinates"),
     typical_upload=16e3,
-    sums="changes of the numbers, in proportion to the clients' examples",
+    sums=Sums("changes of the numbers, in proportion to the clients' examples"),
     reveals=frozenset({"model"}),
     rows={
         "lexicon-coordinates-4k": Row(

@@ -3,16 +3,16 @@
 import torch
 from torch import nn
 
-from fedseed.coding.codecs import with_error_feedback
 from fedseed.coding.vectors import Vector
 from fedseed.errors import SeedError, WireError
 from fedseed.protocols.base import ClientTask
 from fedseed.protocols.coordinates.messages import decode_state, seed_of_download
-from fedseed.protocols.shared_model import Download, SharedModelClient
+from fedseed.protocols.shared_model import Download
+from fedseed.protocols.vector_client import Learnt, VectorClient
 from fedseed.seeds.assemble import grow, shapes_of
 from fedseed.seeds.base import key_of
 from fedseed.seeds.kinds.coordinates.space import Space
-from fedseed.training import FitJob, FitResult
+from fedseed.training import FitJob
 from fedseed.training.subspace import Core, SubspaceModel
 
 
@@ -51,11 +51,11 @@ class MovedModel(SubspaceModel):
         return self._space.join(cores, heads)
 
 
-class CoordinatesClient(SharedModelClient):
-    """Trains the numbers from the server's, and sends what that changed."""
+class CoordinatesClient(VectorClient):
+    """Trains the numbers from the server's."""
 
-    def work(self, download: Download, task: ClientTask) -> tuple[FitResult, bytes]:
-        """See :class:`SharedModelClient`."""
+    def learn(self, download: Download, task: ClientTask) -> Learnt:
+        """See :class:`VectorClient`."""
         coded = decode_state(download.body)
         space = self._space(download.seed, coded.rank)
         vector = coded.vector(space) if coded.numbers else space.start()
@@ -63,8 +63,7 @@ class CoordinatesClient(SharedModelClient):
         result = self.trainer.fit(
             FitJob(model, shard.table, shard.whole(), download.recipe, task.rng)
         )
-        change = model.vector() - vector
-        return result, with_error_feedback(change, coded.codec, space.parts.sizes, task.memory)
+        return Learnt(result, vector, model.vector(), coded.codec, space.parts)
 
     def _space(self, seed: bytes, rank: int) -> Space:
         try:

@@ -9,7 +9,7 @@ mean. ``docs/protocols/coordinates.md`` has the byte layout and what was measure
 from torch import nn
 
 from fedseed.coding.codecs import make_codec
-from fedseed.coding.vectors import Vector
+from fedseed.coding.vectors import Parts, Vector
 from fedseed.protocols.base import Setup
 from fedseed.protocols.coordinates import CoordinatesOptions
 from fedseed.protocols.coordinates.messages import HEAD_BYTES, encode_state, seed_of
@@ -40,6 +40,11 @@ class CoordinatesServer(VectorServer):
     def size(self) -> int:
         """See :class:`VectorServer`."""
         return self._space.parts.size
+
+    @property
+    def parts(self) -> Parts:
+        """See :class:`VectorServer`."""
+        return self._space.parts
 
     def start(self) -> Vector:
         """See :class:`VectorServer`: no change."""

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from pydantic import Field, field_validator
 
 from fedseed.privacy.protection import DpSgd, RandomisedResponse
-from fedseed.protocols.description import Protocol, ProtocolOptions, Style
+from fedseed.protocols.description import Protocol, ProtocolOptions, Style, Sums
 from fedseed.protocols.rows import ALONE, Row
 
 BITS = (1, 2, 4, 8)
@@ -63,7 +63,7 @@ PROTOCOL = Protocol(
     ends_with="model",
     style=Style("#2e7d32", "o", "labels of public texts travelled", "made of labels"),
     typical_upload=1100,
-    sums="labels of every public text; all clients count alike",
+    sums=Sums("labels of every public text; all clients count alike"),
     privacy={"example": DpSgd(), "client": RandomisedResponse(refuse=_refuse)},
     reveals=frozenset({"model"}),
     rows={

@@ -1,16 +1,19 @@
 """The client side of ``labels``: trains on its own texts, and labels the public ones."""
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
+from fedseed.coding.fixed_point import LEVELS
 from fedseed.data.public_texts import PublicTexts
 from fedseed.errors import WireError
 from fedseed.privacy.mechanisms import randomised_response
 from fedseed.protocols.base import ClientTask
 from fedseed.protocols.labels.distillation import distilled, read_head
-from fedseed.protocols.labels.messages import encode_labels
+from fedseed.protocols.labels.messages import decode_labels, encode_labels
 from fedseed.protocols.labels.soft_labels import Probabilities
-from fedseed.protocols.shared_model import Download, SharedModelClient
+from fedseed.protocols.shared_client import SharedModelClient
+from fedseed.protocols.shared_model import Download
 from fedseed.training import FitJob, FitResult, Trainer
 
 
@@ -19,6 +22,26 @@ class LabelsClient(SharedModelClient):
 
     def work(self, download: Download, task: ClientTask) -> tuple[FitResult, bytes]:
         """See :class:`SharedModelClient`."""
+        result, probabilities, bits = self._labelled(download, task)
+        return result, encode_labels(probabilities, bits)
+
+    def summand(
+        self,
+        download: Download,
+        task: ClientTask,
+        weight: int,  # noqa: ARG002
+        cohort: int,  # noqa: ARG002
+    ) -> tuple[FitResult, NDArray[np.int64]]:
+        """See :class:`SharedModelClient`: what would be read of a contribution, all alike."""
+        result, probabilities, bits = self._labelled(download, task)
+        sent = encode_labels(probabilities, bits)
+        read = decode_labels(sent, *probabilities.shape)
+        return result, np.rint(read.reshape(-1) * LEVELS).astype(np.int64)
+
+    def _labelled(
+        self, download: Download, task: ClientTask
+    ) -> tuple[FitResult, Probabilities, int]:
+        """How training went, class probabilities of the public texts, and bits of each."""
         recipe, shard, public = download.recipe, task.shard, self._texts()
         bits, _, _ = read_head(download.body)
         # The public texts are nobody's: DP-SGD is for the client's own.
@@ -30,7 +53,7 @@ class LabelsClient(SharedModelClient):
         )
         if self.defence is not None and self.defence.by_client:
             log_probabilities = self._randomised(log_probabilities, bits, task.rng)
-        return result, encode_labels(np.exp(log_probabilities), bits)
+        return result, np.exp(log_probabilities), bits
 
     def _randomised(
         self, log_probabilities: Probabilities, bits: int, rng: np.random.Generator

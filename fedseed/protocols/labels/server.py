@@ -14,6 +14,8 @@ After FedMD (Li and Wang 2019), FedDF (Lin et al. 2020) and CFD (Sattler et al. 
 import numpy as np
 from torch import nn
 
+from fedseed.coding.fixed_point import LEVELS
+from fedseed.coding.vectors import Words
 from fedseed.errors import WireError
 from fedseed.privacy.mechanisms import unbiased_shares
 from fedseed.protocols.base import Setup
@@ -56,6 +58,16 @@ class LabelsServer(SharedModelServer):
         """See :class:`SharedModelServer`."""
         labels = decode_labels(body, len(self._public.rows), self.setup.classes)
         self._round.add(labels.reshape(-1), 1)
+
+    def body_length(self) -> int:
+        """See :class:`SharedModelServer`: a probability of each class for every text."""
+        return len(self._public.rows) * self.setup.classes
+
+    def take_sum(self, examples: int, total: Words, clients: int) -> None:  # noqa: ARG002
+        """See :class:`SharedModelServer`."""
+        if total.max(initial=0) > clients * LEVELS:
+            raise WireError("not believable: probabilities above 1")
+        self._round.add((total / (LEVELS * clients)).astype(np.float32), 1)
 
     def finish_round(self, round_number: int) -> None:
         """See :class:`SharedModelServer`."""

@@ -4,7 +4,8 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from fedseed.protocols.description import Protocol, ProtocolOptions, Style
+from fedseed.privacy.protection import CountingNoise
+from fedseed.protocols.description import Protocol, ProtocolOptions, Style, Sums
 from fedseed.protocols.rows import USUAL, Row
 from fedseed.seeds.kinds.lexicon import LARGEST, MOST_LEVELS, SMALLEST
 
@@ -30,6 +31,14 @@ class LexiconOptions(ProtocolOptions):
     buckets: int = Field(
         0, ge=0, le=29_000, description="Let words share weights or counts in so many buckets, "
         "of which the most frequent words have one each; 0 for a bucket a word."
+    )  # fmt: skip
+    words_per_text: int = Field(
+        64, ge=1, le=512, description="privacy: words of one text that count, the rarest of it; "
+        "the fewer, the less noise."
+    )  # fmt: skip
+    leave_out: int = Field(
+        200, ge=0, le=29_000, description="privacy: so many of the most frequent words are not "
+        "counted (by their places in the vocabulary, which everybody knows)."
     )  # fmt: skip
     seed_bytes: int | None = Field(
         None, ge=SMALLEST, le=LARGEST, description="Longest seed that the server makes, bytes; by "
@@ -60,9 +69,36 @@ class LexiconOptions(ProtocolOptions):
         return self.seed_bytes or max(_SEED_BYTES, _CLASS_BYTES * classes)
 
     @property
+    def numbers_of_a_text(self) -> int:
+        """Numbers that one text changes under privacy, by 1 at most: words, class and length."""
+        return self.words_per_text + 2
+
+    @property
     def levels(self) -> int:
         """Levels of a weight on either side of zero."""
         return min(MOST_LEVELS, 1 << (self.weight_bits - 1))
+
+
+def _add_up(options: LexiconOptions, rounds: int) -> None:
+    if options.estimate != "counts":
+        raise ValueError("weighted words do not add up: use --estimate counts")
+    if rounds > 1:
+        raise ValueError(
+            "counts are sent once, and a sum of those who were lost would tell theirs: "
+            "use --rounds 1"
+        )
+
+
+def _may_be_noised(options: LexiconOptions, privacy: Any) -> None:
+    if options.estimate != "counts":
+        raise ValueError("--privacy example: nothing noises weighted words: use --estimate counts")
+    if privacy.rounds > 1:
+        raise ValueError("--privacy example: counts are noised and sent once: use --rounds 1")
+    if options.buckets and options.leave_out >= options.buckets // 2:
+        raise ValueError(
+            f"--leave-out {options.leave_out} leaves out buckets of several words: give less than "
+            f"{options.buckets // 2}, half of --buckets"
+        )
 
 
 PROTOCOL = Protocol(
@@ -74,6 +110,16 @@ PROTOCOL = Protocol(
     ends_with="model",
     style=Style("#17807e", "*", "weighted words travelled", "lexicon of all clients"),
     typical_upload=830,
+    sums=Sums("counts of texts by word and class", _add_up),
+    privacy={
+        "example": CountingNoise(
+            "counts", lambda options: options.numbers_of_a_text, refuse=_may_be_noised
+        )
+    },
+    privacy_advice={
+        "client": "--privacy client: nothing bounds what one client's counts are: use --privacy "
+        "example"
+    },
     rows={
         "lexicon-50": Row(
             "50 words, signs alone, one round", USUAL, {"words": 50, "weight_bits": 1}, rounds=1,

@@ -4,21 +4,26 @@ import math
 import struct
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from fedseed.data.shard import Shard
 from fedseed.errors import SeedError, WireError
-from fedseed.linear.buckets import collapse
+from fedseed.linear.bounded_counts import bounded, from_numbers, round_lengths, to_numbers
+from fedseed.linear.buckets import collapse, names
 from fedseed.linear.class_counts import ClassCounts
 from fedseed.linear.counts import mean_counts, text_lengths
 from fedseed.linear.selection import LabelledCounts
 from fedseed.linear.token_weights import TokenWeights
+from fedseed.privacy.mechanisms import discrete_gaussian
 from fedseed.protocols.base import ClientTask, Memory
 from fedseed.protocols.lexicon import LexiconOptions
 from fedseed.protocols.lexicon.counts import encode_class_counts
 from fedseed.protocols.lexicon.logistic import own_weights, strongest
 from fedseed.protocols.lexicon.messages import Asked, decode_words, encode_words, nothing, seed_of
-from fedseed.protocols.shared_model import Download, SharedModelClient
+from fedseed.protocols.lexicon.noisy_counts import encode_noisy_counts
+from fedseed.protocols.shared_client import SharedModelClient
+from fedseed.protocols.shared_model import Download
 from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import decode
 from fedseed.training import FitResult
@@ -26,6 +31,7 @@ from fedseed.training import FitResult
 _SENT = "lexicon"
 _COUNTED = "lexicon counted"
 _LENGTH = "<I"
+_UNTRAINED = FitResult(0, math.nan, False)
 
 
 class LexiconClient(SharedModelClient):
@@ -37,15 +43,48 @@ class LexiconClient(SharedModelClient):
         length = download.recipe.max_length
         self._refuse_more(asked)
         if asked.levels:
+            if self._is_private:
+                raise WireError("a client that noises what it sends sends counts only")
             texts = _texts(task.shard, length, asked, classes)
-            return FitResult(0, math.nan, False), _new_words(texts, asked, task.memory)
-        body = b""
-        if not task.memory.get(_COUNTED):  # counts are sent once
-            texts = _texts(task.shard, length, asked, classes)
-            lengths = text_lengths(task.shard.table, task.shard.whole(), length)
-            counted = ClassCounts.of(texts.counts, lengths, texts.labels, classes)
-            body, task.memory[_COUNTED] = encode_class_counts(counted, asked.buckets), b"1"
-        return FitResult(0, math.nan, False), body
+            return _UNTRAINED, _new_words(texts, asked, task.memory)
+        if task.memory.get(_COUNTED):  # counts are sent once
+            return _UNTRAINED, b""
+        counted = self._counted(task, length, asked, classes)
+        encode = encode_noisy_counts if self._is_private else encode_class_counts
+        return _UNTRAINED, encode(counted, asked.buckets)
+
+    def summand(
+        self,
+        download: Download,
+        task: ClientTask,
+        weight: int,  # noqa: ARG002
+        cohort: int,  # noqa: ARG002
+    ) -> tuple[FitResult, NDArray[np.int64]]:
+        """See :class:`SharedModelClient`: counts add up as they are."""
+        asked, classes = Asked.decode(download.body), decode(download.seed).labels
+        self._refuse_more(asked)
+        if asked.levels or task.memory.get(_COUNTED):
+            raise WireError("counts are summed, and only once")
+        counted = self._counted(task, download.recipe.max_length, asked, classes)
+        return _UNTRAINED, to_numbers(counted, names(asked.buckets))
+
+    def _counted(self, task: ClientTask, length: int, asked: Asked, classes: int) -> ClassCounts:
+        """Counts of the client's texts; under privacy bounded by text, and noised."""
+        task.memory[_COUNTED] = b"1"
+        texts = _texts(task.shard, length, asked, classes)
+        lengths = text_lengths(task.shard.table, task.shard.whole(), length)
+        if not self._is_private:
+            return ClassCounts.of(texts.counts, lengths, texts.labels, classes)
+        own, defence, tokens = self.options, self.defence, names(asked.buckets)
+        assert isinstance(own, LexiconOptions)
+        assert defence is not None
+        few = bounded(texts.counts, tokens, own.leave_out, own.words_per_text)
+        counted = ClassCounts.of(
+            few, round_lengths(lengths, length, task.rng), texts.labels, classes
+        )
+        numbers = to_numbers(counted, tokens)
+        noise = discrete_gaussian(defence.own_noise, len(numbers), task.rng)
+        return from_numbers(numbers + noise, classes, tokens)
 
     def _refuse_more(self, asked: Asked) -> None:
         """Refuse what goes beyond the client's own options, whatever the server asks for.

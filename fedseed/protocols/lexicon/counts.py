@@ -3,8 +3,10 @@
 import struct
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fedseed.errors import WireError
+from fedseed.linear.bounded_counts import from_numbers, to_numbers
 from fedseed.linear.buckets import names
 from fedseed.linear.class_counts import ClassCounts, lexicon_of_counts
 from fedseed.protocols.lexicon.count_coding import decode_counts, encode_counts
@@ -84,6 +86,18 @@ class SummedCounts(Estimate):
             raise WireError(f"not believable: counts of {part.texts.sum()} texts of {examples}")
         self._sum += part
 
+    def sum_length(self) -> int:
+        """See :class:`Estimate`."""
+        return self._classes * (2 + len(names(self._buckets)))
+
+    def take_sum(self, examples: int, total: NDArray[np.int64], clients: int) -> None:  # noqa: ARG002
+        """See :class:`Estimate`."""
+        part = from_numbers(total, self._classes, names(self._buckets))
+        if (total < 0).any() or part.texts.sum() != examples:
+            raise WireError(f"not believable: counts of {part.texts.sum()} texts of {examples}")
+        _refuse_impossible(part)
+        self._sum += part
+
     def finish_round(self) -> None:
         """See :class:`Estimate`: the sum is what it is."""
 
@@ -93,8 +107,7 @@ class SummedCounts(Estimate):
 
     def save(self) -> bytes:
         """See :class:`Estimate`."""
-        sums = (self._sum.texts, self._sum.tokens, self._sum.present[:, names(self._buckets)])
-        return b"".join(part.astype("<i8").tobytes() for part in sums)
+        return bytes(to_numbers(self._sum, names(self._buckets)).astype("<i8").tobytes())
 
     def load(self, data: bytes) -> None:
         """See :class:`Estimate`."""
@@ -104,9 +117,7 @@ class SummedCounts(Estimate):
         numbers = np.frombuffer(data, "<i8").astype(np.int64)
         if (numbers < 0).any():
             raise WireError("the checkpoint has negative counts")
-        found = ClassCounts.none(classes)
-        found.present[:, tokens] = numbers[2 * classes :].reshape(classes, -1)
-        total = ClassCounts(numbers[:classes], numbers[classes : 2 * classes], found.present)
+        total = from_numbers(numbers, classes, tokens)
         _refuse_impossible(total)
         self._sum = total
 

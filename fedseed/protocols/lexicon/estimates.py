@@ -2,6 +2,9 @@
 
 from abc import ABC, abstractmethod
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fedseed.seeds.kinds.lexicon.words import Lexicon
 
 
@@ -15,6 +18,18 @@ class Estimate(ABC):
         Raises:
             WireError: it is malformed or cannot be believed; nothing was added.
         """
+
+    def sum_length(self) -> int:
+        """Numbers of the vectors that clients add up, where they do."""
+        raise NotImplementedError
+
+    def take_sum(self, examples: int, total: NDArray[np.int64], clients: int) -> None:
+        """Add the sum of several clients' numbers.
+
+        Raises:
+            WireError: it cannot be believed; nothing was added.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def finish_round(self) -> None:

@@ -9,8 +9,10 @@ texts, which the server adds up. Kept: the server keeps these sums, a client wha
 
 import struct
 
+import numpy as np
 from torch import nn
 
+from fedseed.coding.vectors import Words
 from fedseed.errors import ConfigError, SeedError, WireError
 from fedseed.linear.lexicon import shortest_code
 from fedseed.protocols.base import Setup
@@ -19,6 +21,7 @@ from fedseed.protocols.lexicon.counts import SummedCounts
 from fedseed.protocols.lexicon.estimates import Estimate
 from fedseed.protocols.lexicon.logistic import MeanWeights
 from fedseed.protocols.lexicon.messages import Asked, seed_of
+from fedseed.protocols.lexicon.noisy_counts import NoisyCounts
 from fedseed.protocols.shared_model import HEAD_BYTES, SharedModelServer
 from fedseed.seeds.assemble import grow
 from fedseed.seeds.base import key_of
@@ -31,7 +34,8 @@ _LENGTH = "<I"
 
 def _make_estimate(setup: Setup, options: LexiconOptions) -> Estimate:
     if options.estimate == "counts":
-        return SummedCounts(setup.classes, options.buckets, setup.recipe.max_length)
+        size = setup.classes, options.buckets, setup.recipe.max_length
+        return SummedCounts(*size) if setup.defence is None else NoisyCounts(*size, setup.defence)
     return MeanWeights(setup.classes, options)
 
 
@@ -73,6 +77,14 @@ class LexiconServer(SharedModelServer):
     def take(self, examples: int, body: bytes) -> None:
         """See :class:`SharedModelServer`."""
         self._estimate.take(examples, body)
+
+    def body_length(self) -> int:
+        """See :class:`SharedModelServer`."""
+        return self._estimate.sum_length()
+
+    def take_sum(self, examples: int, total: Words, clients: int) -> None:
+        """See :class:`SharedModelServer`."""
+        self._estimate.take_sum(examples, total.view(np.int32).astype(np.int64), clients)
 
     def finish_round(self, round_number: int) -> None:  # noqa: ARG002  # all rounds are alike
         """See :class:`SharedModelServer`."""

@@ -1,6 +1,6 @@
 """The ``mask`` protocol: one bit a weight travels (FedPM, Isik et al. 2022)."""
 
-from fedseed.protocols.description import Protocol, ProtocolOptions, Style
+from fedseed.protocols.description import Protocol, ProtocolOptions, Style, Sums
 from fedseed.protocols.rows import BEST, USUAL, Row
 
 
@@ -17,7 +17,7 @@ PROTOCOL = Protocol(
     ends_with="model",
     style=Style("#b8860b", "D", "one bit a weight travelled", "averaged masks"),
     typical_upload=1.0e6,
-    sums="masks; all clients count alike",
+    sums=Sums("masks; all clients count alike"),
     reveals=frozenset({"model", "word_rows"}),
     rows={
         "mask": Row(

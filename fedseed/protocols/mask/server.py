@@ -13,6 +13,7 @@ import math
 import numpy as np
 from torch import nn
 
+from fedseed.coding.vectors import Words
 from fedseed.errors import WireError
 from fedseed.protocols.base import Setup
 from fedseed.protocols.mask.masked_model import build_model, masked_matrices
@@ -49,6 +50,16 @@ class MaskServer(SharedModelServer):
             raise WireError(f"a round takes {MOST_MASKS:,} masks")
         self._round += decode_mask(body, self._sizes)
         self._taken += 1
+
+    def body_length(self) -> int:
+        """See :class:`SharedModelServer`: a count for each weight."""
+        return sum(self._sizes)
+
+    def take_sum(self, examples: int, total: Words, clients: int) -> None:  # noqa: ARG002
+        """See :class:`SharedModelServer`."""
+        if clients > MOST_MASKS or total.max(initial=0) > clients:
+            raise WireError(f"not believable: counts of more than {clients} masks")
+        self._round, self._taken = total.astype(np.uint16), clients
 
     def finish_round(self, round_number: int) -> None:  # noqa: ARG002  # all rounds are alike
         """See :class:`SharedModelServer`. Earlier rounds are forgotten."""

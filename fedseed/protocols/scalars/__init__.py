@@ -34,7 +34,6 @@ PROTOCOL = Protocol(
     ends_with="model",
     style=Style("#8c564b", "v", "projected gradients travelled", "walked directions"),
     typical_upload=420,
-    sums="how far clients went along each direction, in proportion to their examples",
     reveals=frozenset({"model", "word_rows"}),
     rows={
         "scalars": Row(

@@ -12,7 +12,8 @@ from fedseed.protocols.scalars.messages import (
     directions_of,
     encode_scalars,
 )
-from fedseed.protocols.shared_model import Download, SharedModelClient
+from fedseed.protocols.shared_client import SharedModelClient
+from fedseed.protocols.shared_model import Download
 from fedseed.seeds.base import digest
 from fedseed.training import FitJob, FitResult
 from fedseed.training.zeroth_order import HeadSurface, make_surface, walk

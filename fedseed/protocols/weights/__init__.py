@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from fedseed.privacy.protection import DpSgd, GaussianNoise
-from fedseed.protocols.description import Protocol, ProtocolOptions, Style
+from fedseed.protocols.description import Protocol, ProtocolOptions, Style, Sums
 from fedseed.protocols.rows import BEST, FROM_WORDS, OF_BODY, USUAL, Row
 from fedseed.protocols.weights.strategies import STRATEGIES
 
@@ -53,6 +53,13 @@ def _refuse_changes(options: WeightsOptions, _: Any) -> None:
         )
 
 
+def _add_up(options: WeightsOptions, _: int) -> None:
+    if options.codec == "topk":
+        raise ValueError("the largest changes are others for each client: use --codec int8")
+    if options.strategy not in ("fedavg", "fedadam"):
+        raise ValueError(f"--strategy {options.strategy} must see each: use fedavg or fedadam")
+
+
 PROTOCOL = Protocol(
     name="weights",
     summary="weights travel both ways: federated averaging",
@@ -62,7 +69,7 @@ PROTOCOL = Protocol(
     ends_with="model",
     style=Style("#1f5fa8", "P", "weights travelled", "averaged weights"),
     typical_upload=35e6,
-    sums="weights, or their changes, in proportion to the clients' examples",
+    sums=Sums("weights, or their changes, in proportion to the clients' examples", _add_up),
     privacy={
         "example": DpSgd(),
         # Any two changes within the clip are at most twice the clip apart.

@@ -16,7 +16,7 @@ import numpy as np
 from torch import nn
 
 from fedseed.coding.codecs import make_codec
-from fedseed.coding.vectors import Vector
+from fedseed.coding.vectors import Parts, Vector
 from fedseed.protocols.base import Setup
 from fedseed.protocols.shared_model import flat_weights
 from fedseed.protocols.vector_server import VectorServer
@@ -41,6 +41,11 @@ class WeightsServer(VectorServer):
     def size(self) -> int:
         """See :class:`VectorServer`."""
         return self.setup.parameters
+
+    @property
+    def parts(self) -> Parts:
+        """See :class:`VectorServer`."""
+        return Parts(self.setup.shapes)
 
     def start(self) -> Vector:
         """See :class:`VectorServer`: the seed's weights."""

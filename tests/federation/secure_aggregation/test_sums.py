@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fedseed.coding.vectors import Words
 from fedseed.errors import RunError, WireError
 from fedseed.federation.secure_aggregation.coordinator import Coordinator
-from fedseed.federation.secure_aggregation.masks import Words
 from fedseed.federation.secure_aggregation.neighbours import Graph, ring
 from fedseed.federation.secure_aggregation.participant import Participant
 
@@ -98,7 +98,7 @@ def test_a_lone_survivor_is_never_revealed() -> None:
     boxes = server.shared({n: people[n].share(keys[n], 2) for n in people})
     masked = {n: people[n].mask(boxes[n], values[n]) for n in people}
     one = next(iter(values))
-    with pytest.raises(RunError, match="fewer than the threshold"):
+    with pytest.raises(RunError, match="too few for the threshold"):
         server.masked({one: masked[one]})
     for number, person in people.items():  # nor do the clients help a server that would
         with pytest.raises(WireError):
