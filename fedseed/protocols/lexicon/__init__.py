@@ -10,6 +10,8 @@ from fedseed.protocols.rows import USUAL, Row
 from fedseed.seeds.kinds.lexicon import LARGEST, MOST_LEVELS, SMALLEST
 
 FEWEST_BUCKETS = 16
+_LEFT_OUT = 200
+"""Frequent words that are not counted under privacy (docs/decisions/sums.md)."""
 _SEED_BYTES, _CLASS_BYTES = 2000, 200
 """Of a seed by default: for few classes, and for each of many."""
 
@@ -36,9 +38,10 @@ class LexiconOptions(ProtocolOptions):
         64, ge=1, le=512, description="privacy: words of one text that count, the rarest of it; "
         "the fewer, the less noise."
     )  # fmt: skip
-    leave_out: int = Field(
-        200, ge=0, le=29_000, description="privacy: so many of the most frequent words are not "
-        "counted (by their places in the vocabulary, which everybody knows)."
+    leave_out: int | None = Field(
+        None, ge=0, le=29_000, description="counts: so many of the most frequent words are not "
+        "counted (by their places in the vocabulary, which everybody knows); by default "
+        f"{_LEFT_OUT} under --privacy, else none."
     )  # fmt: skip
     seed_bytes: int | None = Field(
         None, ge=SMALLEST, le=LARGEST, description="Longest seed that the server makes, bytes; by "
@@ -68,6 +71,10 @@ class LexiconOptions(ProtocolOptions):
         """How long a seed of so many classes may be, bytes."""
         return self.seed_bytes or max(_SEED_BYTES, _CLASS_BYTES * classes)
 
+    def left_out(self, private: bool) -> int:
+        """How many of the most frequent words are not counted."""
+        return (_LEFT_OUT if private else 0) if self.leave_out is None else self.leave_out
+
     @property
     def numbers_of_a_text(self) -> int:
         """Numbers that one text changes under privacy, by 1 at most: words, class and length."""
@@ -94,9 +101,10 @@ def _may_be_noised(options: LexiconOptions, privacy: Any) -> None:
         raise ValueError("--privacy example: nothing noises weighted words: use --estimate counts")
     if privacy.rounds > 1:
         raise ValueError("--privacy example: counts are noised and sent once: use --rounds 1")
-    if options.buckets and options.leave_out >= options.buckets // 2:
+    left_out = options.left_out(private=True)
+    if options.buckets and left_out >= options.buckets // 2:
         raise ValueError(
-            f"--leave-out {options.leave_out} leaves out buckets of several words: give less than "
+            f"--leave-out {left_out} leaves out buckets of several words: give less than "
             f"{options.buckets // 2}, half of --buckets"
         )
 

@@ -73,12 +73,13 @@ class LexiconClient(SharedModelClient):
         task.memory[_COUNTED] = b"1"
         texts = _texts(task.shard, length, asked, classes)
         lengths = text_lengths(task.shard.table, task.shard.whole(), length)
-        if not self._is_private:
-            return ClassCounts.of(texts.counts, lengths, texts.labels, classes)
         own, defence, tokens = self.options, self.defence, names(asked.buckets)
         assert isinstance(own, LexiconOptions)
+        most = own.words_per_text if self._is_private else len(tokens)
+        few = bounded(texts.counts, tokens, own.left_out(self._is_private), most)
+        if not self._is_private:
+            return ClassCounts.of(few, lengths, texts.labels, classes)
         assert defence is not None
-        few = bounded(texts.counts, tokens, own.leave_out, own.words_per_text)
         counted = ClassCounts.of(
             few, round_lengths(lengths, length, task.rng), texts.labels, classes
         )
