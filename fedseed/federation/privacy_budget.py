@@ -76,9 +76,9 @@ def _work(
     releases = 1
     if isinstance(protection, GaussianNoise):
         releases = protection.releases(config.options)
-    share, numbers = 1.0, 1
+    share, numbers = 1.0, None
     if isinstance(protection, CountingNoise):
-        numbers = protection.numbers(config.options)
+        numbers = None if protection.numbers is None else protection.numbers(config.options)
         if config.secure_aggregation:
             share = 1 / config.resolved_threshold
     public = federated.public

@@ -36,6 +36,39 @@ def bounded(counts: Matrix, order: Rows, leave_out: int, most: int) -> Matrix:
     return csr_matrix((counts.data[chosen], (text[chosen], counts.indices[chosen])), shape)
 
 
+def texts_within(
+    counts: Matrix, lengths: Rows, labels: Rows, norm: float, rng: np.random.Generator
+) -> Rows:
+    """As many texts, in an order that is drawn, as keep the norm of all their numbers in bounds.
+
+    Args:
+        counts: shape ``(texts, VOCABULARY)``, of which words that stand there count 1.
+        lengths: 0 or 1 for each text.
+        labels: class numbers.
+        norm: largest L2 norm of what :func:`to_numbers` gives.
+        rng: draws the order.
+
+    Returns:
+        Numbers of the texts, ascending.
+    """
+    classes = int(labels.max(initial=0)) + 1
+    present = np.zeros((classes, counts.shape[1]), np.int64)
+    texts, long, square, kept = np.zeros(classes, np.int64), np.zeros(classes, np.int64), 0, 0
+    order = rng.permutation(len(labels))
+    for text in order:
+        label = labels[text]
+        words = counts.indices[counts.indptr[text] : counts.indptr[text + 1]]
+        square += int((2 * present[label, words] + 1).sum()) + 2 * int(texts[label]) + 1
+        square += int(lengths[text] * (2 * long[label] + 1))
+        if square > norm * norm:
+            break
+        present[label, words] += 1
+        texts[label] += 1
+        long[label] += lengths[text]
+        kept += 1
+    return np.asarray(np.sort(order[:kept]), dtype=np.int64)
+
+
 def round_lengths(lengths: Rows, longest: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """1 or 0 for each text, 1 with the probability that its length is of the longest."""
     return np.asarray(rng.random(len(lengths)) * longest < lengths, dtype=np.int64)

@@ -49,7 +49,7 @@ def spent(noise: float, rate: float, steps: int, delta: float) -> float:
     if rate >= 1:
         # Steps on everything compose to one step with less noise, exactly.
         return _gaussian_spent(noise / math.sqrt(steps), delta)
-    bound = _renyi(noise, rate, steps, delta)
+    bound = renyi_spent(noise, rate, steps, delta)
     if bound > _MOST_EXACT:
         return bound
     return min(bound, _exact(noise, rate, steps, delta))
@@ -70,7 +70,7 @@ def calibrate(epsilon: float, delta: float, rate: float, steps: int) -> float:
     """
 
     def cheap(noise: float) -> float:
-        return _renyi(noise, rate, steps, delta) if rate < 1 else spent(noise, 1, steps, delta)
+        return renyi_spent(noise, rate, steps, delta) if rate < 1 else spent(noise, 1, steps, delta)
 
     def dear(noise: float) -> float:
         return spent(noise, rate, steps, delta)
@@ -147,7 +147,8 @@ def _gaussian_spent(noise: float, delta: float) -> float:
     return edge(lambda e: gaussian_delta(noise, e) <= delta, high, low, 1e-9)
 
 
-def _renyi(noise: float, rate: float, steps: int, delta: float) -> float:
+def renyi_spent(noise: float, rate: float, steps: int, delta: float) -> float:
+    """As :func:`spent`, by Renyi divergences alone: cheap, and a little more."""
     from dp_accounting import rdp
 
     accountant = rdp.RdpAccountant(_ORDERS)

@@ -16,7 +16,13 @@ from fedseed.privacy.accounting import (
     randomised_response_spent,
     spent,
 )
-from fedseed.privacy.counting import calibrate_counting, counting_spent
+from fedseed.privacy.counting import (
+    Counted,
+    OfNorm,
+    OfNumbers,
+    calibrate_counting,
+    counting_spent,
+)
 from fedseed.privacy.mechanisms import Defence
 from fedseed.privacy.options import DifferentialPrivacyOptions
 from fedseed.privacy.protection import CountingNoise, DpSgd, Protection, RandomisedResponse
@@ -43,8 +49,9 @@ class ClientWork:
     """Texts that are labelled in a round."""
     share: float = 1.0
     """Of the noise's variance that each client adds, where noise is shared."""
-    numbers: int = 1
-    """Whole numbers that one example changes, of protocols that count."""
+    numbers: int | None = None
+    """Whole numbers that one example changes by 1, of protocols that count; None where the norm of
+    all numbers of a client is what is bounded."""
 
 
 @dataclass(frozen=True)
@@ -109,16 +116,16 @@ class _Counting:
     """Discrete Gaussian noise on whole numbers that are told once, as it is accounted for."""
 
     name: str
-    numbers: int
+    bound: Counted
     share: float
 
     def cost(self, noise: float, rounds: int, delta: float) -> float:  # noqa: ARG002  # once
         """Epsilon of a run."""
-        return counting_spent(noise, self.numbers, delta, self.share)
+        return counting_spent(noise, self.bound, delta, self.share)
 
     def calibrate(self, epsilon: float, rounds: int, delta: float) -> float:  # noqa: ARG002
         """The noise with which a run costs at most epsilon."""
-        return calibrate_counting(epsilon, delta, self.numbers, self.share)
+        return calibrate_counting(epsilon, delta, self.bound, self.share)
 
 
 def make_budget(
@@ -138,7 +145,7 @@ def make_budget(
     delta = DELTA if options.delta is None else options.delta
     if isinstance(protection, RandomisedResponse):
         return _randomised_response(options, work, delta)
-    mechanism = _mechanism(protection, work)
+    mechanism = _mechanism(protection, work, options.clip)
     noise, rounds = options.noise, work.rounds
     if noise is None:
         assert options.epsilon is not None
@@ -164,12 +171,15 @@ def _randomised_response(
     return Budget("client", cost, delta, None, None, name, work.rounds, work.rounds, each)
 
 
-def _mechanism(protection: Protection, work: ClientWork) -> _Gaussian | _Counting:
+def _mechanism(
+    protection: Protection, work: ClientWork, clip: float | None
+) -> _Gaussian | _Counting:
     """What clients do in one round under noise."""
     if isinstance(protection, CountingNoise):
         shared = "a share of the " if work.share < 1 else ""
         name = f"{shared}discrete Gaussian noise on {protection.on}"
-        return _Counting(name, work.numbers, work.share)
+        bound = OfNorm(clip or 0.0) if work.numbers is None else OfNumbers(work.numbers)
+        return _Counting(name, bound, work.share)
     if isinstance(protection, DpSgd):
         rate = sampling_rate(work.batch_size, work.smallest_shard)
         return _Gaussian("DP-SGD", work.steps, rate)

@@ -1,27 +1,72 @@
 """Accounting of counts: whole numbers that are told once, under discrete Gaussian noise.
 
-The noise of one number is accounted for by Google's ``dp-accounting``, whose privacy loss
-distributions compose tightly. docs/decisions/sums.md says what is proven, line by line.
+Noise is accounted for by Google's ``dp-accounting``. A sum of several clients' noise is not quite a
+discrete Gaussian: what that may cost is added (Kairouz, Liu and Steinke 2021, arXiv 2102.06387,
+section 3). docs/decisions/sums.md says what is proven, line by line.
 """
 
 import functools
 import math
+from dataclasses import dataclass
 
-from fedseed.privacy.accounting import MOST_NOISE, calibrate
+from fedseed.privacy.accounting import MOST_NOISE, calibrate, renyi_spent
 from fedseed.privacy.search import below, rounded, smallest
 
 
-def counting_spent(noise: float, numbers: int, delta: float, share: float = 1.0) -> float:
+@dataclass(frozen=True)
+class OfNumbers:
+    """Neighbours differ in some numbers, each by 1 at most; noise is a standard deviation."""
+
+    numbers: int
+    """How many, at least 1."""
+
+    @property
+    def norm(self) -> float:
+        """L2 norm of the difference."""
+        return math.sqrt(self.numbers)
+
+    def deviation(self, noise: float) -> float:
+        """Standard deviation of the sum's noise."""
+        return noise
+
+    def spent(self, noise: float, delta: float, off: float) -> float:
+        """Epsilon: that of so many mechanisms of one number, composed by their distributions."""
+        from dp_accounting.pld import privacy_loss_distribution as pld
+
+        one = pld.from_discrete_gaussian_mechanism(noise, value_discretization_interval=1e-4)
+        exact = one.self_compose(self.numbers).get_epsilon_for_delta(delta)
+        return float(exact) + 2 * self.numbers * off
+
+
+@dataclass(frozen=True)
+class OfNorm:
+    """Neighbours differ by a vector of whole numbers; noise is in units of its norm."""
+
+    norm: float
+    """Largest L2 norm of the vector, above 0."""
+
+    def deviation(self, noise: float) -> float:
+        """Standard deviation of the sum's noise."""
+        return noise * self.norm
+
+    def spent(self, noise: float, delta: float, off: float) -> float:
+        """Epsilon: that of a Gaussian's Renyi divergences, which a discrete Gaussian's are below.
+
+        At most norm^2 whole numbers differ, so the square root of how many is at most the norm.
+        """
+        return renyi_spent(1 / (1 / noise + off * self.norm), 1.0, 1, delta)
+
+
+Counted = OfNumbers | OfNorm
+"""What of the numbers is bounded."""
+
+
+def counting_spent(noise: float, bound: Counted, delta: float, share: float = 1.0) -> float:
     """Epsilon of whole numbers that are told once, each with discrete Gaussian noise.
 
-    Neighbours differ in some numbers, by 1 at most: the privacy loss is that of as many mechanisms
-    of one number, composed exactly. A sum of several clients' noise is not quite a discrete
-    Gaussian: what that may cost is added (Kairouz, Liu and Steinke 2021, arXiv 2102.06387,
-    section 3).
-
     Args:
-        noise: standard deviation of the noise of the sum, at least 0.
-        numbers: that differ, at least 1.
+        noise: of the sum, in the bound's unit, at least 0.
+        bound: how far neighbours are apart.
         delta: in (0, 1).
         share: of the variance that each client adds, in (0, 1].
 
@@ -30,24 +75,24 @@ def counting_spent(noise: float, numbers: int, delta: float, share: float = 1.0)
     """
     if noise <= 0:
         return math.inf
-    return _counting_exact(noise, numbers, delta) + 2 * numbers * _off_gaussian(noise, share)
+    return bound.spent(noise, delta, off_gaussian(bound.deviation(noise), share))
 
 
 @functools.lru_cache(maxsize=256)
-def calibrate_counting(epsilon: float, delta: float, numbers: int, share: float = 1.0) -> float:
+def calibrate_counting(epsilon: float, delta: float, bound: Counted, share: float = 1.0) -> float:
     """The smallest noise, to three digits, with which whole numbers cost at most a budget.
 
     Args:
         epsilon: the budget, above 0.
         delta: in (0, 1).
-        numbers: see :func:`counting_spent`.
-        share: as there.
+        bound: how far neighbours are apart.
+        share: of the variance that each client adds.
     """
 
     def cost(noise: float) -> float:
-        return counting_spent(noise, numbers, delta, share)
+        return counting_spent(noise, bound, delta, share)
 
-    high = rounded(math.sqrt(numbers) * calibrate(epsilon, delta, 1.0, 1))
+    high = rounded(bound.norm / bound.deviation(1.0) * calibrate(epsilon, delta, 1.0, 1))
     while cost(high) > epsilon:
         high = rounded(high * 1.1)
         if high > MOST_NOISE:
@@ -55,16 +100,14 @@ def calibrate_counting(epsilon: float, delta: float, numbers: int, share: float 
     return smallest(cost, epsilon, below(cost, epsilon, high, 0.9), high)
 
 
-def _counting_exact(noise: float, numbers: int, delta: float) -> float:
-    from dp_accounting.pld import privacy_loss_distribution as pld
+def off_gaussian(deviation: float, share: float) -> float:
+    """How far a sum's log probabilities are from a discrete Gaussian's, at most.
 
-    one = pld.from_discrete_gaussian_mechanism(noise, value_discretization_interval=1e-4)
-    return float(one.self_compose(numbers).get_epsilon_for_delta(delta))
-
-
-def _off_gaussian(noise: float, share: float) -> float:
-    """How far a sum's log probabilities are from a discrete Gaussian's, at most."""
+    Args:
+        deviation: of the sum's noise.
+        share: of its variance that each client adds.
+    """
     clients = round(1 / share)
-    own = noise * noise * share
+    own = deviation * deviation * share
     terms = (math.exp(-2 * math.pi**2 * own * k / (k + 1)) for k in range(1, clients))
     return 10 * sum(terms)

@@ -52,8 +52,8 @@ class Defence:
 
     @property
     def own_noise(self) -> float:
-        """Standard deviation of this client's part of the noise of a sum."""
-        return self.noise * math.sqrt(self.share)
+        """Standard deviation of this client's part of the noise of summed counts."""
+        return self.noise * (self.clip or 1.0) * math.sqrt(self.share)
 
     @property
     def dp_sgd(self) -> DpSgd | None:

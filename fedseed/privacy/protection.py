@@ -24,6 +24,8 @@ class DpSgd:
     """Clients train by DP-SGD (Abadi et al. 2016, arXiv 1607.00133), and send what comes of it."""
 
     needs_clip: bool = True
+    clipped: str = "an example's gradient, such as 1"
+    """What the clip is the largest norm of, for messages."""
     refuse: Callable[[Any, Any], None] = _allowed
     """Called with the protocol's options and those of privacy; raises ValueError in one line for
     what does not go together."""
@@ -37,6 +39,8 @@ class GaussianNoise:
     """What is noised, for messages."""
     sensitivity: float = 1.0
     """In units of the clip, or of a bounded quantity's range."""
+    clipped: str = "a client's change, such as 1"
+    """What the clip is the largest norm of, for messages."""
     needs_clip: bool = True
     """Whether the quantity has no bound of its own."""
     releases: Callable[[Any], int] = _one
@@ -55,11 +59,19 @@ class CountingNoise:
 
     on: str
     """What is noised, for messages."""
-    numbers: Callable[[Any], int] = _one
-    """Numbers that one example changes, each by 1 at most, from the protocol's options."""
-    needs_clip: bool = False
+    numbers: Callable[[Any], int] | None = None
+    """Numbers that the protected unit changes, each by 1 at most, from the protocol's options; None
+    where the norm of a client's numbers is at most the clip."""
+    clipped: str = "a client's counts, such as 30"
+    """What the clip is the largest norm of, for messages."""
+
     refuse: Callable[[Any, Any], None] = _allowed
     """See :class:`DpSgd`."""
+
+    @property
+    def needs_clip(self) -> bool:
+        """Whether nothing else bounds the numbers."""
+        return self.numbers is None
 
 
 @dataclass(frozen=True)
@@ -67,6 +79,7 @@ class RandomisedResponse:
     """Clients answer by randomised response, once for each public text and round."""
 
     needs_clip: bool = False
+    clipped: str = ""
     refuse: Callable[[Any, Any], None] = _allowed
     """See :class:`DpSgd`."""
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fedseed.privacy.options import DifferentialPrivacyOptions
-from fedseed.privacy.protection import DpSgd, Protection
+from fedseed.privacy.protection import Protection
 
 _FEWEST = 3
 """Clients whose sum hides each of them."""
@@ -42,9 +42,8 @@ def refuse_impossible_privacy(
     if options.epsilon is None and options.noise is None:
         raise ValueError(f"--privacy {unit} needs --epsilon, a budget, or --noise")
     if protection.needs_clip and options.clip is None:
-        bounded = "an example's gradient" if isinstance(protection, DpSgd) else "a client's change"
         given = "noise" if options.epsilon is None else "epsilon"
-        raise ValueError(f"--{given} needs --clip: give the largest norm of {bounded}, such as 1")
+        raise ValueError(f"--{given} needs --clip: give the largest norm of {protection.clipped}")
     if not protection.needs_clip and options.clip is not None:
         raise ValueError(
             f"--clip: what a client of protocol {protocol} sends is bounded: leave it out"

@@ -111,7 +111,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"epsilon": 1, "estimate": "logistic"}, "use --estimate counts"),
     ({"epsilon": 1, "clip": 1}, "leave it out"),
     ({"epsilon": 1, "buckets": 100}, "give less than 50, half of --buckets"),
-    ({"epsilon": 1, "privacy": "client"}, "use --privacy example"),
+    ({"epsilon": 1, "privacy": "client"}, "largest norm of a client's counts, such as 30"),
     ({}, "needs --epsilon"),
 ]
 

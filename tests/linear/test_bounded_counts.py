@@ -13,6 +13,7 @@ from fedseed.linear.bounded_counts import (
     bounded,
     from_numbers,
     round_lengths,
+    texts_within,
     to_numbers,
 )
 from fedseed.linear.class_counts import ClassCounts
@@ -83,3 +84,17 @@ def test_words_that_noise_could_have_made_get_no_weight() -> None:
     assert exact[ORDER[301]] < exact[ORDER[300]] < 0
     assert noisy[ORDER[301]] == 0
     assert noisy[ORDER[300]] < 0.9 * exact[ORDER[300]]
+
+
+@pytest.mark.parametrize("norm", [1.0, 4.0, 7.5, 1000.0])
+def test_a_client_s_counts_stay_within_a_norm(norm: float) -> None:
+    rng = np.random.default_rng(6)
+    counts = texts_of([set(rng.integers(0, 30, 9).tolist()) for _ in range(40)])
+    labels, lengths = rng.integers(0, 3, 40), rng.integers(0, 2, 40)
+    kept = texts_within(counts, lengths, labels, norm, rng)
+    few = ClassCounts.of(counts[kept], lengths[kept], labels[kept], 3)
+    assert np.linalg.norm(to_numbers(few, ORDER)) <= norm
+    assert len(kept) == {1.0: 0, 1000.0: 40}.get(norm, len(kept))
+    assert sorted(set(kept)) == kept.tolist()
+    if norm == 7.5:
+        assert len(kept) > 2

@@ -65,7 +65,10 @@ BAD: list[tuple[dict[str, Any], str]] = [
         EXAMPLE | {"protocol": "scalars", "epsilon": 1, "clip": 1},
         "weights, adapters, labels or lexicon",
     ),
-    (WEIGHTS | {"protocol": "adapters", "epsilon": 1}, "use --protocol weights, labels or recipe"),
+    (
+        WEIGHTS | {"protocol": "adapters", "epsilon": 1},
+        "use --protocol weights, labels, lexicon or recipe",
+    ),
     (WEIGHTS | {"epsilon": 1, "clip": 1, "codec": "topk"}, "use fp32 or fp16"),
     (LABELS | {"epsilon": 1, "label_bits": 4}, "leave out --label-bits"),
     (LABELS | {"noise": 1}, "give --epsilon"),

@@ -98,9 +98,9 @@ def _add_up(options: LexiconOptions, rounds: int) -> None:
 
 def _may_be_noised(options: LexiconOptions, privacy: Any) -> None:
     if options.estimate != "counts":
-        raise ValueError("--privacy example: nothing noises weighted words: use --estimate counts")
+        raise ValueError("--privacy: nothing noises weighted words: use --estimate counts")
     if privacy.rounds > 1:
-        raise ValueError("--privacy example: counts are noised and sent once: use --rounds 1")
+        raise ValueError("--privacy: counts are noised and sent once: use --rounds 1")
     left_out = options.left_out(private=True)
     if options.buckets and left_out >= options.buckets // 2:
         raise ValueError(
@@ -121,12 +121,9 @@ PROTOCOL = Protocol(
     sums=Sums("counts of texts by word and class", _add_up),
     privacy={
         "example": CountingNoise(
-            "counts", lambda options: options.numbers_of_a_text, refuse=_may_be_noised
-        )
-    },
-    privacy_advice={
-        "client": "--privacy client: nothing bounds what one client's counts are: use --privacy "
-        "example"
+            "counts", lambda own: own.numbers_of_a_text, refuse=_may_be_noised
+        ),
+        "client": CountingNoise("counts", refuse=_may_be_noised),
     },
     rows={
         "lexicon-50": Row(

@@ -9,7 +9,13 @@ from torch import nn
 
 from fedseed.data.shard import Shard
 from fedseed.errors import SeedError, WireError
-from fedseed.linear.bounded_counts import bounded, from_numbers, round_lengths, to_numbers
+from fedseed.linear.bounded_counts import (
+    bounded,
+    from_numbers,
+    round_lengths,
+    texts_within,
+    to_numbers,
+)
 from fedseed.linear.buckets import collapse, names
 from fedseed.linear.class_counts import ClassCounts
 from fedseed.linear.counts import mean_counts, text_lengths
@@ -80,9 +86,11 @@ class LexiconClient(SharedModelClient):
         if not self._is_private:
             return ClassCounts.of(few, lengths, texts.labels, classes)
         assert defence is not None
-        counted = ClassCounts.of(
-            few, round_lengths(lengths, length, task.rng), texts.labels, classes
-        )
+        whole = round_lengths(lengths, length, task.rng)
+        kept = np.arange(len(whole))
+        if defence.by_client:
+            kept = texts_within(few, whole, texts.labels, defence.clip, task.rng)
+        counted = ClassCounts.of(few[kept], whole[kept], texts.labels[kept], classes)
         numbers = to_numbers(counted, tokens)
         noise = discrete_gaussian(defence.own_noise, len(numbers), task.rng)
         return from_numbers(numbers + noise, classes, tokens)
