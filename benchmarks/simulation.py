@@ -167,6 +167,7 @@ def main(
         values = read_record(path)
         record = RunRecord(*(values[name] for name in ("kind", "config", "provenance")))
         record.results = values["results"]
+        record.provenance.setdefault("measured_later", []).append(code())
     else:
         name = time.strftime("benchmark-%Y%m%d-%H%M%S")
         path = make_folder(Path(out) if out else Path("results/scratch") / name) / "record.json"
