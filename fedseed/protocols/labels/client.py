@@ -4,13 +4,18 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from fedseed.coding.fixed_point import LEVELS
+from fedseed.coding.packing import pack
 from fedseed.data.public_texts import PublicTexts
 from fedseed.errors import WireError
 from fedseed.privacy.mechanisms import randomised_response
 from fedseed.protocols.base import ClientTask
 from fedseed.protocols.labels.distillation import distilled, read_head
-from fedseed.protocols.labels.messages import decode_labels, encode_labels
+from fedseed.protocols.labels.messages import (
+    decode_labels,
+    encode_labels,
+    levels_of,
+    to_levels,
+)
 from fedseed.protocols.labels.soft_labels import Probabilities
 from fedseed.protocols.shared_client import SharedModelClient
 from fedseed.protocols.shared_model import Download
@@ -30,13 +35,14 @@ class LabelsClient(SharedModelClient):
         download: Download,
         task: ClientTask,
         weight: int,  # noqa: ARG002
-        cohort: int,  # noqa: ARG002
+        cohort: int,
     ) -> tuple[FitResult, NDArray[np.int64]]:
         """See :class:`SharedModelClient`: what would be read of a contribution, all alike."""
         result, probabilities, bits = self._labelled(download, task)
         sent = encode_labels(probabilities, bits)
         read = decode_labels(sent, *probabilities.shape)
-        return result, np.rint(read.reshape(-1) * LEVELS).astype(np.int64)
+        largest = cohort * levels_of(bits, read.shape[1])
+        return result, pack(to_levels(read, bits), largest)
 
     def _labelled(
         self, download: Download, task: ClientTask

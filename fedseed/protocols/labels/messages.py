@@ -32,6 +32,7 @@ from fedseed.protocols.labels.soft_labels import (
 _HEAD = "<BI"
 _HEAD_BYTES = struct.calcsize(_HEAD)
 _DISTINCT = "<H"
+_SUMMED_LEVELS = 255
 _FEW_BYTES = 44
 """The head, and what entropy coding may add."""
 _ENTRY = np.dtype([("symbol", "u1"), ("count", "<u2")])
@@ -40,6 +41,30 @@ _ENTRY = np.dtype([("symbol", "u1"), ("count", "<u2")])
 def _is_simple(bits: int, classes: int) -> bool:
     """Whether one symbol says all that travels of a text."""
     return bits == 1 or classes == 2
+
+
+def levels_of(bits: int, classes: int) -> int:
+    """Levels of a probability above 0 where probabilities are summed: those that travel at most."""
+    return 1 if bits == 1 else int(2**bits - 1) if classes == 2 else _SUMMED_LEVELS
+
+
+def to_levels(probabilities: Probabilities, bits: int) -> NDArray[np.int64]:
+    """Whole numbers of class probabilities as they are read, end to end.
+
+    Of two classes the second alone is told.
+    """
+    classes = probabilities.shape[1]
+    told = probabilities[:, 1:] if classes == 2 else probabilities
+    return np.rint(told.reshape(-1) * levels_of(bits, classes)).astype(np.int64)
+
+
+def from_levels(total: NDArray[np.int64], classes: int, bits: int, clients: int) -> Probabilities:
+    """Mean class probabilities of a sum of such, shape ``(texts, classes)``."""
+    mean = (total / (levels_of(bits, classes) * clients)).astype(np.float32)
+    if classes == 2:
+        return np.stack([1 - mean, mean], axis=1)
+    each = mean.reshape(-1, classes)
+    return np.asarray(each / np.maximum(each.sum(axis=1, keepdims=True), 1e-6), dtype=np.float32)
 
 
 def encode_labels(probabilities: Probabilities, bits: int) -> bytes:

@@ -14,7 +14,7 @@ After FedMD (Li and Wang 2019), FedDF (Lin et al. 2020) and CFD (Sattler et al. 
 import numpy as np
 from torch import nn
 
-from fedseed.coding.fixed_point import LEVELS
+from fedseed.coding.packing import packed_length, unpack
 from fedseed.coding.vectors import Words
 from fedseed.errors import WireError
 from fedseed.privacy.mechanisms import unbiased_shares
@@ -26,6 +26,8 @@ from fedseed.protocols.labels.messages import (
     decode_labels,
     encode_labels,
     estimated_labels,
+    from_levels,
+    levels_of,
 )
 from fedseed.protocols.labels.soft_labels import Probabilities
 from fedseed.protocols.shared_model import SharedModelServer
@@ -60,14 +62,25 @@ class LabelsServer(SharedModelServer):
         self._round.add(labels.reshape(-1), 1)
 
     def body_length(self) -> int:
-        """See :class:`SharedModelServer`: a probability of each class for every text."""
-        return len(self._public.rows) * self.setup.classes
+        """See :class:`SharedModelServer`: a level of each probability that is told."""
+        return packed_length(self._numbers, self._largest)
+
+    @property
+    def _numbers(self) -> int:
+        classes = self.setup.classes
+        return len(self._public.rows) * (1 if classes == 2 else classes)
+
+    @property
+    def _largest(self) -> int:
+        return self.setup.cohort_size * levels_of(self._bits, self.setup.classes)
 
     def take_sum(self, examples: int, total: Words, clients: int) -> None:  # noqa: ARG002
         """See :class:`SharedModelServer`."""
-        if total.max(initial=0) > clients * LEVELS:
+        levels = unpack(total, self._numbers, self._largest)
+        if levels.max(initial=0) > clients * levels_of(self._bits, self.setup.classes):
             raise WireError("not believable: probabilities above 1")
-        self._round.add((total / (LEVELS * clients)).astype(np.float32), 1)
+        mean = from_levels(levels, self.setup.classes, self._bits, clients)
+        self._round.add(mean.reshape(-1), 1)
 
     def finish_round(self, round_number: int) -> None:
         """See :class:`SharedModelServer`."""

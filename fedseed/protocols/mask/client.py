@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from fedseed.coding.packing import pack
 from fedseed.protocols.base import ClientTask
 from fedseed.protocols.mask.masked_model import (
     CLIP,
@@ -32,11 +33,11 @@ class MaskClient(SharedModelClient):
         download: Download,
         task: ClientTask,
         weight: int,  # noqa: ARG002
-        cohort: int,  # noqa: ARG002
+        cohort: int,
     ) -> tuple[FitResult, NDArray[np.int64]]:
         """See :class:`SharedModelClient`: one mask, as every client's."""
         result, sample, _ = self._drawn(download, task)
-        return result, sample.astype(np.int64)
+        return result, pack(sample.astype(np.int64), cohort)
 
     def _drawn(
         self, download: Download, task: ClientTask

@@ -13,6 +13,7 @@ import math
 import numpy as np
 from torch import nn
 
+from fedseed.coding.packing import packed_length, unpack
 from fedseed.coding.vectors import Words
 from fedseed.errors import WireError
 from fedseed.protocols.base import Setup
@@ -53,13 +54,14 @@ class MaskServer(SharedModelServer):
 
     def body_length(self) -> int:
         """See :class:`SharedModelServer`: a count for each weight."""
-        return sum(self._sizes)
+        return packed_length(sum(self._sizes), self.setup.cohort_size)
 
     def take_sum(self, examples: int, total: Words, clients: int) -> None:  # noqa: ARG002
         """See :class:`SharedModelServer`."""
-        if clients > MOST_MASKS or total.max(initial=0) > clients:
+        counts = unpack(total, sum(self._sizes), self.setup.cohort_size)
+        if clients > MOST_MASKS or counts.max(initial=0) > clients:
             raise WireError(f"not believable: counts of more than {clients} masks")
-        self._round, self._taken = total.astype(np.uint16), clients
+        self._round, self._taken = counts.astype(np.uint16), clients
 
     def finish_round(self, round_number: int) -> None:  # noqa: ARG002  # all rounds are alike
         """See :class:`SharedModelServer`. Earlier rounds are forgotten."""
