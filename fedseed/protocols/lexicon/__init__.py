@@ -109,6 +109,17 @@ def _may_be_noised(options: LexiconOptions, privacy: Any) -> None:
         )
 
 
+def _private(epsilon: float, secure: bool = True) -> Row:
+    """A row of noised counts."""
+    options = {"estimate": "counts", "privacy": "example", "epsilon": epsilon}
+    how = "summed unseen" if secure else "noised by each client alone"
+    return Row(
+        f"counts, one text hidden by epsilon {epsilon:g}, {how}, one round", USUAL,
+        options | ({"secure_aggregation": True} if secure else {}), rounds=1, steps=1,
+        main=False, attacked=False,
+    )  # fmt: skip
+
+
 PROTOCOL = Protocol(
     name="lexicon",
     summary="weighted words travel: the seed that is made of them knows the task",
@@ -142,5 +153,8 @@ PROTOCOL = Protocol(
             "counts of texts by word and class, one round", USUAL, {"estimate": "counts"}, rounds=1,
             steps=1, skewed=True, attacked=False,
         ),
+        "lexicon-counts-local-4": _private(4.0, secure=False),
+        "lexicon-counts-private-4": _private(4.0),
+        "lexicon-counts-private-1": _private(1.0),
     },
 )  # fmt: skip
