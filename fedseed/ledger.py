@@ -40,13 +40,18 @@ def ledger(transcript: Transcript, fp32_model_bytes: int) -> dict[str, Any]:
             way: max((one[kind][way] for one in each), default=0) for way in ("down", "up")
         }
     rounds = _by(train, lambda e: int(e.group))
-    clients = _by(train, lambda e: e.partition_id)
+    clients = by_client(train)
     return sums | {
         "fp32_model_bytes": fp32_model_bytes,
         "rounds": [{"round": number, **byte_sums(sent)} for number, sent in rounds.items()],
         "clients": [{"partition_id": pid, **byte_sums(clients[pid])} for pid in sorted(clients)],
         "evaluation": byte_sums([e for e in transcript if e.phase == EVALUATE]),
     }
+
+
+def by_client(exchanges: Iterable[Exchange]) -> dict[int, list[Exchange]]:
+    """Exchanges by partition."""
+    return _by(exchanges, lambda e: e.partition_id)
 
 
 def _by(exchanges: Iterable[Exchange], key: Callable[[Exchange], Key]) -> dict[Key, list[Exchange]]:

@@ -23,6 +23,9 @@ from fedseed.training import FitJob, FitResult
 class SharedModelClient(ProtocolClient):
     """Trains from the server's state, and sends what the protocol sends."""
 
+    trains = True
+    """Whether a round's work is training, of the steps that the recipe asks for."""
+
     @abstractmethod
     def work(self, download: Download, task: ClientTask) -> tuple[FitResult, bytes]:
         """Do one round's work on all of the shard's rows.
@@ -45,8 +48,8 @@ class SharedModelClient(ProtocolClient):
     def contribute(self, task: ClientTask) -> bytes:
         """See :class:`ProtocolClient`. All examples are trained on: nothing is validated."""
         download = self._downloaded(task)
-        steps = download.recipe.steps
         result, body = self.work(download, task)
+        steps = self._told_steps(download, result)
         if self._is_private:
             # How many examples there are and how well they were learnt is private: all clients
             # count alike, and report what they were asked for.
@@ -78,9 +81,13 @@ class SharedModelClient(ProtocolClient):
         download = self._downloaded(task)
         weight = 1 if self._is_private else len(task.shard.whole())
         result, numbers = self.summand(download, task, weight, cohort)
-        steps = download.recipe.steps if self._is_private else result.steps
+        steps = self._told_steps(download, result)
         vector = np.concatenate([np.array([weight, steps], np.int64), numbers])
         return vector.astype(np.uint32)  # modulo 2 ** 32, negative ones too
+
+    def _told_steps(self, download: Download, result: FitResult) -> int:
+        """Under privacy those that were asked for: when training ended is private."""
+        return download.recipe.steps if self._is_private and self.trains else result.steps
 
     def _downloaded(self, task: ClientTask) -> Download:
         """What came down, unless it asks for more than the privacy budget covers."""

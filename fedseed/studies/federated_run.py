@@ -13,12 +13,12 @@ from fedseed.federation.engines import Grid, run_local
 from fedseed.federation.history import History
 from fedseed.federation.round_record import RoundResult
 from fedseed.federation.session import Session
-from fedseed.ledger import byte_sums, ledger
+from fedseed.ledger import by_client, byte_sums, ledger
 from fedseed.randomness import generator
 from fedseed.runs.evaluate import correct_on
 from fedseed.runs.plan import Plan
 from fedseed.training import FitJob, Trainer
-from fedseed.transcript import TRAIN, Transcript
+from fedseed.transcript import Transcript
 
 
 class FederatedRun:
@@ -51,11 +51,13 @@ class FederatedRun:
         config = self.plan.config
         rounds = []
         for result, test, size in zip(self.results, self.tests, self.sizes, strict=True):
-            sent = list(self.transcript.of(TRAIN, str(result.round)).values())
+            group = str(result.round)
+            sent = [e for e in self.transcript if e.trains and e.group == group]
+            each = [byte_sums(own) for own in by_client(sent).values()]
             rounds.append({
                 "round": result.round, "test": test, "result_bytes": size, **byte_sums(sent),
                 "client_payload_bytes": {
-                    way: max(e.payload_bytes[way] for e in sent) for way in ("down", "up")
+                    way: max(one["payload_bytes"][way] for one in each) for way in ("down", "up")
                 },
                 "steps": sum(map(steps_of, result.clients)) / config.cohort_size,
                 "client_seconds": result.waiting_seconds / config.cohort_size,

@@ -43,6 +43,8 @@ _UNTRAINED = FitResult(0, math.nan, False)
 class LexiconClient(SharedModelClient):
     """Weighs words by its own texts, and sends those that say most of what it has not sent."""
 
+    trains = False
+
     def work(self, download: Download, task: ClientTask) -> tuple[FitResult, bytes]:
         """See :class:`SharedModelClient`: no step of training."""
         asked, classes = Asked.decode(download.body), decode(download.seed).labels
