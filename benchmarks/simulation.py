@@ -164,10 +164,7 @@ def main(
     started = time.monotonic()
     if resume is not None:
         path = Path(resume) / "record.json"
-        values = read_record(path)
-        record = RunRecord(*(values[name] for name in ("kind", "config", "provenance")))
-        record.results = values["results"]
-        record.provenance.setdefault("measured_later", []).append(code())
+        record = _gone_on(path)
     else:
         name = time.strftime("benchmark-%Y%m%d-%H%M%S")
         path = make_folder(Path(out) if out else Path("results/scratch") / name) / "record.json"
@@ -210,6 +207,15 @@ def _fresh(size: Size, quick: bool) -> RunRecord:
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         },
     )  # fmt: skip
+
+
+def _gone_on(path: Path) -> RunRecord:
+    """A record with what is measured already, which says whose code the rest will be."""
+    values = read_record(path)
+    record = RunRecord(*(values[name] for name in ("kind", "config", "provenance")))
+    record.results = values["results"]
+    record.provenance.setdefault("measured_later", []).append(code())
+    return record
 
 
 def _save(record: RunRecord, path: Path, started: float) -> None:

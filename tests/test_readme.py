@@ -600,3 +600,24 @@ def test_published_bodies() -> None:
         assert f"`{name}` {by_round} %" in page
     assert few["accuracy"]["value"] > few["linear_of_equal_bytes"]["value"]
     assert sum(client_bytes(few)) < 25_000
+
+
+def test_private_words() -> None:
+    """The page's table and sentences are those of the record."""
+    from fedseed.results.markdown import with_interval
+    from fedseed.studies.comparison.table import comparison_table, main_grid
+
+    folder = OFFICIAL / "comparison-private-words"
+    record = read_record(folder / "record.json")
+    assert (folder / "table.md").read_text(encoding="utf-8") == comparison_table(record)
+    page = (ROOT / "docs" / "results" / "private-words.md").read_text(encoding="utf-8")
+    cells = {(c["row"], c["partition"]): c for c in record["results"]["cells"]}
+    assert main_grid([c for c in cells.values() if c["partition"] == "iid"]) in page
+    for (row, partition), cell in cells.items():
+        if partition == "iid" or "private" in row or row == "lexicon":
+            assert with_interval(cell["accuracy"]) in page, row
+    private = cells["lexicon-counts-private-4", "iid"]["accuracy"]
+    assert with_interval(private) in README
+    assert private["value"] >= 0.835
+    assert cells["lexicon-counts-private-1", "iid"]["accuracy"]["value"] >= 0.81
+    assert cells["lexicon-counts-local-4", "iid"]["accuracy"]["value"] >= 0.80
