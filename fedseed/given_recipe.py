@@ -4,7 +4,7 @@ from pathlib import Path
 
 from fedseed.config import RunConfig
 from fedseed.protocols import find_protocol
-from fedseed.protocols.rows import ALONE, OF_BODY
+from fedseed.protocols.rows import ALONE, BODY_ALONE
 from fedseed.protocols.start import LEXICON
 from fedseed.recipe import Recipe
 
@@ -38,5 +38,5 @@ def recipe_alone(config: RunConfig, given: Recipe) -> Recipe:
     """
     if config.recipe is not None or find_protocol(config.protocol).ends_with == "recipe":
         return given
-    usual = OF_BODY if config.starts_from_a_body else ALONE
+    usual = BODY_ALONE if config.starts_from_a_body else ALONE
     return usual.replace(max_length=given.max_length, steps=given.steps)

@@ -128,8 +128,8 @@ def test_rates() -> None:
         ({"protocol": "adapters", "model": "minilm"}, 3e-3, 90),
         ({"protocol": "adapters", "model": "minilm", "target": "head"}, 1e-2, 90),
         ({"protocol": "mask", "model": "minilm"}, 0.03, 90),
-        ({"protocol": "labels", "model": "minilm"}, 2e-4, 90),
-        ({"protocol": "recipe", "model": "minilm"}, 2e-4, 30),
+        ({"protocol": "labels", "model": "minilm"}, 1e-4, 90),
+        ({"protocol": "recipe", "model": "minilm"}, 1e-4, 30),
     ],
 )
 def test_without_one_clients_train_as_in_the_comparison(
@@ -150,7 +150,7 @@ def test_a_stored_seed_decides_the_usual_recipe(small: dict[str, Any], tmp_path:
     assert plan.given.learning_rate == 4e-3
     alone = plan.setup().alone  # trains all weights, for which that rate would be too much
     assert alone is not None
-    assert (alone.learning_rate, alone.steps) == (2e-4, plan.given.steps)
+    assert (alone.learning_rate, alone.steps) == (1e-4, plan.given.steps)
     words = tmp_path / "words.fseed"
     lexicon = Lexicon(
         np.array([2000, 3000]), np.array([[1], [-1]], np.int32), 0.5, 0.5, np.zeros(1)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from fedseed.discovery import load
 from fedseed.privacy.protection import Protection
-from fedseed.protocols.rows import OF_BODY, Row
+from fedseed.protocols.rows import BODY_ALONE, Row
 from fedseed.recipe import Recipe
 
 EndsWith = Literal["recipe", "seed", "model"]
@@ -166,7 +166,7 @@ class Protocol:
         for row in (chosen.get(self.name), *main, *chosen.values()):
             if row is not None:
                 return row.recipe
-        return OF_BODY if body else Recipe()
+        return BODY_ALONE if body else Recipe()
 
     def to_record(self) -> dict[str, Any]:
         """What tables and figures need of it, so that a record can be shown without it."""

@@ -12,7 +12,7 @@ from fedseed.data.options import DataOptions
 from fedseed.models.architecture import FROM_PRNG
 from fedseed.options import Options
 from fedseed.protocols import all_protocols, find_protocol
-from fedseed.protocols.rows import ALONE, OF_BODY, Row
+from fedseed.protocols.rows import ALONE, BODY_ALONE, OF_BODY, Row
 from fedseed.recipe import Recipe
 from fedseed.studies.options import RowOptions
 from fedseed.studies.recipes import CENTRAL
@@ -40,7 +40,7 @@ def _of_study(row: Row, protocol: str | None) -> StudyRow:
 BOUNDS: Mapping[str, StudyRow] = {
     "local": StudyRow(
         "each client alone", ALONE, steps=120, skewed=True,
-        body=Row("each client alone", OF_BODY, steps=150, skewed=True),
+        body=Row("each client alone", BODY_ALONE, steps=150, skewed=True),
     ),
     "central": StudyRow(
         "all clients' texts together, two epochs", CENTRAL,

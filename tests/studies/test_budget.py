@@ -45,7 +45,7 @@ def test_a_published_body_and_what_is_trained_of_it(run: Run) -> None:
         assert cells[start, 25]["after"]["repeats"] != cells[start, 0]["after"]["repeats"], start
         assert cells[start, 25]["bytes"] is None
     rates = {r["learning_rate"] for r in record["provenance"]["recipes"].values()}
-    assert rates == {2e-4, 3e-3, 4e-3}
+    assert rates == {1e-4, 3e-3, 4e-3}
 
 
 def test_a_published_model_has_its_own_starts() -> None:

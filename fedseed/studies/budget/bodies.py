@@ -7,7 +7,7 @@ from torch import nn
 from fedseed.protocols.adapters.low_rank import AdaptedModel
 from fedseed.protocols.adapters.messages import Layout
 from fedseed.protocols.coordinates.client import MovedModel
-from fedseed.protocols.rows import Row
+from fedseed.protocols.rows import BODY_ALONE, Row
 from fedseed.recipe import Recipe
 from fedseed.runs.original import start_seed
 from fedseed.seeds.assemble import grow, shapes_of
@@ -26,7 +26,7 @@ def _row(start: str) -> Row:
     return row
 
 
-RECIPES: Mapping[str, Recipe] = {start: _row(start).recipe for start in _ROWS}
+RECIPES: Mapping[str, Recipe] = {start: _row(start).recipe for start in _ROWS} | {WHOLE: BODY_ALONE}
 _FACTORS, _CORES = 4, int(_row(MOVED).options["rank"])
 
 
