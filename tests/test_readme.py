@@ -602,6 +602,27 @@ def test_published_bodies() -> None:
     assert sum(client_bytes(few)) < 25_000
 
 
+def test_a_fourth_round_of_published_bodies() -> None:
+    from fedseed.results.markdown import with_interval
+    from fedseed.studies.comparison.table import comparison_table, main_grid
+
+    folder = OFFICIAL / "comparison-models-rounds"
+    record = read_record(folder / "record.json")
+    assert (folder / "table.md").read_text(encoding="utf-8") == comparison_table(record)
+    page = (ROOT / "docs" / "results" / "published-bodies.md").read_text(encoding="utf-8")
+    cells = {cell["row"]: cell for cell in record["results"]["cells"]}
+    assert main_grid(list(cells.values())) in page
+    weights = cells["weights-int8"]["accuracy"]
+    assert with_interval(weights) in page
+    assert weights["value"] >= 0.89
+    assert weights["value"] > record["results"]["baselines"]["tfidf_full"]["value"]
+    behind = 100 * (weights["value"] - cells["adapters"]["accuracy"]["value"])
+    assert f"end {behind:.1f} points behind" in page
+    for name, cell in cells.items():
+        by_round = ", ".join(f"{100 * r['accuracy']['value']:.1f}" for r in cell["rounds"])
+        assert f"`{name}` {by_round} %" in page
+
+
 def test_private_words() -> None:
     """The page's table and sentences are those of the record."""
     from fedseed.results.markdown import with_interval
