@@ -15,8 +15,8 @@ FROM_WORDS = BEST.replace(embedding_multiplier=300.0)
 OF_BODY = USUAL.replace(learning_rate=2e-4)
 """For a published body."""
 BODY_ALONE = OF_BODY.replace(learning_rate=1e-4)
-"""For all weights of a body on one client's texts, where twice as much is unsteady (1,660 reviews,
-150 steps, on training texts set aside)."""
+"""For all weights of a body on one client's texts: after 150 steps on 1,660 reviews 89.3 %, with
+twice the rate 88.2, once each, on 1,500 training texts set aside."""
 ALONE = USUAL.replace(learning_rate=5e-4, embedding_multiplier=6.0, label_smoothing=0.1, steps=120)
 """For training on one client's texts, and for distillation (docs/decisions/comparison.md)."""
 
