@@ -49,7 +49,8 @@ class RunConfig(DifferentialPrivacyOptions, SecureAggregationOptions, ShardOptio
     }  # fmt: skip
 
     small_of_bodies: ClassVar[Mapping[str, Any]] = {
-        "steps": 6, "test_examples": 200, "participants_test_examples": 100,
+        "steps": 5, "test_examples": 100, "participants_test_examples": 50,
+        "validation_share": 0.02,
     }  # fmt: skip
     """Beside :attr:`small`, of a published model, whose steps take twenty times as long."""
 

@@ -187,10 +187,8 @@ class _Parts:
         if not config.secure_aggregation:
             raise WireError("secure aggregation is not among this client's options")
         least = max(int(context.node_config.get(SMALLEST_SUM, 2)), config.resolved_threshold)
-        neighbours = min(config.cohort_size, NEIGHBOURS + 1)
-        least = (
-            min(least, max(2, neighbours // 2 + 1)) if neighbours < config.cohort_size else least
-        )
+        if config.cohort_size > NEIGHBOURS + 1:  # on a ring a client sees its neighbours alone
+            least = min(least, (NEIGHBOURS + 1) // 2 + 1)
         return SumClient(ContextMemory(context), pid, least, once=self.deployed)
 
     def test(self, message: Message, context: Context) -> ClassCounts:

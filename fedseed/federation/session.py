@@ -16,6 +16,7 @@ else makes a wire or looks for nodes. A round of any protocol, as pseudocode::
 federated averaging (McMahan et al. 2017, arXiv 1602.05629, algorithm 1).
 """
 
+import functools
 import time
 from collections.abc import Callable, Iterable, Mapping
 
@@ -122,13 +123,12 @@ class Session:
         if config.secure_aggregation:
             summed = self._sum(number, payloads, lost, server, config)
             exchanges, last = summed.exchanges, [summed.last_of(pid) for pid in sorted(payloads)]
+            take = functools.partial(_take_sum, server, number, summed)
         else:
             last = exchanges = self.ask(number, payloads, lost, server.describe_contribution)
+            take = functools.partial(server.aggregate, number, contributions_of(exchanges))
         waited = time.monotonic() - started
-        if config.secure_aggregation:
-            reports = _taken(server, number, summed)
-        else:
-            reports = server.aggregate(number, contributions_of(exchanges))
+        reports = take()
         clients = [client_record(e, reports.get(e.partition_id)) for e in last]
         self.history.transcript.shrink()
         seconds = time.monotonic() - started
@@ -191,7 +191,7 @@ class Session:
         return self._wire.ask(EVALUATE, requests, self.observer.exchanged)
 
 
-def _taken(server: ProtocolServer, number: int, summed: Summed) -> dict[int, Report]:
+def _take_sum(server: ProtocolServer, number: int, summed: Summed) -> dict[int, Report]:
     """Give the server a sum.
 
     Raises:
