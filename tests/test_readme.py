@@ -623,6 +623,25 @@ def test_a_fourth_round_of_published_bodies() -> None:
         assert f"`{name}` {by_round} %" in page
 
 
+def test_the_step_of_a_body() -> None:
+    body = read_record(OFFICIAL / "benchmark" / "record.json")["results"]["body"]["minilm"]
+    page = (ROOT / "docs" / "decisions" / "lean-training.md").read_text(encoding="utf-8")
+    both = [body["lengths"][length] for length in ("128", "256")]
+    rows = {
+        "fedseed, bf16, seconds": ("step_seconds", "fedseed", 2),
+        "times as fast as Hugging Face's module in fp32": ("steps_per_second_ratio", "plain_hf", 1),
+        "as under bf16 autocast": ("steps_per_second_ratio", "plain_hf_bf16", 1),
+        "as peft with its Trainer in fp32": ("steps_per_second_ratio", "peft", 1),
+        "share of the matrix rate, bf16": ("share_of_matrix_rate", "bf16", 2),
+        "share of the matrix rate, fp32": ("share_of_matrix_rate", "fp32", 2),
+    }
+    for begins, (kind, name, digits) in rows.items():
+        values = [f"{one[kind][name]['median']:.{digits}f}" for one in both]
+        assert f"{begins} | {values[0]} | {values[1]} |" in page
+    assert both[0]["steps_per_second_ratio"]["plain_hf"]["median"] >= 5
+    assert both[1]["steps_per_second_ratio"]["plain_hf"]["median"] >= 9
+
+
 def test_private_words() -> None:
     """The page's table and sentences are those of the record."""
     from fedseed.results.markdown import with_interval

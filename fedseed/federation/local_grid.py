@@ -63,8 +63,8 @@ class LocalGrid(Grid):
         self._sent = 0
         self._nodes = {_number(f"node/{pid}"): pid for pid in range(partitions)}
         self._contexts: dict[int, bytes] = {}
-        self._begun: set[tuple[int, int]] = set()
-        """Nodes, and the places at which they were asked something."""
+        self._asked: dict[int, int] = {}
+        """The place at which each node was asked something last."""
         self._run_config = run_config
         self._partitions = partitions
         self._replies: dict[str, Message] = {}
@@ -164,8 +164,8 @@ class LocalGrid(Grid):
                 run_config=dict(self._run_config),
             )
             known = self._kept(node)
-            if (node, place) not in self._begun:
-                self._begun.add((node, place))
+            if self._asked.get(node) != place:  # else one round asks several things
+                self._asked[node] = place
                 for at in known:
                     if at >= place:  # of an attempt that a resumed run makes anew
                         self._state_file(node, at).unlink()

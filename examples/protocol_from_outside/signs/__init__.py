@@ -24,6 +24,5 @@ PROTOCOL = Protocol(
     ends_with="model",
     style=Style("#00838f", "X", "signs of changes travelled", "voted weights"),
     typical_upload=5.5e5,
-    sums="signs, in proportion to the clients' examples",
     reveals=frozenset({"model", "word_rows"}),
 )

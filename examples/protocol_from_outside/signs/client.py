@@ -3,7 +3,8 @@
 from torch import nn
 
 from fedseed.protocols.base import ClientTask
-from fedseed.protocols.shared_model import Download, SharedModelClient, flat_weights
+from fedseed.protocols.shared_client import SharedModelClient
+from fedseed.protocols.shared_model import Download, flat_weights
 from fedseed.training import FitJob, FitResult
 from signs.messages import build_model, encode_signs
 
