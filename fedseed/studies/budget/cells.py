@@ -45,13 +45,28 @@ def measure(config_json: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         return measure_linear_cell(config)
     if arguments["start"] == FROZEN:
         return _frozen(config, arguments)
-    return _trained(config, arguments)
+    return (_of_body if arguments["start"] in BODIES else _trained)(config, arguments)
 
 
 def _chosen(config: BudgetOptions, repeat: int, size: int) -> Rows:
     """The first ``size`` training rows in a repeat's order: larger samples hold the smaller."""
     order = generator(config.run_seed, "budget", 0, repeat).permutation(dataset_of(config).train)
     return np.sort(order[:size])
+
+
+def _of_body(config: BudgetOptions, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """One training for each number of steps, at a rate that ends at zero.
+
+    At a constant rate, with which one training can be tested at many steps, a body ends anywhere
+    within several points.
+    """
+    by_steps: dict[str, Any] = {}
+    untrained = "0," if 0 in config.step_counts else ""
+    for steps in filter(None, config.step_counts):
+        recipe = arguments["recipe"] | {"schedule": "linear", "steps": steps}
+        alone, untrained = config.replace(steps=f"{untrained}{steps}"), ""
+        by_steps |= _trained(alone, {**arguments, "recipe": recipe})["by_steps"]
+    return {"bytes": None, "by_steps": by_steps}
 
 
 def _trained(config: BudgetOptions, arguments: Mapping[str, Any]) -> dict[str, Any]:
