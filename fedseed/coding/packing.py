@@ -17,6 +17,13 @@ def fields_of(largest_sum: int) -> int:
     return _WORD // max(1, largest_sum.bit_length())
 
 
+def _layout(largest_sum: int) -> tuple[int, int, NDArray[np.int64]]:
+    """Fields of a word, the bits of each, and where each begins."""
+    fields = fields_of(largest_sum)
+    width = _WORD // fields
+    return fields, width, np.arange(fields, dtype=np.int64) * width
+
+
 def packed_length(count: int, largest_sum: int) -> int:
     """Words of so many numbers."""
     return -(-count // fields_of(largest_sum))
@@ -29,18 +36,14 @@ def pack(numbers: NDArray[np.integer], largest_sum: int) -> NDArray[np.int64]:
         numbers: not negative, shape ``(n,)``.
         largest_sum: what the sum of all clients' numbers is at most, at any place.
     """
-    fields = fields_of(largest_sum)
-    width = _WORD // fields
+    fields, _, shifts = _layout(largest_sum)
     padded = np.zeros(packed_length(len(numbers), largest_sum) * fields, np.int64)
     padded[: len(numbers)] = numbers
-    shifts = np.arange(fields) * width
     return np.asarray((padded.reshape(-1, fields) << shifts).sum(axis=1), dtype=np.int64)
 
 
 def unpack(total: Words, count: int, largest_sum: int) -> NDArray[np.int64]:
     """The numbers of a sum of words, shape ``(count,)``."""
-    fields = fields_of(largest_sum)
-    width = _WORD // fields
-    shifts = np.arange(fields) * width
+    _, width, shifts = _layout(largest_sum)
     whole = total.astype(np.int64)[:, None] >> shifts
     return np.asarray((whole & ((1 << width) - 1)).ravel()[:count], dtype=np.int64)
