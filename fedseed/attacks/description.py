@@ -40,6 +40,8 @@ class Attack:
     judge: str
     """``module:attribute`` of a function from :class:`fedseed.attacks.evidence.Evidence` to cells
     of a record."""
+    of_each: bool = False
+    """Whether it needs what single clients sent, which secure aggregation hides."""
     audits_dp_sgd: bool = False
     """Whether it puts DP-SGD to the test, which the protocol's clients have to be able to do."""
 

@@ -44,7 +44,7 @@ class View:
         return sum(sizes) + len(self.result)
 
     def _of(self, round_number: int) -> Iterator[Exchange]:
-        return (e for e in self.exchanges if int(e.group) == round_number)
+        return (e for e in self.exchanges if e.phase == TRAIN and int(e.group) == round_number)
 
 
 def view_of(transcript: Transcript, observer: str, result: bytes, link: int = 0) -> View:
@@ -59,7 +59,7 @@ def view_of(transcript: Transcript, observer: str, result: bytes, link: int = 0)
     Raises:
         ValueError: no such observer.
     """
-    seen = [exchange for exchange in transcript if exchange.phase == TRAIN]
+    seen = [exchange for exchange in transcript if exchange.trains]
     if observer in ("server", "malicious-server"):
         return View(observer, tuple(seen), result)
     of_link = tuple(exchange for exchange in seen if exchange.partition_id == link)

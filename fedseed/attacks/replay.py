@@ -5,6 +5,7 @@ contribution can do with it what the server does: put it into an aggregate of it
 look at the model that comes out.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from fedseed.attacks.observer import View
+from fedseed.attacks.word_counts import Reading, SeenCounts
+from fedseed.coding.vectors import Words
 from fedseed.data.shard import Shard
 from fedseed.data.tokens import TokenTable
 from fedseed.discovery import load
@@ -133,6 +136,59 @@ def downloaded_numbers(view: View, setup: Setup) -> NDArray[np.float64]:
     numbers = _numbers_of(setup)
     payloads = [*view.downloads(), *([view.result] if view.result else [])]
     return np.array([value for payload in payloads for value in numbers.of_download(payload)])
+
+
+def contributed_words(view: View, setup: Setup) -> dict[int, NDArray[np.int64]]:
+    """The words that each client's first contribution names, by partition.
+
+    Args:
+        view: of an observer who sees replies.
+        setup: what is public.
+
+    Returns:
+        Word ids, ascending; nothing where the protocol names no words.
+    """
+    if setup.protocol.words is None:
+        return {}
+    reading: Reading = load(setup.protocol.words)(setup)
+    seen = contributed_counts(view, setup)
+    return {
+        pid: seen[pid].named() if pid in seen else reading.named(payload)
+        for pid, payload in sorted(view.replies(1).items())
+    }
+
+
+def contributed_counts(view: View, setup: Setup) -> dict[int, SeenCounts]:
+    """The counts of words that came up from each client in round 1, by partition.
+
+    Args:
+        view: of an observer who sees replies.
+        setup: what is public.
+
+    Returns:
+        Nothing where no counts travel.
+    """
+    if setup.protocol.words is None:
+        return {}
+    reading: Reading = load(setup.protocol.words)(setup)
+    counts = {pid: reading.counts(payload) for pid, payload in sorted(view.replies(1).items())}
+    return {pid: seen for pid, seen in counts.items() if seen is not None}
+
+
+def summed_counts(sums: Sequence[tuple[Words, int]], setup: Setup) -> SeenCounts:
+    """The counts of words that a server knows under secure aggregation: of all clients together.
+
+    Args:
+        sums: of every round, the sum and the number of clients.
+        setup: what is public; the protocol has to name its ``words``.
+
+    Raises:
+        ValueError: the protocol's contributions hold no counts.
+    """
+    if setup.protocol.words is None:
+        raise ValueError(f"protocol {setup.protocol.name} names no words")
+    reading: Reading = load(setup.protocol.words)(setup)
+    return functools.reduce(SeenCounts.plus, (reading.of_sum(*summed) for summed in sums))
 
 
 def _numbers_of(setup: Setup) -> Numbers:

@@ -6,7 +6,7 @@ from typing import Any
 from fedseed.privacy.options import DifferentialPrivacyOptions
 from fedseed.privacy.protection import Protection
 
-_FEWEST = 3
+FEWEST_CLIENTS = 3
 """Clients whose sum hides each of them."""
 
 
@@ -79,10 +79,10 @@ def refuse_impossible_threshold(threshold: int | None, cohort: int) -> None:
     Raises:
         ValueError: with one line that says what to do.
     """
-    if cohort < _FEWEST:
+    if cohort < FEWEST_CLIENTS:
         raise ValueError(
             f"--secure-aggregation: a sum of {cohort} clients tells each the other's: give "
-            f"--clients or --cohort {_FEWEST} at least"
+            f"--clients or --cohort {FEWEST_CLIENTS} at least"
         )
     if threshold is not None and not cohort // 2 + 1 <= threshold <= cohort:
         raise ValueError(

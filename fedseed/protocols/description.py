@@ -119,6 +119,9 @@ class Protocol:
     numbers: str | None = None
     """``module:attribute`` of a function that reads payloads as numbers for attacks, where
     contributions make no model; see :class:`fedseed.attacks.replay.Numbers`."""
+    words: str | None = None
+    """``module:attribute`` of a function that reads the words that contributions name, where they
+    name any; see :class:`fedseed.attacks.word_counts.Reading`."""
     rows: Mapping[str, Row] = field(default_factory=dict)
     """Rows of the comparison, by name; one with usual options when none are given."""
 

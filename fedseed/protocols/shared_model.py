@@ -33,7 +33,7 @@ _HEAD = "<IIf"
 HEAD_BYTES = struct.calcsize(_HEAD)
 """Bytes of a contribution before its body."""
 _LENGTH = "<I"
-_SUM_HEAD = 2
+SUM_HEAD = 2
 """Numbers of a sum before those that stand for bodies: examples and steps."""
 _MOST_EXAMPLES = 10_000_000
 
@@ -191,19 +191,19 @@ class SharedModelServer(ProtocolServer):
 
     def sum_length(self) -> int:
         """See :class:`ProtocolServer`: examples and steps, then what stands for bodies."""
-        return _SUM_HEAD + self.body_length()
+        return SUM_HEAD + self.body_length()
 
     def aggregate_sum(
         self, round_number: int, total: Words, clients: Sequence[int]
     ) -> dict[int, Report]:
         """See :class:`ProtocolServer`."""
-        (examples, steps), count = total[:_SUM_HEAD].tolist(), len(clients)
+        (examples, steps), count = total[:SUM_HEAD].tolist(), len(clients)
         believed = count <= examples <= _MOST_EXAMPLES and steps <= count * self.setup.recipe.steps
         if not believed or (self._hides_loss and examples != count):
             raise WireError(
                 f"not believable: {examples} examples, {steps} steps of {count} clients"
             )
-        self.take_sum(examples, total[_SUM_HEAD:], count)
+        self.take_sum(examples, total[SUM_HEAD:], count)
         self._broadcast.holders.update(clients)
         self.finish_round(round_number)
         report = Report("ok", metrics={"steps": steps // count, "train_loss": None})

@@ -26,8 +26,7 @@ def row_styles(record: Mapping[str, Any]) -> dict[str, RowStyle]:
             described there.
     """
     results, protocols = record["results"], record["protocols"]
-    cells = [*results["cells"], *results.get("defences", [])]
-    named = {series_of(cell): cell for cell in cells}
+    named = {series_of(cell): cell for cell in results["cells"]}
     protocol_of = {name: cell["protocol"] for name, cell in named.items() if cell["protocol"]}
     styles = {}
     for row, name in protocol_of.items():

@@ -152,7 +152,38 @@ def _privacy(record: Record) -> Record:
         return known | {"protocol": str(cell.get("protocol")).partition("-")[0]}
 
     results = _cells(record["results"], change)
-    return _with_protocols(record | {"results": _cells(results, change, "defences")})
+    changed = _with_protocols(record | {"results": _cells(results, change, "defences")})
+    return _budgeted(changed)
+
+
+def _budgeted(record: Record) -> Record:
+    """Accuracy under a budget once stood beside the cells, as ``defences``."""
+    results = record.get("results")
+    if not isinstance(results, dict) or "defences" not in results:
+        return record
+    config = record.get("config") or {}
+    shared = {
+        "unit": "example", "secure_aggregation": False, "mechanism": None,
+        "clients": config.get("clients"), "model": config.get("model"),
+        "max_length": config.get("max_length") or 64, "payload_bytes": None,
+    }  # fmt: skip
+
+    def audited(cell: Record) -> Record:
+        return shared | {"accuracy": None} | cell if "epsilon_claimed" in cell else cell
+
+    def moved(curve: Record) -> Record:
+        asked = curve["epsilon"]
+        words = "no differential privacy" if asked is None else f"epsilon {asked:g}"
+        return {
+            "observer": "server", "row": curve["row"], "protocol": curve["protocol"],
+            "setting": words, **shared, "unit": curve["protects"], "attack": "not audited",
+            "targets": 0, "epsilon_claimed": curve.get("epsilon_spent", asked),
+            "epsilon_lower_bound": None, "delta": curve["delta"], "accuracy": curve["accuracy"],
+        }  # fmt: skip
+
+    cells = [audited(cell) for cell in results["cells"]]
+    cells += [moved(curve) for curve in results["defences"]]
+    return record | {"results": _without(results, "defences") | {"cells": cells}}
 
 
 def _with_protocols(record: Record) -> Record:
@@ -170,6 +201,6 @@ _UPGRADES: Mapping[str, Callable[[Record], Record]] = {
     "comparison": _comparison, "privacy": _privacy,
 }  # fmt: skip
 _NEWER: Mapping[str, Callable[[Record], Record]] = {
-    "zero_shot": _named_accuracy, "comparison": _named_repeats,
+    "zero_shot": _named_accuracy, "comparison": _named_repeats, "privacy": _budgeted,
 }  # fmt: skip
 """Of records of schema 2 from before it was released."""

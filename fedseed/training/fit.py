@@ -16,6 +16,7 @@ from fedseed.data.tokens import TokenTable, widths
 from fedseed.recipe import Recipe
 from fedseed.training.batches import batches, chunks, longest_first
 from fedseed.training.dp_sgd.generic import DpGenericTrainer
+from fedseed.training.dp_sgd.head import DpHeadTrainer
 from fedseed.training.dp_sgd.lean import DpLeanTrainer
 from fedseed.training.dp_sgd.mechanism import DpSgd, Mechanism, poisson_sample
 from fedseed.training.generic import GenericPredictor, GenericTrainer
@@ -180,8 +181,11 @@ def _trainer(runs: Sequence[_Run], compute: Compute) -> _AnyTrainer:
             return DpLeanTrainer(models[0], recipe, compute, mechanism)
         return LeanTrainer(models, [job.recipe for job in jobs], compute)
     assert len(jobs) == 1, "only lean models can be stacked"
-    if mechanism is None and is_head_alone(jobs[0].model, recipe, compute):
-        return HeadTrainer(jobs[0].model, recipe, compute, jobs[0].table, jobs[0].rows)
+    if is_head_alone(jobs[0].model, recipe, compute):
+        texts = jobs[0].table, jobs[0].rows
+        if mechanism:
+            return DpHeadTrainer(jobs[0].model, recipe, compute, *texts, mechanism)
+        return HeadTrainer(jobs[0].model, recipe, compute, *texts)
     if mechanism is None and is_lean_subspace(jobs[0].model, recipe, compute):
         return SubspaceTrainer(jobs[0].model, recipe, compute)
     seed = runs[0].dropout_seed

@@ -60,17 +60,19 @@ def test_every_cell_is_judged_with_intervals_and_again_alike(run: Run) -> None:
 
 def test_audit_and_defences_are_of_the_budget_that_was_asked_for(run: Run) -> None:
     record = run(Privacy, **TINY, protocol="weights,labels", workers=2)
-    audits = [c for c in record["results"]["cells"] if c["attack"] == "one-run audit"]
-    assert [c["epsilon_claimed"] is None for c in audits] == [True, False]
-    assert 0 < audits[1]["epsilon_claimed"] <= 8
-    assert audits[1]["epsilon_lower_bound"]["largest"] <= audits[1]["epsilon_claimed"]
-    curves = record["results"]["defences"]
-    assert [(c["row"], c["epsilon"]) for c in curves] == [
-        ("weights", None), ("weights", 8.0), ("labels", None), ("labels", 8.0),
+    cells = [c for c in record["results"]["cells"] if "epsilon_claimed" in c]
+    assert [(c["row"], c["setting"]) for c in cells] == [
+        ("labels", "no differential privacy"), ("labels", "epsilon 8"),
+        ("weights", "no differential privacy"), ("weights", "epsilon 8"),
     ]  # fmt: skip
-    for curve in curves:
-        assert curve["accuracy"]["n"] == 20
-        assert curve["epsilon"] is None or curve["epsilon_spent"] <= curve["epsilon"]
+    for cell in cells:
+        assert cell["accuracy"]["n"] == 20
+        assert cell["payload_bytes"] > 0
+        assert (cell["epsilon_claimed"] is None) == (cell["mechanism"] == "none")
+        assert cell["epsilon_claimed"] is None or 0 < cell["epsilon_claimed"] <= 8
+    audits = [c for c in cells if c["attack"] == "one-run audit"]
+    assert [c["row"] for c in audits] == ["weights", "weights"]
+    assert audits[1]["epsilon_lower_bound"]["largest"] <= audits[1]["epsilon_claimed"]
 
 
 def test_observers_see_no_more_than_they_should(small_config: PrivacyOptions) -> None:

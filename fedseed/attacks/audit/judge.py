@@ -1,11 +1,14 @@
 """The lower bounds of several audited runs: their mean, and the largest."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from fedseed.attacks.evidence import Evidence
 from fedseed.evaluation.repeats import mean_interval
+
+_CONFIDENCE = 0.95
 
 
 def judge(evidence: Evidence) -> list[dict[str, Any]]:
@@ -16,16 +19,28 @@ def judge(evidence: Evidence) -> list[dict[str, Any]]:
             and the epsilon ``claimed``, None without differential privacy.
     """
     audits = [run["audit"] for run in evidence.runs]
-    bounds = [audit["epsilon"] for audit in audits]
-    interval = mean_interval(bounds)
+    runs = [audit | {"claimed": run["claimed"]} for audit, run in zip(audits, evidence.runs)]
     return [{
-        "attack": "one-run audit", "targets": len(bounds),
-        "epsilon_lower_bound": {
-            "value": float(np.mean(bounds)),
-            "ci95": interval and [max(0.0, interval[0]), interval[1]], "largest": max(bounds),
-            "each_with_confidence": audits[0]["confidence"],
-        },
-        "epsilon_claimed": evidence.runs[0]["claimed"], "delta": audits[0]["delta"],
+        "attack": "one-run audit", **bound_of(runs), "delta": audits[0]["delta"],
         "secrets": audits[0]["examples"],
         "guessed_and_correct": [[audit["guessed"], audit["correct"]] for audit in audits],
     }]  # fmt: skip
+
+
+def bound_of(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What audited runs of one budget say of it.
+
+    Args:
+        runs: each with ``epsilon``, its lower bound of 95 % confidence, and what is ``claimed``.
+    """
+    bounds = [run["epsilon"] for run in runs]
+    interval = mean_interval(bounds)
+    return {
+        "targets": len(bounds),
+        "epsilon_lower_bound": {
+            "value": float(np.mean(bounds)),
+            "ci95": interval and [max(0.0, interval[0]), interval[1]], "largest": max(bounds),
+            "each_with_confidence": _CONFIDENCE,
+        },
+        "epsilon_claimed": runs[0]["claimed"],
+    }  # fmt: skip

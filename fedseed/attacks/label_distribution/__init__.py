@@ -10,4 +10,5 @@ ATTACK = Attack(
     runs="skewed",
     reports=("label_error", "label_error_of_guessing"),
     judge="fedseed.attacks.label_distribution.judge:judge",
+    of_each=True,
 )

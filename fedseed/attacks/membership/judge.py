@@ -99,21 +99,34 @@ def model_scores(signals: Sequence[Sequence[Floats]], owners: Sequence[Owners]) 
     count = len(owners[0])
     for target in _targets(signals, owners):
         candidates, population = target.observed[:count], target.observed[count:]
-        values, members = target.shadow_values, target.shadow_members
-        shadows = Shadows(values[:, :count], members)
-        confidences = Shadows(_sigmoid(values[:, :count]), members)
-        by_attack = {
-            "lira-online": lira_online(candidates, shadows),
-            "lira-offline": lira_offline(candidates, shadows),
-            "rmia": rmia(
-                _sigmoid(candidates), _sigmoid(population), confidences,
-                _sigmoid(values[:, count:]),
-            ),
-            "loss-threshold": loss_threshold(candidates),
-        }  # fmt: skip
+        shadows = Shadows(target.shadow_values[:, :count], target.shadow_members)
+        of_population = target.shadow_values[:, count:]
+        by_attack = scores_of_model(candidates, population, shadows, of_population)
         for name, guesses in by_attack.items():
             scores[name].append(_pair(guesses, target))
     return scores
+
+
+def scores_of_model(
+    candidates: Floats, population: Floats, shadows: Shadows, population_shadows: Floats
+) -> dict[str, Floats]:
+    """Scores of one target's candidates by every attack on models, each ``(candidates,)``.
+
+    Args:
+        candidates: the target's logit-scaled confidence in them, ``(candidates,)``.
+        population: the same of texts that nobody holds.
+        shadows: the same of the candidates under the shadow models.
+        population_shadows: and of the population, ``(shadow models, population)``.
+    """
+    confidences = Shadows(_sigmoid(shadows.signals), shadows.members)
+    return {
+        "lira-online": lira_online(candidates, shadows),
+        "lira-offline": lira_offline(candidates, shadows),
+        "rmia": rmia(
+            _sigmoid(candidates), _sigmoid(population), confidences, _sigmoid(population_shadows)
+        ),
+        "loss-threshold": loss_threshold(candidates),
+    }
 
 
 def _vector_scores(

@@ -10,4 +10,5 @@ ATTACK = Attack(
     runs="usual",
     reports=("token_precision", "token_recall"),
     judge="fedseed.attacks.tokens.judge:judge",
+    of_each=True,
 )

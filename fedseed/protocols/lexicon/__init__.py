@@ -1,5 +1,6 @@
 """The ``lexicon`` protocol: weighted words travel, and a run ends with a seed that knows."""
 
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
@@ -116,7 +117,7 @@ def _private(epsilon: float, secure: bool = True) -> Row:
     return Row(
         f"counts, one text hidden by epsilon {epsilon:g}, {how}, one round", USUAL,
         options | ({"secure_aggregation": True} if secure else {}), rounds=1, steps=1,
-        main=False, attacked=False,
+        main=False,
     )  # fmt: skip
 
 
@@ -136,6 +137,8 @@ PROTOCOL = Protocol(
         ),
         "client": CountingNoise("counts", refuse=_may_be_noised),
     },
+    reveals=frozenset({"model", "word_rows"}),
+    words="fedseed.protocols.lexicon.reading:LexiconReading",
     rows={
         "lexicon-50": Row(
             "50 words, signs alone, one round", USUAL, {"words": 50, "weight_bits": 1}, rounds=1,
@@ -147,14 +150,14 @@ PROTOCOL = Protocol(
         ),
         "lexicon": Row(
             "800 words of 2 bits, one round", USUAL, rounds=1, steps=1, skewed=True,
-            robustness=("dropout", "poison"), attacked=False,
+            robustness=("dropout", "poison"),
         ),
         "lexicon-counts": Row(
             "counts of texts by word and class, one round", USUAL, {"estimate": "counts"}, rounds=1,
-            steps=1, skewed=True, attacked=False,
+            steps=1, skewed=True,
         ),
         "lexicon-counts-local-4": _private(4.0, secure=False),
         "lexicon-counts-private-4": _private(4.0),
-        "lexicon-counts-private-1": _private(1.0),
+        "lexicon-counts-private-1": replace(_private(1.0), attacked=False),
     },
 )  # fmt: skip

@@ -4,7 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 from fedseed.attacks import attacks
-from fedseed.privacy.protection import DpSgd, Protection, Unit
+from fedseed.privacy.protection import Unit
+from fedseed.privacy.rules import FEWEST_CLIENTS
 from fedseed.protocols import find_protocol
 from fedseed.protocols.description import Protocol
 from fedseed.studies.rows import BOUNDS, ROWS, StudyRow
@@ -18,6 +19,29 @@ def attackable_rows() -> list[str]:
 def main_rows() -> list[str]:
     """Rows that are attacked when none are named."""
     return [name for name in attackable_rows() if ROWS[name].attacked]
+
+
+def fewest_clients(row: str) -> int:
+    """Clients that a row needs: three where a sum hides each."""
+    return FEWEST_CLIENTS if sums_unseen(row) else 1
+
+
+def sums_unseen(row: str) -> bool:
+    """Whether the server of a row sees the sum alone."""
+    return bool(ROWS[row].options.get("secure_aggregation"))
+
+
+def adds_up(row: str) -> bool:
+    """Whether clients of a row could be summed unseen, and are not."""
+    protocol, options = protocol_of(row), ROWS[row].options
+    if protocol.sums is None or sums_unseen(row):
+        return False
+    own = {k: v for k, v in options.items() if k in protocol.options.model_fields}
+    try:
+        protocol.sums.refuse(protocol.options(**own), ROWS[row].rounds or 1)
+    except ValueError:
+        return False
+    return True
 
 
 def protocol_of(row: str) -> Protocol:
@@ -56,12 +80,7 @@ def defended_unit(row: str) -> Unit | None:
     return "example" if attacks()["audit"].applies("server", protocol) else None
 
 
-def protection_of(row: str, unit: Unit) -> Protection:
-    """How a row's protocol protects a unit that it can protect."""
-    return protocol_of(row).privacy[unit]
-
-
-def trains_by_dp_sgd(row: str) -> bool:
-    """Whether a row's defence slows training down."""
-    unit = defended_unit(row)
-    return unit is not None and isinstance(protection_of(row, unit), DpSgd)
+def place_of(observer: str, row: str, setting: str | None) -> dict[str, Any]:
+    """What begins every cell; the setting is None for the watched runs as they are."""
+    name = protocol_of(row).name
+    return {"observer": observer, "row": row, "protocol": name, "setting": setting}

@@ -5,10 +5,12 @@ from dataclasses import replace
 from typing import Any
 
 from fedseed.studies.federated_run import FederatedRun
-from fedseed.studies.privacy.attacked_rows import attacked_row, defended_unit, protection_of
+from fedseed.studies.privacy.audits import counts_audit
 from fedseed.studies.privacy.crafted import ask_for_words
+from fedseed.studies.privacy.defences import Setting
 from fedseed.studies.privacy.options import PrivacyOptions
 from fedseed.studies.privacy.plans import clients_of, plan_of, plan_row, world_of
+from fedseed.studies.privacy.shadow_runs import shadow_run
 from fedseed.studies.privacy.single_client import (
     Arguments,
     audit_run,
@@ -20,7 +22,10 @@ from fedseed.studies.privacy.watched_runs import class_mix_features, observe, wa
 
 def cell_name(what: str, **arguments: Any) -> str:
     """The name of a cell, under which its result is kept."""
-    words = [f"{name} {value}" for name, value in arguments.items() if name != "trials"]
+    known = {name: value for name, value in arguments.items() if name != "trials"}
+    if "setting" in known:
+        known["setting"] = Setting(**known["setting"]).name
+    words = [f"{name} {value}" for name, value in known.items()]
     return ", ".join([what, *words])
 
 
@@ -64,24 +69,27 @@ def _crafted(config: PrivacyOptions, arguments: Arguments) -> dict[str, Any]:
 
 
 def _accuracy(config: PrivacyOptions, arguments: Arguments) -> dict[str, Any]:
-    """Accuracy of a row under a budget, on shards of all training texts."""
-    row, epsilon, repeat = (arguments[key] for key in ("row", "epsilon", "repeat"))
-    unit = defended_unit(row)
-    assert unit is not None
-    options: dict[str, Any] = {}
-    if epsilon is not None:
-        options = {"privacy": unit, "epsilon": epsilon, "delta": config.delta}
-        if protection_of(row, unit).needs_clip:
-            options["clip"] = config.clip
-    shifted = config.replace(run_seed=config.run_seed + repeat)
-    plan = plan_row(shifted, attacked_row(row), **options)
-    outcome = FederatedRun(plan).run()
-    counts = outcome["final"] or outcome["newcomers"][0]
-    spent = plan.budget.epsilon if plan.budget else None
-    return {"counts": counts, "spent": spent, "payload_bytes": outcome["payload_bytes"]}
+    """Accuracy of a setting under some budgets, on shards of all training texts."""
+    setting = Setting(**arguments["setting"])
+    shifted = config.replace(run_seed=config.run_seed + arguments["repeat"])
+    row, outcomes, dataset = setting.study_row(config), {}, None
+    for epsilon in arguments["epsilons"]:
+        plan = plan_row(setting.on(shifted), row, **setting.options(config, epsilon))
+        if dataset is None:
+            dataset = plan.federated.dataset
+        # One table for all budgets: what is known of its texts stays known.
+        plan = replace(plan, federated=replace(plan.federated, dataset=dataset))
+        outcome = FederatedRun(plan).run()
+        outcomes[str(epsilon)] = {
+            "counts": outcome["final"] or outcome["newcomers"][0],
+            "claimed": plan.budget.epsilon if plan.budget else None,
+            "up_bytes": outcome["payload_bytes"]["up"] / plan.config.clients,
+        }
+    return outcomes
 
 
 _MEASURES: Mapping[str, Callable[[PrivacyOptions, Arguments], dict[str, Any]]] = {
     "usual": _usual, "skewed": _skewed, "memorise": memorise, "update": update_of_few_texts,
-    "audit": audit_run, "crafted": _crafted, "accuracy": _accuracy,
+    "shadow": shadow_run, "audit": audit_run, "counts": counts_audit, "crafted": _crafted,
+    "accuracy": _accuracy,
 }  # fmt: skip

@@ -1,5 +1,6 @@
 """figure.png of the privacy study, from its record alone."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ import numpy as np
 from fedseed.results.figure import save_figure
 from fedseed.results.markdown import on_task
 from fedseed.results.style import RowStyle, row_styles
+from fedseed.studies.privacy.budget_table import budgeted
 from fedseed.studies.privacy.table import strongest
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ def privacy_figure(record: Mapping[str, Any], path: Path) -> None:
         _draw_rocs(axes, here, styles)
         axes.set_title(title)
     _draw_canaries(panels[1][0], [c for c in cells if "exposure_bits" in c], styles)
-    _draw_curves(panels[1][1], results["defences"], styles)
+    _draw_curves(panels[1][1], [c for c in budgeted(cells) if c["accuracy"]], styles)
     quick = ", QUICK RUN" if config["quick"] else ""
     figure.suptitle(
         f"What each protocol gives away{on_task(record)}: {config['model']}, "
@@ -98,28 +100,43 @@ def _draw_exposure(
     )  # fmt: skip
 
 
-def _draw_curves(axes: "Axes", curves: Cells, styles: Styles) -> None:
+def _draw_curves(axes: "Axes", cells: Cells, styles: Styles) -> None:
     """Accuracy against the budget; without one at the right."""
-    budgets = sorted({c["epsilon"] for c in curves if c["epsilon"] is not None})
-    places: dict[float | None, int] = {value: place for place, value in enumerate(budgets)}
-    places[None] = len(budgets)
-    for row in dict.fromkeys(c["row"] for c in curves):
-        points = sorted((c for c in curves if c["row"] == row), key=lambda c: places[c["epsilon"]])
+    budgets = sorted({_asked(cell) for cell in cells})
+    places = {value: place for place, value in enumerate(budgets)}
+    lines: dict[str, list[Mapping[str, Any]]] = {}
+    for cell in cells:
+        lines.setdefault(_line_name(cell), []).append(cell)
+    for name, points in lines.items():
+        points = sorted(points, key=lambda c: places[_asked(c)])
         accuracies = [point["accuracy"] for point in points]
+        style = styles[points[0]["row"]]
         axes.errorbar(
-            [places[point["epsilon"]] for point in points],
+            [places[_asked(point)] for point in points],
             [100 * accuracy["value"] for accuracy in accuracies],
             [[100 * (accuracy["value"] - accuracy["ci95"][0]) for accuracy in accuracies],
              [100 * (accuracy["ci95"][1] - accuracy["value"]) for accuracy in accuracies]],
-            color=styles[row].colour, marker=styles[row].marker, capsize=3,
-            label=f"{row} (one {points[0]['protects']})",
+            color=style.colour, marker=style.marker, capsize=3, label=name,
+            ls="-" if points[0]["secure_aggregation"] else "--",
+            mfc=style.colour if points[0]["unit"] == "example" else "white",
         )  # fmt: skip
-    if curves:
-        chance = 100 * curves[0]["accuracy"]["majority_baseline"]
+    if cells:
+        chance = 100 * cells[0]["accuracy"]["majority_baseline"]
         axes.axhline(chance, color="black", ls=":", label="majority class")
-        names = [f"{value:g}" for value in budgets]
-        axes.set_xticks(range(len(names) + 1), [*names, "no privacy"])
-        axes.legend(fontsize=9, loc="lower left", bbox_to_anchor=(0.0, 0.1))
+        names = [f"{value:g}" if math.isfinite(value) else "no privacy" for value in budgets]
+        axes.set_xticks(range(len(names)), names)
+        axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1))
     axes.set(title="What a defence costs", xlabel="epsilon of a whole run, for each client",
              ylabel="test accuracy (%)")  # fmt: skip
     axes.grid(alpha=0.3)
+
+
+def _asked(cell: Mapping[str, Any]) -> float:
+    """The budget that was asked for, infinity without one; what is spent is a little less."""
+    word = cell["setting"].removeprefix("epsilon ")
+    return math.inf if cell["epsilon_claimed"] is None else float(word)
+
+
+def _line_name(cell: Mapping[str, Any]) -> str:
+    summed = ", summed unseen" if cell["secure_aggregation"] else ""
+    return f"{cell['row']}, one {cell['unit']} of {cell['clients']} clients{summed}"

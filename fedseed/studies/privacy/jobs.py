@@ -9,13 +9,14 @@ from fedseed.studies.cells import Cell
 from fedseed.studies.measuring import TEST_COST
 from fedseed.studies.privacy.attacked_rows import (
     attacked_row,
-    defended_unit,
     protocol_of,
-    trains_by_dp_sgd,
 )
 from fedseed.studies.privacy.cells import cell_name
+from fedseed.studies.privacy.defences import Setting, budgets_of, settings
 from fedseed.studies.privacy.options import PrivacyOptions
 from fedseed.studies.privacy.plans import can_be_crafted, plan_of
+from fedseed.studies.privacy.shadow_runs import shadowed_rows
+from fedseed.studies.privacy.single_client import audited_steps
 
 _BATCHES = (
     *((batch, steps, "adamw", 64) for steps in (1, 4) for batch in (1, 4, 16, 32)),
@@ -24,6 +25,11 @@ _BATCHES = (
 )
 """Texts in a batch, local steps, optimiser and tokens of a text, for what an update gives away."""
 _TRIALS = 5
+_SEEDS = 5
+_MISTAKEN = 4.0
+"""The budget that a wrong accountant spends, if it is among those that are asked for."""
+_BODY = 20
+"""Tests that a test of a published body costs."""
 _DP_STEP = 4.0
 """Training steps that a step of DP-SGD costs."""
 
@@ -33,19 +39,26 @@ def audit_repeats(config: PrivacyOptions) -> int:
     return min(3, config.repeats)
 
 
-def curve_repeats(config: PrivacyOptions) -> int:
+def curve_repeats(config: PrivacyOptions, setting: Setting) -> int:
     """Runs of one point of a curve of accuracy against epsilon."""
-    return min(3, config.repeats)
+    return min(setting.repeats, config.repeats)
+
+
+def counted_audits(config: PrivacyOptions, setting: Setting) -> list[dict[str, Any]]:
+    """Audits of noised counts, as arguments of cells: five seeds, and noise halved by mistake."""
+    seeds = range(min(_SEEDS, config.repeats))
+    budgets = config.audited_budgets()
+    asked = [(epsilon, 1.0) for epsilon in budgets]
+    asked.append((_MISTAKEN if _MISTAKEN in budgets else budgets[0], 2.0))
+    return [
+        {"setting": setting.arguments(), "epsilon": epsilon, "too_little": too_little, "repeat": r}
+        for epsilon, too_little in asked for r in seeds
+    ]  # fmt: skip
 
 
 def memorise_repeats(config: PrivacyOptions) -> int:
     """Runs of the memorising model: cheap, so that there are many shadows."""
     return 2 * config.repeats
-
-
-def wanted_budgets(config: PrivacyOptions) -> list[float | None]:
-    """No differential privacy, and every epsilon that is asked for."""
-    return [None, *config.budgets()]
 
 
 def rows_with_updates(config: PrivacyOptions, attack: str) -> list[str]:
@@ -76,22 +89,23 @@ def few_texts(config: PrivacyOptions) -> list[dict[str, Any]]:
     return [dict(zip(names, batch, strict=True)) | {"trials": trials} for batch in chosen]
 
 
-def defended_rows(config: PrivacyOptions) -> list[str]:
-    """Rows whose accuracy is measured under budgets."""
-    if not config.defences or config.attack != "all":
-        return []
-    return [row for row in config.rows() if defended_unit(row) is not None]
-
-
 def all_cells(config: PrivacyOptions) -> Iterator[Cell]:
     """Everything to measure."""
     yield from _observed_runs(config)
     yield from _single_clients(config)
-    for row in defended_rows(config):
-        for epsilon in wanted_budgets(config):
-            for repeat in range(curve_repeats(config)):
-                cost = _curve_cost(config, row, private=epsilon is not None)
-                yield _cell("accuracy", cost, row=row, epsilon=epsilon, repeat=repeat)
+    yield from _many_runs(config)
+    for setting in settings(config):
+        budgets = budgets_of(config, setting)
+        together = [budgets] if setting.keeps_features else [[one] for one in budgets]
+        for epsilons in together:
+            cost = sum(_curve_cost(config, setting, one is not None) for one in epsilons)
+            for repeat in range(curve_repeats(config, setting)):
+                yield _cell(
+                    "accuracy", cost, setting=setting.arguments(), epsilons=epsilons, repeat=repeat
+                )
+        if setting.audit == "repeated audit":
+            for arguments in counted_audits(config, setting):
+                yield _cell("counts", config.audit_answers / 6, **arguments)
 
 
 def _observed_runs(config: PrivacyOptions) -> Iterator[Cell]:
@@ -114,10 +128,18 @@ def _single_clients(config: PrivacyOptions) -> Iterator[Cell]:
         for batch in few_texts(config):
             yield _cell("update", 20 + batch["steps"] * batch["batch"] / 8, row=row, **batch)
     for row in config.rows_of("audit"):
-        for epsilon in wanted_budgets(config):
+        for epsilon in [None, *config.audited_budgets()]:
             for repeat in range(audit_repeats(config)):
-                cost = config.cut(150) * (1 if epsilon is None else _DP_STEP)
+                cost = config.cut(audited_steps(config)) * (1 if epsilon is None else _DP_STEP)
                 yield _cell("audit", cost, row=row, epsilon=epsilon, repeat=repeat)
+
+
+def _many_runs(config: PrivacyOptions) -> Iterator[Cell]:
+    """Runs of one client, each a shadow model of the others."""
+    for shadowed in shadowed_rows(config):
+        for repeat in range(config.shadow_runs + 1):
+            cost = 500 if shadowed.has_body else _run_cost(config, shadowed.row) / config.clients
+            yield _cell("shadow", cost, **shadowed._asdict(), repeat=repeat)
 
 
 def _cell(what: str, cost: float, **arguments: Any) -> Cell:
@@ -132,11 +154,15 @@ def _run_cost(config: PrivacyOptions, row: str) -> float:
     return _training_cost(config, row, run.rounds * run.steps) + models * texts * TEST_COST
 
 
-def _curve_cost(config: PrivacyOptions, row: str, private: bool) -> float:
-    run = plan_of(config, row).config
-    slow = _DP_STEP if private and trains_by_dp_sgd(row) else 1.0
-    test = TEST_COST * len(tested_rows(config, dataset_of(config)))
-    return slow * _training_cost(config, row, run.rounds * run.steps) + 2 * test
+def _curve_cost(config: PrivacyOptions, setting: Setting, private: bool) -> float:
+    there = setting.on(config)
+    row = setting.study_row(config)
+    steps = (row.rounds or there.rounds_of(there.model)) * there.cut(row.steps or there.steps)
+    slow = _DP_STEP if private and setting.trains_by_dp_sgd and not setting.keeps_features else 1.0
+    longer = there.length / config.length * (_BODY if setting.keeps_features else 1)
+    test = TEST_COST * len(tested_rows(config, dataset_of(config))) * longer
+    trained = row.slowdown * there.clients * (0 if setting.keeps_features else steps)
+    return slow * trained + 2 * test + there.clients / 2
 
 
 def _training_cost(config: PrivacyOptions, row: str, steps: int) -> float:

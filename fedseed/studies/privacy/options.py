@@ -8,16 +8,23 @@ from pydantic import Field, field_validator, model_validator
 from fedseed.attacks import attacks
 from fedseed.attacks.observer import OBSERVERS
 from fedseed.studies.options import RowOptions
-from fedseed.studies.privacy.attacked_rows import attackable_rows, main_rows, protocol_of
+from fedseed.studies.privacy.attacked_rows import (
+    attackable_rows,
+    fewest_clients,
+    main_rows,
+    protocol_of,
+    sums_unseen,
+)
 
 
 class PrivacyOptions(RowOptions):
     """Options of the privacy study."""
 
     small: ClassVar[Mapping[str, Any]] = {
-        "repeats": 2, "clients": 2, "shard": 40, "most_steps": 4, "references": 31,
+        "repeats": 2, "clients": 3, "shard": 40, "most_steps": 4, "references": 31,
         "population": 100,
-        "test_examples": 100, "audit_secrets": 40, "epsilons": "8",
+        "test_examples": 100, "audit_secrets": 40, "audit_answers": 40, "epsilons": "8",
+        "audit_epsilons": "8", "shadow_runs": 4, "shadow_rows": "weights",
     }  # fmt: skip
 
     repeats: int = Field(
@@ -40,8 +47,10 @@ class PrivacyOptions(RowOptions):
         "client sends or train by DP-SGD."
     )  # fmt: skip
     epsilons: str = Field(
-        "1,4,8", description="Budgets of differential privacy to audit and to defend with, with "
-        "commas."
+        "1,4,8", description="Budgets of differential privacy to defend with, with commas."
+    )  # fmt: skip
+    audit_epsilons: str = Field(
+        "0.5,1,4,8", description="Budgets that are put to the test by audits, with commas."
     )  # fmt: skip
     delta: float = Field(1e-5, gt=0, lt=1, description="Delta of all budgets.")
     clip: float = Field(1.0, gt=0, le=1e6, description="Largest norm of an example's gradient.")
@@ -51,8 +60,23 @@ class PrivacyOptions(RowOptions):
     references: int = Field(
         511, ge=7, le=100_000, description="Texts that a canary is ranked among."
     )
+    shadow_runs: int = Field(
+        64, ge=3, le=1000, description="Shadow runs of the attacker who has many; one more run is "
+        "made, and each is the target once."
+    )  # fmt: skip
+    shadow_rows: str = Field(
+        "weights,adapters@minilm", description="Rows of which so many runs are made, with commas; "
+        "ROW@MODEL with another model than --model."
+    )  # fmt: skip
     audit_secrets: int = Field(
-        500, ge=20, le=100_000, description="Canaries of the one-run audit; a coin decides on each."
+        5000, ge=20, le=100_000, description="Canaries of the one-run audit; a coin decides on "
+        "each."
+    )  # fmt: skip
+    audit_answers: int = Field(
+        600,
+        ge=20,
+        le=1_000_000,
+        description="Answers of the repeated audit, with a text and as many without it.",
     )
 
     @property
@@ -60,7 +84,7 @@ class PrivacyOptions(RowOptions):
         """Tokens kept of each text: 64 without ``--max-length``, for time."""
         return self.max_length or 64
 
-    @field_validator("epsilons")
+    @field_validator("epsilons", "audit_epsilons")
     @classmethod
     def _positive(cls, value: str) -> str:
         for word in value.split(","):
@@ -117,7 +141,9 @@ class PrivacyOptions(RowOptions):
     def rows(self) -> Sequence[str]:
         """Rows that are attacked."""
         choices = {"all": attackable_rows(), "main": main_rows()}
-        return choices.get(self.protocol) or self.protocol.split(",")
+        if self.protocol not in choices:
+            return self.protocol.split(",")
+        return [row for row in choices[self.protocol] if fewest_clients(row) <= self.clients]
 
     def attacks(self) -> Sequence[str]:
         """Attacks that are made."""
@@ -129,7 +155,8 @@ class PrivacyOptions(RowOptions):
             return
         for observer in self.scenarios():
             for row in self.rows():
-                if attacks()[attack].applies(observer, protocol_of(row)):
+                hidden = attacks()[attack].of_each and sums_unseen(row)
+                if not hidden and attacks()[attack].applies(observer, protocol_of(row)):
                     yield observer, row
 
     def rows_of(self, *names: str) -> list[str]:
@@ -138,5 +165,9 @@ class PrivacyOptions(RowOptions):
         return [row for row in self.rows() if row in attacked]
 
     def budgets(self) -> list[float]:
-        """Epsilons, ascending."""
+        """Epsilons under which accuracy is measured, ascending."""
         return sorted({float(word) for word in self.epsilons.split(",")})
+
+    def audited_budgets(self) -> list[float]:
+        """Epsilons that are audited, ascending."""
+        return sorted({float(word) for word in self.audit_epsilons.split(",")})

@@ -9,36 +9,25 @@ from fedseed.attacks import attacks
 from fedseed.attacks.evidence import Evidence, unpack
 from fedseed.attacks.membership.judge import MODEL_ATTACKS, model_scores, rates_of
 from fedseed.attacks.tokens.judge import update_cell
-from fedseed.evaluation.metrics import ClassCounts
-from fedseed.evaluation.repeats import over_repeats
 from fedseed.randomness import generator
-from fedseed.studies.privacy.attacked_rows import defended_unit, protocol_of
+from fedseed.studies.privacy.attacked_rows import adds_up, place_of, protocol_of
 from fedseed.studies.privacy.cells import cell_name
 from fedseed.studies.privacy.jobs import (
-    audit_repeats,
     crafted_rows,
-    curve_repeats,
-    defended_rows,
     few_texts,
     memorise_repeats,
     memorising_row,
     update_rows,
-    wanted_budgets,
 )
 from fedseed.studies.privacy.options import PrivacyOptions
 from fedseed.studies.privacy.plans import world_of
+from fedseed.studies.privacy.shadow_runs import shadowed_rows, world_config
 from fedseed.studies.privacy.single_client import MEMORISED
 from fedseed.studies.privacy.world import CANARY_REPEATS
 
 Measured = Mapping[str, dict[str, Any]]
 """Results of the study's cells, by name."""
 RecordCells = Iterator[dict[str, Any]]
-
-
-def _place(observer: str, row: str, setting: str | None) -> dict[str, Any]:
-    """What begins every cell; the setting is None for the watched runs as they are."""
-    name = protocol_of(row).name
-    return {"observer": observer, "row": row, "protocol": name, "setting": setting}
 
 
 def observed_cells(config: PrivacyOptions, measured: Measured) -> RecordCells:
@@ -48,7 +37,7 @@ def observed_cells(config: PrivacyOptions, measured: Measured) -> RecordCells:
     owners = [world.owners(repeat, config.run_seed) for repeat in repeats]
     for observer in config.scenarios():
         for row in config.rows():
-            place = _place(observer, row, None)
+            place = place_of(observer, row, None)
             usual = [measured.get(cell_name("usual", row=row, repeat=r), {}) for r in repeats]
             if usual[0] and observer in usual[0]["payload_bytes"]:
                 sizes = [run["payload_bytes"][observer] for run in usual]
@@ -61,22 +50,39 @@ def observed_cells(config: PrivacyOptions, measured: Measured) -> RecordCells:
                 yield from (place | cell for cell in attack.cells(evidence))
 
 
+def summed_cells(config: PrivacyOptions, measured: Measured) -> RecordCells:
+    """What the server would learn of rows whose contributions add up, were they summed unseen."""
+    repeats = range(config.repeats)
+    world = world_of(config, config.clients, config.shard)
+    owners = [world.owners(repeat, config.run_seed) for repeat in repeats]
+    for row in config.rows_of("membership"):
+        runs = [measured[cell_name("usual", row=row, repeat=r)] for r in repeats]
+        can_be = protocol_of(row).sums is not None and "summed" in runs[0]["signals"]
+        if can_be and adds_up(row) and ("server", row) in config.pairs("membership"):
+            place = place_of("server", row, "summed unseen") | {"secure_aggregation": True}
+            evidence = Evidence("summed", runs, owners)
+            yield from (place | cell for cell in attacks()["membership"].cells(evidence))
+
+
+def many_shadow_cells(config: PrivacyOptions, measured: Measured) -> RecordCells:
+    """What an attacker with many shadow runs of one client finds."""
+    for shadowed in shadowed_rows(config):
+        own = world_config(config, shadowed)
+        world, repeats = world_of(own, 1, own.shard), range(config.shadow_runs + 1)
+        names = [cell_name("shadow", **shadowed._asdict(), repeat=r) for r in repeats]
+        owners = [world.owners(repeat, config.run_seed) for repeat in repeats]
+        evidence = Evidence("server", [measured[name] for name in names], owners)
+        place = place_of("server", shadowed.row, f"{config.shadow_runs} shadow runs")
+        place["model"] = shadowed.model
+        yield from (place | cell for cell in attacks()["many-shadows"].cells(evidence))
+
+
 def special_cells(config: PrivacyOptions, measured: Measured) -> RecordCells:
-    """Audits, and seeds of the server's choice."""
-    for row in config.rows_of("audit"):
-        for epsilon in wanted_budgets(config):
-            names = [
-                cell_name("audit", row=row, epsilon=epsilon, repeat=r)
-                for r in range(audit_repeats(config))
-            ]
-            evidence = Evidence("server", [measured[name] for name in names])
-            setting = "no differential privacy" if epsilon is None else f"epsilon {epsilon:g}"
-            place = _place("server", row, setting)
-            yield from (place | cell for cell in attacks()["audit"].cells(evidence))
+    """Seeds of the server's choice."""
     for row in crafted_rows(config):
         names = [cell_name("crafted", row=row, repeat=r) for r in range(config.repeats)]
         evidence = Evidence("malicious-server", [measured[name] for name in names])
-        place = _place("malicious-server", row, "crafted seeds")
+        place = place_of("malicious-server", row, "crafted seeds")
         yield from (place | cell for cell in attacks()["crafted"].cells(evidence))
 
 
@@ -104,7 +110,7 @@ def alive_cells(config: PrivacyOptions, measured: Measured) -> RecordCells:
         scores = model_scores([[one_run] for one_run in values], members)
         for name in MODEL_ATTACKS:
             cell = {"attack": f"membership, {name}", **rates_of(scores[name])}
-            yield _place("server", row, setting) | cell
+            yield place_of("server", row, setting) | cell
 
 
 def update_cells(config: PrivacyOptions, measured: Measured) -> RecordCells:
@@ -115,22 +121,6 @@ def update_cells(config: PrivacyOptions, measured: Measured) -> RecordCells:
                 f"{batch['batch']} text(s) of {batch['length']} tokens, {batch['steps']} step(s) "
                 f"of {batch['optimiser']}"
             )
-            yield _place("server", row, setting) | update_cell(
+            yield place_of("server", row, setting) | update_cell(
                 measured[cell_name("update", row=row, **batch)]
             )
-
-
-def defence_curves(config: PrivacyOptions, measured: Measured) -> RecordCells:
-    """Accuracy by row and budget."""
-    for row in defended_rows(config):
-        for epsilon in wanted_budgets(config):
-            outcomes = [
-                measured[cell_name("accuracy", row=row, epsilon=epsilon, repeat=r)]
-                for r in range(curve_repeats(config))
-            ]
-            counts = [ClassCounts.from_record(outcome["counts"]) for outcome in outcomes]
-            yield {
-                "row": row, "protocol": protocol_of(row).name, "protects": defended_unit(row),
-                "epsilon": epsilon, "epsilon_spent": outcomes[0]["spent"], "delta": config.delta,
-                "accuracy": over_repeats(counts),
-            }  # fmt: skip

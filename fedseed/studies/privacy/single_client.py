@@ -34,7 +34,8 @@ Arguments = Mapping[str, Any]
 MEMORISED = 100
 """Texts of the client whose model is made to memorise."""
 _MEMORISING_STEPS = 300
-_AUDITED_STEPS = 150
+_AUDITED_PASSES = 9
+"""Over the texts and canaries of an audited client."""
 
 
 def memorise(config: PrivacyOptions, arguments: Arguments) -> dict[str, Any]:
@@ -95,11 +96,20 @@ def _texts(world: World, rows: Rows, max_length: int) -> list[list[int]]:
     return [text[:size].tolist() for text, size in zip(ids, sizes, strict=True)]
 
 
+def audited_steps(config: PrivacyOptions) -> int:
+    """Steps of an audited run: the client has half of the canaries beside its texts."""
+    texts = config.shard + config.audit_secrets // 2
+    return max(1, _AUDITED_PASSES * texts // BEST.batch_size)
+
+
 def audit_run(config: PrivacyOptions, arguments: Arguments) -> dict[str, Any]:
     """One run with canaries that coins decide on, and what can be said of the coins."""
     epsilon, repeat = arguments["epsilon"], arguments["repeat"]
     row = attacked_row(
-        arguments["row"], recipe=BEST.replace(schedule="constant"), steps=_AUDITED_STEPS, rounds=1
+        arguments["row"],
+        recipe=BEST.replace(schedule="constant"),
+        steps=audited_steps(config),
+        rounds=1,
     )
     plan = plan_row(config.replace(clients=1), row)
     world = world_of(config, config.clients, config.shard)

@@ -12,14 +12,16 @@ from fedseed.studies.base import Study
 from fedseed.studies.cells import Cell, Work
 from fedseed.studies.description import StudyDescription
 from fedseed.studies.privacy import STUDY
+from fedseed.studies.privacy.budgets import budget_cells
 from fedseed.studies.privacy.cells import measure
 from fedseed.studies.privacy.jobs import all_cells
 from fedseed.studies.privacy.options import PrivacyOptions
 from fedseed.studies.privacy.outcomes import (
     alive_cells,
-    defence_curves,
+    many_shadow_cells,
     observed_cells,
     special_cells,
+    summed_cells,
     update_cells,
 )
 from fedseed.studies.privacy.plans import can_be_crafted, set_aside
@@ -64,11 +66,14 @@ class Privacy(Study):
 
     def results(self, measured: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
         """See :class:`Study`."""
-        parts = (observed_cells, alive_cells, update_cells, special_cells)
+        parts = (
+            observed_cells, summed_cells, alive_cells, many_shadow_cells, update_cells,
+            special_cells, budget_cells,
+        )  # fmt: skip
         made = [attack for name, attack in attacks().items() if name in self.config.attacks()]
         return {
             "cells": [cell for part in parts for cell in part(self.config, measured)],
-            "defences": list(defence_curves(self.config, measured)), "observers": dict(OBSERVERS),
+            "observers": dict(OBSERVERS),
             "rows": {row: row_words(self.config, ROWS[row]) for row in self.config.rows()},
             "attacks": {attack.name: attack.to_record() for attack in made},
         }  # fmt: skip

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from fedseed.results.markdown import (
     DETAILS,
     QUICK,
@@ -10,9 +12,9 @@ from fedseed.results.markdown import (
     interval,
     on_task,
     size,
-    test_line,
     with_interval,
 )
+from fedseed.studies.privacy.budget_table import audits, defences
 
 Cells = Sequence[Mapping[str, Any]]
 _MEMBERSHIP = "membership, "
@@ -41,13 +43,15 @@ def privacy_table(record: Mapping[str, Any]) -> str:
         if here:
             blocks += [f"**{words}**", main_grid(here)]
     blocks += [
+        _summed(cells),
         crafted_line(cells),
         _not_crafted(record),
         _alive(cells),
+        _many_shadows(cells),
         _updates(cells),
-        _audit(cells),
+        audits(cells),
     ]
-    blocks += [_defences(record), DETAILS]
+    blocks += [defences(record), DETAILS]
     blocks += ["Every attack on membership, and every planted canary:", _every(plain)]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
@@ -183,41 +187,57 @@ def _not_crafted(record: Mapping[str, Any]) -> str:
     )
 
 
-def _audit(cells: Cells) -> str:
-    lines = []
-    for cell in cells:
-        if cell["attack"] != "one-run audit":
-            continue
-        bound, claimed = cell["epsilon_lower_bound"], cell["epsilon_claimed"]
-        lines.append([
-            cell["row"], cell["setting"], "none" if claimed is None else f"{claimed:.2f}",
-            _mean(bound), f"{bound['largest']:.2f}", str(cell["targets"]), str(cell["secrets"]),
-        ])  # fmt: skip
-    if not lines:
+def _summed(cells: Cells) -> str:
+    """What is left where the server sees sums alone."""
+    here = [cell for cell in cells if cell["setting"] == "summed unseen"]
+    if not here:
         return ""
-    head = ("row", "training", "epsilon claimed", "lower bound, mean", "largest", "runs",
-            "canaries")  # fmt: skip
-    return "**One-run audit of DP-SGD**\n\n" + grid(head, lines)
-
-
-def defence_grid(curves: Cells) -> str:
-    """Accuracy by row and budget."""
+    by_tpr = {cell["row"]: cell for cell in strongest(here, _TPR)}
     rows = [
-        [curve["row"], f"one {curve['protects']}",
-         "none" if curve["epsilon"] is None else f"{curve['epsilon']:g}",
-         with_interval(curve["accuracy"]), f"{100 * curve['accuracy']['majority_baseline']:.1f} %"]
-        for curve in curves
+        [cell["row"], _mean(cell["auc"]), cell["attack"].removeprefix(_MEMBERSHIP),
+         _share(by_tpr[cell["row"]][_TPR]) if cell["row"] in by_tpr else "-"]
+        for cell in strongest(here)
     ]  # fmt: skip
-    return grid(("row", "protects", "epsilon", "test accuracy", "majority"), rows)
+    head = ("row", "membership AUC", "by", "TPR at 1 % FPR")
+    return "**The server under secure aggregation: sums alone**\n\n" + grid(head, rows)
 
 
-def _defences(record: Mapping[str, Any]) -> str:
-    curves = record["results"]["defences"]
-    if not curves:
+def _many_shadows(cells: Cells) -> str:
+    """The attacker with many shadow runs, and what it means for single texts."""
+    here = [cell for cell in cells if "per_record" in cell]
+    if not here:
         return ""
-    classes = record["provenance"]["dataset"]["classes"]
-    line = f"delta {curves[0]['delta']:g}. {test_line(curves[0]['accuracy'], classes)}."
-    return f"**What a defence costs**\n\n{defence_grid(curves)}\n\n{line}"
+    rows = [
+        [f"{cell['row']}, {cell['model']}", cell["attack"].removeprefix(_MEMBERSHIP),
+         _mean(cell["auc"], 3), _share(cell[_TPR]), _share(cell["tpr_at_0_1pct_fpr"]),
+         str(cell["targets"])]
+        for cell in here
+    ]  # fmt: skip
+    head = ("row, model", "attack", "AUC", "TPR at 1 % FPR", "at 0.1 %", "targets")
+    title = f"**One client against {here[0]['shadow_runs']} shadow runs**"
+    return "\n\n".join([title, grid(head, rows), _records(here)])
+
+
+def _records(cells: Cells) -> str:
+    """How well single texts are found."""
+    rows = []
+    for cell in {(cell["row"], cell["model"]): cell for cell in cells}.values():
+        found = cell["per_record"]
+        chance = found["by_chance"]
+        rows.append([
+            f"{cell['row']}, {cell['model']}", f"{found['texts']}, {found['runs']}",
+            f"{found['auc_median']:.2f} ({chance['auc_median']:.2f})",
+            f"{found['auc_90th_percentile']:.2f} ({chance['auc_90th_percentile']:.2f})",
+            f"{100 * found['share_above_0_9']:.0f} % ({100 * chance['share_above_0_9']:.0f} %)",
+            f"{np.mean(found['worst']):.2f}",
+            f"{100 * found['pooled_tpr_at_1pct_fpr']:.1f} %",
+            f"{100 * found['calibrated_tpr_at_1pct_fpr']:.1f} %",
+        ])  # fmt: skip
+    head = ("row, model", "texts, runs", "a text's AUC: median (chance)", "90th percentile",
+            "above 0.9", "ten worst, on other runs", "TPR at 1 % FPR: one threshold",
+            "each text's own")  # fmt: skip
+    words = "By text, from the loss alone: how well runs with it are told from runs without it."
+    return f"{words}\n\n{grid(head, rows)}"
 
 
 def _every(cells: Cells) -> str:

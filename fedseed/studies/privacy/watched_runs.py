@@ -1,6 +1,7 @@
 """Federated runs that are watched: what every observer can compute from what it sees."""
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,14 +13,19 @@ from fedseed.attacks.evidence import pack
 from fedseed.attacks.membership.scores import logit_confidence
 from fedseed.attacks.observer import View, view_of
 from fedseed.attacks.replay import (
+    contributed_counts,
     contributed_models,
     contributed_numbers,
+    contributed_words,
     downloaded_models,
     downloaded_numbers,
     makes_models,
     start_model,
+    summed_counts,
 )
 from fedseed.attacks.tokens.vocabulary import moved_rows, vocabulary_recovery
+from fedseed.attacks.word_counts import Known, SeenCounts, count_signals
+from fedseed.coding.vectors import Words
 from fedseed.config import RunConfig
 from fedseed.data.federated_dataset import FederatedDataset
 from fedseed.data.shard import Shard
@@ -28,7 +34,7 @@ from fedseed.federation.engines import Grid, run_local
 from fedseed.federation.history import History
 from fedseed.federation.session import Session
 from fedseed.models.registry import to_state
-from fedseed.protocols.base import ClientTask, Setup
+from fedseed.protocols.base import ClientTask, Report, Setup
 from fedseed.randomness import generator
 from fedseed.runs.plan import Plan
 from fedseed.studies.privacy.world import World
@@ -43,6 +49,8 @@ class Watched:
     transcript: Transcript
     result: bytes
     setup: Setup
+    sums: Sequence[tuple[Words, int]] = ()
+    """What the server learnt of every round under secure aggregation: the sum, and of how many."""
 
     def view(self, observer: str) -> View:
         """What an observer sees; links and other clients are client 0."""
@@ -59,20 +67,38 @@ def watch(plan: Plan, client_config: RunConfig, federated: FederatedDataset) -> 
     """
     config, transcript = plan.config, Transcript(keep_all=True)
     results: list[bytes] = []
+    sums: list[tuple[Words, int]] = []
 
     def serve(grid: Grid, _run_config: object = None) -> None:
         server = plan.server()
+        aggregate = server.aggregate_sum
+
+        def listening(round_number: int, total: Words, clients: Sequence[int]) -> dict[int, Report]:
+            sums.append((total.copy(), len(clients)))
+            return aggregate(round_number, total, clients)
+
+        server.aggregate_sum = listening  # type: ignore[method-assign]
         Session(grid, len(federated.parts), History(transcript)).train(server, config)
         results.append(server.products()["aggregated"])
 
     run_local(client_config, serve, None, federated)
-    return Watched(transcript, results[0], plan.setup())
+    return Watched(transcript, results[0], plan.setup(), sums)
 
 
-def signals(model: nn.Module, world: World, rows: Rows, plan: Plan) -> NDArray[np.float64]:
-    """Logit-scaled confidence of a model in some texts' labels, shape ``(rows,)``."""
-    table = world.dataset.table
-    likelihoods = Trainer(plan.compute).predict(model, table, rows, plan.max_length)
+def signals(
+    model: nn.Module, world: World, rows: Rows, plan: Plan, max_length: int | None = None
+) -> NDArray[np.float64]:
+    """Logit-scaled confidence of a model in some texts' labels, shape ``(rows,)``.
+
+    Args:
+        model: asked for its likelihoods.
+        world: has the texts.
+        rows: which of them.
+        plan: the run.
+        max_length: tokens kept of a text; as in the run when None.
+    """
+    table, length = world.dataset.table, max_length or plan.max_length
+    likelihoods = Trainer(plan.compute).predict(model, table, rows, length)
     return logit_confidence(likelihoods.astype(np.float64), table.labels[rows])
 
 
@@ -82,7 +108,9 @@ def observe(
     """Everything that the attacks start from, by observer, as JSON."""
     views = {name: watched.view(name) for name in ("server", "eavesdropper", "client", "newcomer")}
     sizes = {name: view.payload_bytes() for name, view in views.items()}
-    if makes_models(watched.setup):
+    if watched.sums:
+        seen = _seen_in_sums(watched, views, world, plan)
+    elif makes_models(watched.setup):
         seen = _seen_in_models(watched, views, world, plan, federated)
     else:
         seen = _seen_without_models(watched, views, world, plan)
@@ -116,10 +144,48 @@ def _seen_in_models(
         by_observer["server"] if last_round == 1
         else [_candidate_signals(first[pid], world, plan) for pid in sorted(first)]
     )  # fmt: skip
+    counted = _seen_in_counts(views["server"], setup, world, plan)
+    by_observer |= {"summed": by_observer["client"]} | counted
     return {
         "signals": {name: [pack(values) for values in all_] for name, all_ in by_observer.items()},
-        "canaries": canaries, "words": _named_words(first, setup, federated, plan),
+        "canaries": canaries, "words": _named_words(views["server"], first, setup, federated, plan),
     }  # fmt: skip
+
+
+def _seen_in_sums(
+    watched: Watched, views: Mapping[str, View], world: World, plan: Plan
+) -> dict[str, Any]:
+    """What the sums say that the server learnt, and the result; of one round of counts.
+
+    Masked vectors are uniform: whoever reads a link has what everybody downloads.
+    """
+    model = downloaded_models(views["client"], watched.setup)[-1]
+    final = pack(_candidate_signals(model, world, plan))
+    rows = np.concatenate([world.candidates, world.population])
+    known = Known.of(world.dataset.table, rows, plan.max_length)
+    counts = summed_counts(watched.sums, watched.setup)
+    summed = pack(count_signals(counts, known))
+    losses = _canary_losses(model, world, plan)
+    return {
+        "signals": {
+            "server": [summed], "eavesdropper": [final], "client": [final], "newcomer": [final],
+        },
+        "canaries": {"server": losses, "newcomer": losses}, "words": [],
+    }  # fmt: skip
+
+
+def _seen_in_counts(
+    view: View, setup: Setup, world: World, plan: Plan
+) -> dict[str, list[NDArray[np.float64]]]:
+    """What counts of words say, where they travel: of each client's, and of all clients' sum."""
+    seen = list(contributed_counts(view, setup).values())
+    if not seen:
+        return {}
+    rows = np.concatenate([world.candidates, world.population])
+    known = Known.of(world.dataset.table, rows, plan.max_length)
+    by_client = [count_signals(counts, known) for counts in seen]
+    summed = [count_signals(functools.reduce(SeenCounts.plus, seen), known)]
+    return {"server": by_client, "eavesdropper": by_client, "summed": summed}
 
 
 def _candidate_signals(model: nn.Module, world: World, plan: Plan) -> NDArray[np.float64]:
@@ -154,17 +220,23 @@ def _canary_losses(
 
 
 def _named_words(
-    models: Mapping[int, nn.Module], setup: Setup, federated: FederatedDataset, plan: Plan
+    view: View,
+    models: Mapping[int, nn.Module],
+    setup: Setup,
+    federated: FederatedDataset,
+    plan: Plan,
 ) -> list[dict[str, Any]]:
     """How much of each client's vocabulary its first contribution names."""
     if "word_rows" not in setup.protocol.reveals:
         return []
-    before = to_state(start_model(setup))
-    recoveries = []
-    for pid, model in sorted(models.items()):
-        named = moved_rows(before, to_state(model)).tolist()
-        recoveries.append(vocabulary_recovery(named, words_of(federated, pid, plan.max_length)))
-    return recoveries
+    named = contributed_words(view, setup)
+    if not named:
+        before = to_state(start_model(setup))
+        named = {pid: moved_rows(before, to_state(model)) for pid, model in models.items()}
+    return [
+        vocabulary_recovery(words.tolist(), words_of(federated, pid, plan.max_length))
+        for pid, words in sorted(named.items())
+    ]
 
 
 def words_of(federated: FederatedDataset, partition_id: int, max_length: int) -> list[int]:

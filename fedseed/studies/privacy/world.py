@@ -22,7 +22,7 @@ from fedseed.randomness import generator
 CANARY_REPEATS = (1, 4, 16)
 """How often a canary stands in its client's shard."""
 _CANARY_WORDS = 10
-_FIRST_WORD, _CLS, _SEP = 2000, 101, 102
+_FIRST_WORD, CLS, SEP = 2000, 101, 102
 """In the vocabulary of bert-base-uncased: whole words begin about there."""
 
 
@@ -87,7 +87,7 @@ def canary_texts(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Texts of random words with random labels: ids of shape ``(count, tokens)``, and classes."""
     words = rng.integers(_FIRST_WORD, 30_000, size=(count, _CANARY_WORDS))
-    ends = np.full((count, 1), _CLS), np.full((count, 1), _SEP)
+    ends = np.full((count, 1), CLS), np.full((count, 1), SEP)
     return np.concatenate([ends[0], words, ends[1]], axis=1), rng.integers(classes, size=count)
 
 

@@ -111,10 +111,7 @@ class HeadTrainer:
     def step(self, rows: Sequence[Rows], table: TokenTable) -> list[float]:
         """Take one step; see LeanTrainer."""
         (batch,) = rows
-        unknown = [int(row) for row in np.unique(batch) if int(row) not in self._known]
-        if unknown:
-            self._learn(np.array(unknown), self._known)
-        features = torch.stack([self._known[int(row)] for row in batch])
+        features = self._features_of(batch)
         logits = features @ self._weight.T + self._bias
         smoothing = self._recipe.label_smoothing
         targets = smoothed_targets(labels_of(table, batch), self._classes, smoothing)
@@ -125,6 +122,13 @@ class HeadTrainer:
             whole = torch.cat([(gradient.T @ features).reshape(-1), gradient.sum(0)])
             self._adam.step(whole[None])
         return [loss]
+
+    def _features_of(self, batch: Rows) -> Tensor:
+        """Features of a batch, shape ``(texts, hidden)``."""
+        unknown = [int(row) for row in np.unique(batch) if int(row) not in self._known]
+        if unknown:
+            self._learn(np.array(unknown), self._known)
+        return torch.stack([self._known[int(row)] for row in batch])
 
     def _learn(self, rows: Rows, known: _Features) -> None:
         """Compute the features of some texts, in an order that their lengths decide."""
