@@ -10,7 +10,7 @@ from fedseed.attacks.observer import OBSERVERS
 from fedseed.discovery import load
 from fedseed.protocols import find_protocol
 
-MODELS = {"weights", "adapters", "mask", "scalars", "labels"}
+MODELS = {"weights", "adapters", "mask", "scalars", "labels", "lexicon"}
 EVERYBODY = {"server", "eavesdropper", "client", "newcomer"}
 APPLIES = {
     "membership": (EVERYBODY, MODELS | {"recipe"}),
@@ -18,6 +18,7 @@ APPLIES = {
     "label-distribution": ({"server", "eavesdropper"}, MODELS | {"recipe"}),
     "canaries": ({"server", "newcomer"}, MODELS),
     "audit": ({"server"}, {"weights"}),
+    "many-shadows": ({"server"}, MODELS),
     "crafted": ({"malicious-server"}, {"recipe"}),
 }
 

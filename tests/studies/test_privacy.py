@@ -9,7 +9,12 @@ from fedseed.attacks import attacks
 from fedseed.attacks.evidence import Evidence, pack, unpack
 from fedseed.attacks.observer import OBSERVERS, view_of
 from fedseed.errors import ConfigError
-from fedseed.studies.privacy.attacked_rows import defended_unit, main_rows
+from fedseed.studies.privacy.attacked_rows import (
+    adds_up,
+    defended_unit,
+    fewest_clients,
+    main_rows,
+)
 from fedseed.studies.privacy.options import PrivacyOptions
 from fedseed.studies.privacy.plans import clients_of, plan_of, world_of
 from fedseed.studies.privacy.study import Privacy
@@ -73,6 +78,33 @@ def test_audit_and_defences_are_of_the_budget_that_was_asked_for(run: Run) -> No
     audits = [c for c in cells if c["attack"] == "one-run audit"]
     assert [c["row"] for c in audits] == ["weights", "weights"]
     assert audits[1]["epsilon_lower_bound"]["largest"] <= audits[1]["epsilon_claimed"]
+
+
+def test_a_sum_that_nobody_sees_the_parts_of(run: Run) -> None:
+    """Counts give members away, a sum of noised ones less; audits and costs stand beside."""
+    counts = {"protocol": "lexicon-counts,lexicon-counts-private-4", "clients": 3}
+    record = run(Privacy, **TINY | counts, workers=2)
+    cells = record["results"]["cells"]
+
+    def auc(observer: str, row: str, setting: str | None = None) -> float:
+        return max(
+            c["auc"]["value"] for c in cells
+            if (c["observer"], c["row"], c["setting"]) == (observer, row, setting) and "auc" in c
+        )  # fmt: skip
+
+    assert auc("server", "lexicon-counts") > 0.95
+    assert auc("server", "lexicon-counts") >= auc("server", "lexicon-counts", "summed unseen")
+    assert auc("server", "lexicon-counts-private-4") < 0.9
+    of_sum = {c["attack"].partition(",")[0] for c in cells if c["row"].endswith("private-4")}
+    assert of_sum.isdisjoint({"tokens", "label-distribution"})
+    budgets = [c for c in cells if "epsilon_claimed" in c]
+    assert {(c["unit"], c["secure_aggregation"]) for c in budgets} == {
+        ("example", True), ("example", False)
+    }  # fmt: skip
+    audited = [c for c in budgets if c["attack"] == "repeated audit" and "caught" not in c]
+    assert len(audited) == 2
+    assert all(c["epsilon_lower_bound"]["largest"] <= c["epsilon_claimed"] <= 8 for c in audited)
+    assert [c["caught"] for c in budgets if "caught" in c] == [False, False]  # few answers
 
 
 def test_observers_see_no_more_than_they_should(small_config: PrivacyOptions) -> None:
@@ -168,7 +200,15 @@ def test_too_few_texts_are_refused(run: Run) -> None:
 
 
 def test_rows_come_from_the_protocols_descriptions() -> None:
-    assert main_rows() == ["recipe", "scalars", "labels", "mask", "adapters", "weights"]
+    assert main_rows() == [
+        "recipe", "scalars", "lexicon", "lexicon-counts", "lexicon-counts-local-4",
+        "lexicon-counts-private-4", "labels", "mask", "adapters", "weights",
+    ]  # fmt: skip
+    adding = [row for row in main_rows() if adds_up(row)]
+    assert adding == [
+        "lexicon-counts", "lexicon-counts-local-4", "labels", "mask", "adapters", "weights"
+    ]  # fmt: skip
+    assert [row for row in main_rows() if fewest_clients(row) > 2] == ["lexicon-counts-private-4"]
     units = {row: defended_unit(row) for row in main_rows()}
     assert {row: unit for row, unit in units.items() if unit} == {
         "recipe": "client", "labels": "client", "weights": "example",

@@ -32,9 +32,11 @@ from fedseed.training import Compute, DpSgd, FitJob, StackingTrainer, Trainer, f
 from fedseed.training.dp_sgd import Mechanism, poisson_sample, sampling_rate
 from fedseed.training.dp_sgd import lean as lean_module
 from fedseed.training.dp_sgd.generic import DpGenericTrainer
+from fedseed.training.dp_sgd.head import DpHeadTrainer
 from fedseed.training.dp_sgd.lean import DpLeanTrainer
 from fedseed.training.lean.stack import WORDS
 
+fit_module = sys.modules[fit.__module__]
 SMALL = Architecture("small", 3, 32, 4, 64, labels=3, vocabulary=50, positions=24)
 RECIPE = Recipe(
     optimiser="adamw", learning_rate=1e-3, steps=4, batch_size=8, max_length=24,
@@ -388,17 +390,56 @@ def test_low_rank_factors(federated: FederatedDataset, kind: str) -> None:
     layout = Layout.of(random_shapes(), 4, kind)
     start = layout.start(SEED)
     start = start + generator(0, "factors").normal(0, 0.05, start.shape).astype(np.float32)
-    model = AdaptedModel(SEED, layout, start, 3.0)
-    whole = federated.dataset.table
-    order = federated.dataset.train[:10]
-    cut = [whole.tokens[whole.offsets[row] : whole.offsets[row + 1]] for row in order]
-    sizes = np.cumsum([0, *(len(part) for part in cut)])
-    table = TokenTable(np.concatenate(cut), sizes, whole.labels[order])
+    model, table = AdaptedModel(SEED, layout, start, 3.0), few_texts(federated)
     _, norms = plain_gradients(model, table, 1.0)
     clip = float(np.median(norms))
     wanted, _ = plain_gradients(model, table, clip)
     summed = generic_gradients(model, table, mechanism(clip))
     assert_close(summed, wanted, clip)
+
+
+def test_a_head_alone(federated: FederatedDataset) -> None:
+    """From kept features the sum is that of every text alone, and an empty sample is all noise."""
+    layout = Layout.of(random_shapes(), 4, "ffa", "head")
+    start = layout.start(SEED)
+    start = start + generator(0, "head").normal(0, 0.5, start.shape).astype(np.float32)
+    model, table = AdaptedModel(SEED, layout, start, 1.0), few_texts(federated)
+    _, norms = plain_gradients(model, table, 1.0)
+    clip = float(np.median(norms))
+    wanted, _ = plain_gradients(model, table, clip)
+    summed = torch.cat([part.flatten() for part in wanted.values()])
+    rows = np.arange(len(table.labels))
+    for noise, sample in ((0.0, rows), (2.0, rows[:0])):
+        drawn = mechanism(clip, noise)
+        trainer = DpHeadTrainer(model, RECIPE, Compute(), table, rows, drawn)
+        handed: list[Tensor] = []
+        trainer._adam.step = lambda given: handed.append(given.clone())  # type: ignore[method-assign]
+        trainer.step([sample], table)
+        if noise:
+            assert 0.8 < float(handed[0].std()) / (noise * clip) < 1.2
+        else:
+            assert torch.allclose(handed[0][0], summed, atol=2e-5 * clip, rtol=0)
+
+
+def test_a_head_alone_is_trained_from_features(federated: FederatedDataset) -> None:
+    """The fast path is the one that a job takes, and learns."""
+    layout = Layout.of(random_shapes(), 4, "ffa", "head")
+    model, table = AdaptedModel(SEED, layout, layout.start(SEED), 1.0), few_texts(federated)
+    job = FitJob(model, table, np.arange(len(table.labels)), RECIPE, generator(0, "job"))
+    run = fit_module._Run(job, DpSgd(1.0, 0.5))
+    assert isinstance(fit_module._trainer([run], Compute()), DpHeadTrainer)
+    before = model.vector()
+    result = fit(model, table, job.rows, RECIPE, generator(0, "job"), dp=DpSgd(1.0, 0.5))
+    assert not result.diverged
+    assert (model.vector() != before).any()
+
+
+def few_texts(federated: FederatedDataset) -> TokenTable:
+    """Ten texts alone."""
+    whole, order = federated.dataset.table, federated.dataset.train[:10]
+    cut = [whole.tokens[whole.offsets[row] : whole.offsets[row + 1]] for row in order]
+    sizes = np.cumsum([0, *(len(part) for part in cut)])
+    return TokenTable(np.concatenate(cut), sizes, whole.labels[order])
 
 
 def random_shapes() -> Any:

@@ -51,14 +51,14 @@ def _low_rate(scores: Floats, members: Members) -> dict[str, Any]:
 
     A single target has too few non-members for it. The interval resamples targets (bootstrap).
     """
-    if (~members).sum() * _LOW < 1:
-        return {"value": None, "ci95": None}
 
     def rate(runs: NDArray[np.int64]) -> float:
         some, held = scores[runs], members[runs]
         return tpr_at(some[held], some[~held], _LOW)
 
     every, rng = np.arange(len(scores)), generator(0, "privacy/resampled targets")
-    resampled = [rate(rng.choice(every, len(every))) for _ in range(_RESAMPLES)]
-    low, high = np.nanquantile(resampled, [0.025, 0.975])
-    return {"value": rate(every), "ci95": [float(low), float(high)]}
+    rates = [rate(every), *(rate(rng.choice(every, len(every))) for _ in range(_RESAMPLES))]
+    if np.isnan(rates).any():  # too few non-members, or scores too coarse
+        return {"value": None, "ci95": None}
+    low, high = np.quantile(rates[1:], [0.025, 0.975])
+    return {"value": rates[0], "ci95": [float(low), float(high)]}

@@ -55,6 +55,8 @@ class Setting:
     """Runs of one budget, at most."""
     plain: bool = True
     """Whether it is measured without a budget too."""
+    least: float = 0.0
+    """Smallest budget that is measured."""
 
     @property
     def name(self) -> str:
@@ -132,16 +134,17 @@ _FURTHER: Mapping[str, tuple[Setting, ...]] = {
         Setting(_COUNTS, "example", clients=10, plain=False, max_length=_WHOLE),
         Setting(
             _COUNTS, "client", secure=True, clients=100, clip=160, plain=False, max_length=_WHOLE,
+            least=4.0,
         ),
         Setting(
             _COUNTS, "client", secure=True, clients=1000, clip=30, plain=False, repeats=1,
-            max_length=_WHOLE,
+            max_length=_WHOLE, least=4.0,
         ),
     ),
     "adapters": (
         Setting(
-            _HEAD, "example", clients=10, model="minilm", max_length=128, test_examples=2000,
-            learning_rate=0.1, repeats=1,
+            _HEAD, "example", clients=10, model="minilm", test_examples=2000, learning_rate=0.1,
+            repeats=1,
         ),
     ),
 }  # fmt: skip
@@ -152,7 +155,8 @@ Clips and rates were chosen on training texts."""
 
 def budgets_of(config: PrivacyOptions, setting: Setting) -> list[float | None]:
     """Budgets under which a setting is measured; None for no differential privacy."""
-    return [None, *config.budgets()] if setting.plain else list(config.budgets())
+    budgets = [budget for budget in config.budgets() if budget >= setting.least]
+    return [None, *budgets] if setting.plain else list(budgets)
 
 
 def settings(config: PrivacyOptions) -> Iterator[Setting]:
@@ -162,7 +166,8 @@ def settings(config: PrivacyOptions) -> Iterator[Setting]:
     for row in config.rows():
         unit = defended_unit(row)
         if unit is not None:
-            yield Setting(row, unit)
+            setting = Setting(row, unit)
+            yield replace(setting, repeats=1) if setting.trains_by_dp_sgd else setting
         yield from _within_reach(config, _FURTHER.get(row, ()))
 
 

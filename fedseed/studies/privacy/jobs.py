@@ -35,8 +35,8 @@ _DP_STEP = 4.0
 
 
 def audit_repeats(config: PrivacyOptions) -> int:
-    """Audited runs of one budget."""
-    return min(3, config.repeats)
+    """One-run audits of one budget: each is thousands of steps of DP-SGD."""
+    return min(1, config.repeats)
 
 
 def curve_repeats(config: PrivacyOptions, setting: Setting) -> int:

@@ -34,7 +34,7 @@ Arguments = Mapping[str, Any]
 MEMORISED = 100
 """Texts of the client whose model is made to memorise."""
 _MEMORISING_STEPS = 300
-_AUDITED_PASSES = 9
+_AUDITED_PASSES = 3
 """Over the texts and canaries of an audited client."""
 
 

@@ -6,7 +6,6 @@ without it. Features come of a frozen body and one text each, so that they cost 
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 
 from fedseed.data.splits import Rows
@@ -61,6 +60,6 @@ class DpHeadTrainer(HeadTrainer):
             clipped = errors * self._mechanism.factors(squares)[:, None]
             clipped[~squares.isfinite()] = 0  # zero times infinity is NaN
             total += torch.cat([(clipped.T @ features).reshape(-1), clipped.sum(0)])
-            loss = float(np.nan_to_num(losses.sum(dtype=torch.float64) / len(sample)))
+            loss = float(losses.sum(dtype=torch.float64)) / len(sample)
         self._adam.step((total / self._mechanism.expected)[None])
         return [loss]
