@@ -67,9 +67,7 @@ def main(
     head = ("protocol", "up", "up, summed unseen", "times", "down", "down, summed unseen",
             "added seconds a client")  # fmt: skip
     print(grid(head, lines))
-    print(
-        f"{clients} clients, one round; bytes of one client; seconds of {repeats} runs, one core."
-    )
+    print(f"{clients} clients, one round; bytes of one client; {repeats} runs on one core")
 
 
 if __name__ == "__main__":

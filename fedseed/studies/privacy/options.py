@@ -73,7 +73,7 @@ class PrivacyOptions(RowOptions):
         "each."
     )  # fmt: skip
     audit_answers: int = Field(
-        600,
+        400,
         ge=20,
         le=1_000_000,
         description="Answers of the repeated audit, with a text and as many without it.",
