@@ -1,7 +1,9 @@
 """The commands of ``python -m fedseed``: look at records, seeds and protocols, extract seeds."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,23 +22,69 @@ def show(
     ],
 ) -> None:
     """Print the tables of a record."""
-    from fedseed.results.record import read_record
     from fedseed.results.table import summary
     from fedseed.studies import find_studies
 
-    content, studies = read_record(Path(record)), find_studies()
-    kind = content.get("kind")
-    if kind not in ("federated", *studies) or content.get("status") != "completed":
+    content = _completed(record)
+    is_run = content["kind"] == "federated"
+    with _whole(record, "tables are"):
+        tables = (
+            summary(content)
+            if is_run
+            else FittingMarkdown(find_studies()[content["kind"]].make_table(content))
+        )
+    make_console().print(tables, highlight=False, soft_wrap=is_run)
+
+
+@app.command()
+def report(
+    record: Annotated[str, typer.Argument(help="record.json of a completed study.")],
+    out: Annotated[
+        str | None, typer.Option(help="File to write; report.html beside the record without it.")
+    ] = None,
+) -> None:
+    """Make the report of a study again, as one HTML page for readers who have to decide."""
+    from fedseed.files import write_text
+    from fedseed.studies import find_studies
+    from fedseed.studies.base import REPORT
+
+    content, studies = _completed(record), find_studies()
+    study = studies.get(content["kind"])
+    if study is None or study.report is None:
+        having = ", ".join(name for name, one in studies.items() if one.report)
+        raise OutputError(
+            f"{record} is a record of kind {content['kind']}, which has no report: give one of "
+            f"kind {having}"
+        )
+    with _whole(record, "report is"):
+        page = study.make_report(content)
+    path = Path(record).parent / REPORT if out is None else Path(out)
+    write_text(path, page)
+    make_console().print(f"report: {path}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _completed(record: str) -> dict[str, Any]:
+    """The record of a completed federated run or study."""
+    from fedseed.results.record import read_record
+    from fedseed.studies import find_studies
+
+    content = read_record(Path(record))
+    known = content.get("kind") in ("federated", *find_studies())
+    if not known or content.get("status") != "completed":
         raise OutputError(f"{record} is not the record of a completed federated run or study")
-    is_run = kind == "federated"
+    return content
+
+
+@contextlib.contextmanager
+def _whole(record: str, what: str) -> Iterator[None]:
+    """Say in one line that a record lacks what its tables are, or its report is, made of."""
     try:
-        tables = summary(content) if is_run else FittingMarkdown(studies[kind].make_table(content))
+        yield
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise OutputError(
-            f"{record} lacks what its tables are made of ({type(error).__name__}: {error}): "
+            f"{record} lacks what its {what} made of ({type(error).__name__}: {error}): "
             "it was changed by hand or by another program"
         ) from error
-    make_console().print(tables, highlight=False, soft_wrap=is_run)
 
 
 @app.command()

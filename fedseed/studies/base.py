@@ -36,7 +36,7 @@ from fedseed.studies.description import StudyDescription
 from fedseed.studies.options import StudyOptions
 from fedseed.training.precision_and_device import choose
 
-TABLE, FIGURE = "table.md", "figure.png"
+TABLE, FIGURE, REPORT = "table.md", "figure.png", "report.html"
 
 
 class Study(ABC):
@@ -138,7 +138,8 @@ def study_command(
     brief, _, more = kind.about.make_table(record).partition(DETAILS)
     console.print(FittingMarkdown(brief))
     rest = f"; the rest of the table: {folder / TABLE}" if more else ""
-    line = f"record, table and figure: {folder}{rest}"
+    report = f"; the report: {folder / REPORT}" if kind.about.report else ""
+    line = f"record, table and figure: {folder}{rest}{report}"
     console.print(line, highlight=False, markup=False, soft_wrap=True)
     return record
 
@@ -191,10 +192,12 @@ def run_study(
 
 
 def _written(study: Study, record: RunRecord, folder: Path) -> dict[str, Any]:
-    """Write figure, table and record of a study that is measured; returns the record."""
+    """Write figure, table, report and record of a measured study; returns the record."""
     finished = record.to_dict()
     study.about.draw(finished, folder / FIGURE)
     write_text(folder / TABLE, study.about.make_table(finished))
+    if study.about.report:
+        write_text(folder / REPORT, study.about.make_report(finished))
     record.write(folder / RECORD)  # last: a completed record has everything beside it
     (folder / CELLS).unlink(missing_ok=True)
     return finished

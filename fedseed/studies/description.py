@@ -33,6 +33,8 @@ class StudyDescription:
     """Place of a function that makes table.md, as text, of a record."""
     figure: str
     """Place of a function that draws figure.png, of a record, to a path."""
+    report: str | None = None
+    """Place of a function that makes report.html, as text, of a record; None without a report."""
 
     @property
     def options_class(self) -> type[StudyOptions]:
@@ -48,6 +50,12 @@ class StudyDescription:
     def make_table(self, record: Mapping[str, Any]) -> str:
         """table.md, from the record alone."""
         make: Callable[[Mapping[str, Any]], str] = load(self.table)
+        return make(record)
+
+    def make_report(self, record: Mapping[str, Any]) -> str:
+        """report.html, from the record alone; of a study that has a report."""
+        assert self.report is not None
+        make: Callable[[Mapping[str, Any]], str] = load(self.report)
         return make(record)
 
     def draw(self, record: Mapping[str, Any], path: Path) -> None:

@@ -11,4 +11,5 @@ STUDY = StudyDescription(
     study="fedseed.studies.privacy.study:Privacy",
     table="fedseed.studies.privacy.table:privacy_table",
     figure="fedseed.studies.privacy.figure:privacy_figure",
+    report="fedseed.studies.privacy.report:privacy_report",
 )

@@ -1,0 +1,1 @@
+"""Reports: one self-contained HTML page, made of blocks, to be read on screen and on paper."""

@@ -1,0 +1,230 @@
+"""The first page of the report: five questions, their answers, and the verdicts."""
+
+import math
+
+from fedseed.results.markdown import size
+from fedseed.results.report.blocks import Answer, Answers, Block, Content, Section, Table
+from fedseed.results.table import percent
+from fedseed.studies.privacy.report import numbers
+from fedseed.studies.privacy.report.budgets import (
+    Budget,
+    best_bound,
+    budgets,
+    largest_bound,
+    most_found,
+    of_use,
+)
+from fedseed.studies.privacy.report.findings import KINDS, findings, members_words
+from fedseed.studies.privacy.report.verdicts import (
+    NOTHING,
+    UNKNOWN,
+    bound_badge,
+    rule_lines,
+    verdicts,
+)
+from fedseed.studies.privacy.report.view import MEMBERSHIP, Place, View
+
+
+def in_short(view: View) -> Section:
+    """Five answers for somebody who has to decide."""
+    items = [
+        Answer("May this be used with these texts?", _may_be_used(view), "verdicts",
+               "All verdicts"),
+        Answer("What is the worst that is known?", _worst(view), "attacks", "What attacks found"),
+        Answer("What is not known?", [
+            "Whether a better attack finds more: an attack that fails proves nothing about a "
+            "better one. What was not measured at all is listed."],
+            "not-tried", "What was not tried"),
+        Answer("What does the guarantee mean?", [_meaning(view)], "guarantee", "The guarantee"),
+        Answer("What does it cost?", _cost(view), "cost", "Accuracy and bytes"),
+    ]  # fmt: skip
+    return Section("in-short", "In short", [Answers(items)])
+
+
+def _may_be_used(view: View) -> list[str]:
+    away: list[str] = []
+    nothing: list[str] = []
+    unknown: list[str] = []
+    for verdict in verdicts(view):
+        kind = {NOTHING: nothing, UNKNOWN: unknown}.get(verdict.badge, away)
+        kind.append(verdict.place.label)
+    lines = []
+    if away:
+        lines.append(
+            f"Without a guarantee, {numbers.listed(away)}: only where the readers named in the "
+            "table of verdicts may know what they found out."
+        )
+    if nothing:
+        lines.append(
+            f"Without a guarantee, {numbers.listed(nothing)}: no attack made here found anything. "
+            "That is not shown to be safe."
+        )
+    if unknown:
+        lines.append(f"Without a guarantee, {numbers.listed(unknown)}: not attacked, so unknown.")
+    return [*lines, *_with_a_bound(view)]
+
+
+def _with_a_bound(view: View) -> list[str]:
+    bounded = [budget for budget in budgets(view) if budget.claimed is not None]
+    if not bounded:
+        return ["With a guarantee: no row of this record has one, so nothing here is bounded."]
+    doubted = [budget.label for budget in bounded if budget.contradicted]
+    lines = []
+    if doubted:
+        lines.append(f"Not with {numbers.listed(doubted)}: an audit contradicts the guarantee.")
+    held = [b for b in bounded if not b.contradicted and b.accuracy and not b.useless]
+    if held:
+        said = numbers.listed([_short(budget) for budget in held])
+        lines.append(
+            "With a guarantee, and still better than always naming the most frequent class: "
+            f"{said}. Whether that bound is enough is for the reader to decide."
+        )
+    useless = [b for b in bounded if not b.contradicted and b.useless]
+    if useless:
+        said = numbers.listed([_short(budget) for budget in useless])
+        lines.append(
+            f"With a guarantee, but not shown to be better than always naming the most frequent "
+            f"class, so not shown to be of use: {said}."
+        )
+    return lines
+
+
+def _short(budget: Budget) -> str:
+    assert budget.claimed is not None
+    return f"{budget.place.label} (epsilon {budget.claimed:.2f} for {budget.protects})"
+
+
+def _worst(view: View) -> list[str]:
+    """The strongest finding of each kind over all rows."""
+    found = findings(view)
+    if not found:
+        return ["No attack made here found anything. That proves nothing about a better one."]
+    worst = {finding.kind: finding for finding in reversed(found)}  # the strongest is the last left
+    kinds = dict.fromkeys(finding.kind for finding in found)
+    return [
+        f"{KINDS[kind].capitalize()}: {view.observer_name(worst[kind].observer)}, under "
+        f"{worst[kind].place.label}: {worst[kind].words}."
+        for kind in kinds
+    ]  # fmt: skip
+
+
+def _meaning(view: View) -> str:
+    best = best_bound(view)
+    if best is None:
+        return (
+            "There is none in this record: nothing bounds what a better attack would find. Failed "
+            "attacks are no guarantee."
+        )
+    assert best.claimed is not None
+    most = percent(most_found(best.claimed, best.delta))
+    return (
+        "It is proven, and holds against every attack, also future ones. Take epsilon "
+        f"{best.claimed:.2f}, the smallest here{of_use(best)} ({best.place.label}): what is sent "
+        f"changes the odds between any two guesses about {best.protects} by a factor of "
+        f"{_factor(best.claimed)} at most, but for a probability of {best.delta:g} (delta). No "
+        f"attack then finds more than {most} of the texts that were used while it wrongly accuses "
+        "1 % of the others."
+    )
+
+
+def _factor(epsilon: float) -> str:
+    return f"{math.exp(epsilon):,.1f}" if epsilon < 20 else f"e to the power of {epsilon:.0f}"
+
+
+def _claim(budget: Budget) -> float:
+    return budget.claimed or 0.0
+
+
+def _cost(view: View) -> list[str]:
+    lines = []
+    measured = [budget for budget in budgets(view) if budget.accuracy]
+    for place in dict.fromkeys(budget.place for budget in measured):
+        here = [budget for budget in measured if budget.place == place]
+        most = min([b for b in here if b.claimed is not None], key=_claim, default=None)
+        free = [b for b in here if b.claimed is None]
+        ends = [*free, most] if most else free
+        said = [f"{b.setting}, {numbers.accuracy(b.accuracy)}" for b in ends]
+        lines.append(f"Accuracy under {place.label}: {'; '.join(said)}.")
+    if view.majority_words and lines:
+        lines.append(f"For comparison: {view.majority_words}.")
+    return lines or ["Not measured: this record has no accuracy."]
+
+
+def verdict_section(view: View) -> Section:
+    """The verdict on every row, and on every proven bound; the rules."""
+    blocks: list[Block] = [_open_table(view)]
+    bounded = _bounded_table(view)
+    if bounded:
+        blocks.append(bounded)
+    rules = Table(
+        "rules", "The rules of the verdicts, tried in this order; the first that is met names the "
+        "row", ["verdict", "when"],
+        [line.split(". ", 1) for line in rule_lines()], folds=True,
+    )  # fmt: skip
+    return Section("verdicts", "Verdict for each protocol", [*blocks, rules])
+
+
+def _open_table(view: View) -> Table:
+    rows: list[list[Content]] = []
+    for one in verdicts(view):
+        why = tuple(finding.words for finding in one.why) or _nothing_found(view, one.place)
+        rows.append([view.row_of(one.place), one.badge, one.may, one.who, why])
+    return Table(
+        "verdicts-open", "Without a proven guarantee",
+        ["protocol (what travels)", "verdict", "may it be used?", "who found what", "the strongest "
+         "finding of each kind, or the strongest attempt"], rows, folds=True,
+    )  # fmt: skip
+
+
+def _nothing_found(view: View, place: Place) -> str:
+    cells = [c for c in view.of(place) if c["attack"].startswith(MEMBERSHIP)]
+    cells = [cell for cell in cells if numbers.has_value(cell.get("auc"))]
+    if not cells:
+        return "no attack on membership"
+    best = max(cells, key=lambda cell: float(cell["auc"]["value"]))
+    return f"{view.observer_name(best['observer'])}: {members_words(best)}"
+
+
+def _bounded_table(view: View) -> Table | None:
+    rows: list[list[Content]] = []
+    for budget in budgets(view):
+        if budget.claimed is not None:
+            most = percent(most_found(budget.claimed, budget.delta))
+            rows.append([
+                budget.label, bound_badge(budget), budget.protects, most, audit_words(budget),
+                cost_words(budget),
+            ])  # fmt: skip
+    if not rows:
+        return None
+    return Table(
+        "verdicts-bounded", "With a proven guarantee (differential privacy)",
+        ["protocol, model: setting", "verdict", "what is protected",
+         "texts found at most, at 1 % false accusations", "what audits measured",
+         "accuracy"], rows, folds=True,
+        note="Found at most: the share of the texts that were used that any attack can find, by "
+        "the proof, while it wrongly accuses 1 % of the others. Facts about many texts "
+        "together, such as the class mix, are not bounded by a guarantee for one text.",
+    )  # fmt: skip
+
+
+def audit_words(budget: Budget) -> str:
+    """What audits of a setting measured."""
+    if not budget.audits:
+        return "not audited"
+    said = []
+    for cell in budget.audits:
+        bound, write = cell["epsilon_lower_bound"], numbers.plain(2)
+        mean = numbers.mean(bound, cell["targets"], write, "run")
+        said.append(f"{cell['attack']}: at least {mean}, largest {largest_bound(cell):.2f}")
+    return "; ".join(said)
+
+
+def cost_words(budget: Budget) -> str:
+    """Accuracy, and whether the model is of any use."""
+    words = numbers.accuracy(budget.accuracy)
+    if budget.accuracy and budget.useless:
+        majority = percent(budget.accuracy["majority_baseline"])
+        words += f": not shown to beat always naming the most frequent class ({majority})"
+    if budget.payload_bytes is not None:
+        words += f"; {size(budget.payload_bytes)} sent up by a client"
+    return words
