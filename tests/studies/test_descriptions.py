@@ -31,6 +31,7 @@ def test_a_study_has_what_its_description_says(kind: str) -> None:
     places = (about.options, about.study, about.table, about.figure)
     files = [place.partition(":")[0].rpartition(".")[2] for place in places]
     assert files == ["options", "study", "table", "figure"]
+    assert about.report is None or about.report.startswith(f"fedseed.studies.{kind}.report:")
     assert (ROOM / kind / "cells.py").is_file()
 
 

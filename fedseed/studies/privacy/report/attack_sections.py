@@ -89,8 +89,7 @@ def _worst_texts(view: View) -> Section | None:
     )  # fmt: skip
     intro = Paragraph(
         "A mean over people misstates the risk of a single person. Here the AUC of every single "
-        "text is taken over the runs. The worst are rare texts as a rule; their words are not in "
-        "the record."
+        "text is taken over the runs. The words of the texts are not in the record."
     )
     return Section("worst-texts", "The worst single texts", [intro, table])
 

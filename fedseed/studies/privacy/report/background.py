@@ -85,9 +85,10 @@ def _left_open(view: View) -> list[str]:
         lines.append(f"Attacks that were not made at all: {numbers.listed(missing)}.")
     for observer in view.observers:
         rows = [p.label for p in view.places if not view.of(p, observer)]
-        played = len(rows) < len(view.places)
-        if rows and played:
-            name = view.observer_name(observer)
+        name = view.observer_name(observer)
+        if not any(cell["observer"] == observer for cell in view.cells):
+            lines.append(f"{name} was not played at all.")
+        elif 0 < len(rows) < len(view.places):
             lines.append(f"{name} was not played under {numbers.listed(rows)}.")
     if not view.strong:
         lines.append("How well each single text is found: only means over texts were measured.")

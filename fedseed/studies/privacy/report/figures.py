@@ -91,7 +91,8 @@ def audit_figures(view: View) -> list[Figure]:
 def _audited(budget: Budget, cell: Cell) -> Item:
     bound, claimed = cell["epsilon_lower_bound"], cell["epsilon_claimed"]
     low, high = bound.get("ci95") or (None, None)
-    words = f"at least {bound['value'] or 0.0:.2f}, proven " + numbers.epsilon(claimed)
+    proven = "nothing proven" if claimed is None else f"proven {claimed:.2f}"
+    words = f"at least {bound['value'] or 0.0:.2f}, {proven}"
     label = budget.setting if len(budget.audits) == 1 else f"{budget.setting}, {cell['attack']}"
     return Item(label, words, bound["value"], low, high, claimed)
 

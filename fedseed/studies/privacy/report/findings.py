@@ -45,6 +45,8 @@ class Finding:
     kind: Kind
     strength: float
     """To compare findings of one kind; more is worse."""
+    rate: float
+    """True positive rate at 1 % false positive rate of an attack on membership; else 0."""
     words: str
     """The figures, with intervals and numbers of targets."""
 
@@ -70,9 +72,14 @@ def _of(cell: Cell) -> Iterator[Finding]:
             strength, words = met
             where = condition(cell)
             yield Finding(
-                place_of(cell), cell["observer"], kind, strength,
+                place_of(cell), cell["observer"], kind, strength, _rate(cell),
                 f"{words} (case: {where})" if where else words,
             )  # fmt: skip
+
+
+def _rate(cell: Cell) -> float:
+    rate = cell.get("tpr_at_1pct_fpr")
+    return float(rate["value"]) if rate and numbers.has_value(rate) else 0.0
 
 
 Met = tuple[float, str] | None
@@ -123,7 +130,8 @@ def members_words(cell: Cell) -> str:
     if record:
         words += (
             f"; {percent(record['share_above_0_9'])} of {record['texts']:,} texts have an AUC "
-            f"above 0.9 of their own over {numbers.count(record['runs'], 'run')}"
+            f"above 0.9 of their own over {numbers.count(record['runs'], 'run')}, the worst "
+            f"{max(record['worst'], default=0.0):.2f}"
         )
     return words
 

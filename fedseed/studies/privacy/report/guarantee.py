@@ -39,18 +39,29 @@ def guarantee_section(view: View) -> Section:
             "table-guarantee", "Epsilon: what is proven, and what audits measured at least",
             ["protocol, model: setting", "protects", "mechanism", "epsilon, proven", "delta",
              "audit", "epsilon, measured at least", "largest of the runs"], rows,
-            note="The proven epsilon is an upper bound, the measured one a lower bound: the truth "
-            "lies between. A measured bound of 0 does not say that nothing is given away.",
+            note=_bounds_note(view),
         ))  # fmt: skip
     parts = [part for part in (_deliberate(view),) if part]
     return Section("guarantee", "The guarantee, and the check of it", blocks, parts)
 
 
+def _bounds_note(view: View) -> str:
+    note = (
+        "The proven epsilon is an upper bound, the measured one a lower bound: the truth lies "
+        "between. A measured bound of 0 does not say that nothing is given away."
+    )
+    bounds = [cell["epsilon_lower_bound"] or {} for cell in view.budgets]
+    levels = {bound["each_with_confidence"] for bound in bounds if "each_with_confidence" in bound}
+    for level in sorted(levels):
+        note += f" The bound of a single run holds with a confidence of {percent(level)}."
+    return note
+
+
 def _rows(budget: Budget) -> list[list[str]]:
     return [
         [budget.label, budget.protects, budget.mechanism or "not in the record",
-         numbers.epsilon(cell["epsilon_claimed"]), f"{cell['delta']:g}", cell["attack"],
-         *_bound(cell)]
+         numbers.epsilon(cell["epsilon_claimed"]), numbers.probability(cell["delta"]),
+         cell["attack"], *_bound(cell)]
         for cell in budget.cells
     ]  # fmt: skip
 

@@ -31,10 +31,7 @@ def in_short(view: View) -> Section:
         Answer("May this be used with these texts?", _may_be_used(view), "verdicts",
                "All verdicts"),
         Answer("What is the worst that is known?", _worst(view), "attacks", "What attacks found"),
-        Answer("What is not known?", [
-            "Whether a better attack finds more: an attack that fails proves nothing about a "
-            "better one. What was not measured at all is listed."],
-            "not-tried", "What was not tried"),
+        Answer("What is not known?", _unknown(view), "not-tried", "What was not tried"),
         Answer("What does the guarantee mean?", [_meaning(view)], "guarantee", "The guarantee"),
         Answer("What does it cost?", _cost(view), "cost", "Accuracy and bytes"),
     ]  # fmt: skip
@@ -99,13 +96,35 @@ def _worst(view: View) -> list[str]:
     found = findings(view)
     if not found:
         return ["No attack made here found anything. That proves nothing about a better one."]
-    worst = {finding.kind: finding for finding in reversed(found)}  # the strongest is the last left
-    kinds = dict.fromkeys(finding.kind for finding in found)
+    strongest = {finding.kind: finding for finding in reversed(found)}  # the first of each is left
+    worst = sorted(strongest.values(), key=lambda finding: list(KINDS).index(finding.kind))
+    most = max(found, key=lambda finding: finding.rate)
+    if most.rate > 0 and most not in worst:
+        worst.insert(1 + worst.index(strongest["members"]), most)
     return [
-        f"{KINDS[kind].capitalize()}: {view.observer_name(worst[kind].observer)}, under "
-        f"{worst[kind].place.label}: {worst[kind].words}."
-        for kind in kinds
+        f"{KINDS[one.kind].capitalize()}: {view.observer_name(one.observer)}, under "
+        f"{one.place.label}: {one.words}."
+        for one in worst
     ]  # fmt: skip
+
+
+def _unknown(view: View) -> list[str]:
+    found = budgets(view)
+    models = {str(view.config["model"]), *(str(cell.get("model") or "") for cell in view.cells)}
+    named = numbers.listed(sorted(models - {""}))
+    lines = [
+        "Whether a better attack finds more: an attack that fails proves nothing about a better "
+        "one.",
+        f"What other data, longer texts or other models than {named} give away.",
+    ]
+    silent = [b for b in found if b.claimed is not None and not b.audits]
+    if silent:
+        said = numbers.count(len(silent), "proven bound")
+        lines.append(f"Whether the program keeps to {said} that nobody audited.")
+    rows = [place.label for place in view.places if not view.of(place)]
+    if rows:
+        lines.append(f"What {numbers.listed(rows)} give away without a guarantee: not attacked.")
+    return lines
 
 
 def _meaning(view: View) -> str:
@@ -121,9 +140,9 @@ def _meaning(view: View) -> str:
         "It is proven, and holds against every attack, also future ones. Take epsilon "
         f"{best.claimed:.2f}, the smallest here{of_use(best)} ({best.place.label}): what is sent "
         f"changes the odds between any two guesses about {best.protects} by a factor of "
-        f"{_factor(best.claimed)} at most, but for a probability of {best.delta:g} (delta). No "
-        f"attack then finds more than {most} of the texts that were used while it wrongly accuses "
-        "1 % of the others."
+        f"{_factor(best.claimed)} at most, but for a probability of "
+        f"{numbers.probability(best.delta)} (delta). No attack then finds more than {most} of the "
+        "texts that were used while it wrongly accuses 1 % of the others."
     )
 
 

@@ -84,7 +84,14 @@ def epsilon(value: float | None) -> str:
 
 
 def listed(words: list[str], last: str = "and") -> str:
-    """Words in a row: ``a, b and c``."""
+    """Words in a row: ``a, b and c``; with semicolons where a word has commas of its own."""
     if len(words) < 2:
         return "".join(words)
+    if any("," in word for word in words):
+        return "; ".join([*words[:-1], f"{last} {words[-1]}"])
     return f"{', '.join(words[:-1])} {last} {words[-1]}"
+
+
+def probability(value: float) -> str:
+    """A small probability: ``1 in 100,000``."""
+    return f"1 in {1 / value:,.0f}" if 0 < value < 0.1 else f"{value:g}"
