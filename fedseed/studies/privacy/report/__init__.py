@@ -8,6 +8,7 @@ from fedseed.results.report.page import render
 from fedseed.studies.privacy.report.attack_sections import attack_section, every_membership
 from fedseed.studies.privacy.report.background import (
     bytes_section,
+    commit_words,
     glossary_section,
     not_tried_section,
     observer_section,
@@ -29,7 +30,7 @@ def privacy_report(record: Mapping[str, Any]) -> str:
         LookupError: the record lacks what every one has.
     """
     view = View(record)
-    title = f"What federated training gives away: {view.task}"
+    title = f"What federated training gives away ({view.task})"
     return render(Page(title, _lead(view), _sections(view), _footer(view)))
 
 
@@ -51,14 +52,16 @@ def _lead(view: View) -> list[str]:
         f"{config['shard']:,} texts each, {config['repeats']:,} runs of every protocol. Brackets "
         "hold the 95 % interval and the number of attacks (targets), runs or test texts (n). All "
         "words are explained in the glossary.",
+        f"Run begun {_begun(view)}; commit {commit_words(view.provenance)}.",
     ]
     if config.get("quick"):
         lines.append("This was a quick run: its figures mean little.")
     return lines
 
 
+def _begun(view: View) -> str:
+    return str(view.provenance.get("started", "on an unknown date"))
+
+
 def _footer(view: View) -> str:
-    where = view.provenance
-    begun = where.get("started", "an unknown date")
-    commit = where.get("commit") or "not known"
-    return f"Made by fedseed from the record of a run begun {begun}; commit {commit}."
+    return f"Made by fedseed from the record of a run begun {_begun(view)}."

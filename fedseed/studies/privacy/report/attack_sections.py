@@ -8,9 +8,9 @@ from fedseed.studies.privacy.report.findings import (
     NEVER_TRAINED,
     attack_name,
     condition,
-    exposure_words,
+    exposure_value,
 )
-from fedseed.studies.privacy.report.view import MEMBERSHIP, Cell, View, place_of
+from fedseed.studies.privacy.report.view import MEMBERSHIP, Cell, Place, View, place_of
 
 _RATES = (("auc", "AUC"), ("tpr_at_1pct_fpr", "true positive rate at 1 % false positive rate"))
 
@@ -176,15 +176,23 @@ def _mix(view: View) -> Section | None:
 
 
 def _canaries(view: View) -> Section | None:
-    rows = [
-        [place_of(c).label, view.observer_name(c["observer"]), exposure_words(c)]
-        for c in view.watched if "exposure_bits" in c
-    ]  # fmt: skip
-    if not rows:
+    cells = [cell for cell in view.watched if "exposure_bits" in cell]
+    if not cells:
         return None
+    times = sorted({cell["repeated"] for cell in cells})
+    lines: dict[tuple[Place, str], dict[int, str]] = {}
+    for cell in cells:
+        line = lines.setdefault((place_of(cell), cell["observer"]), {})
+        line[cell["repeated"]] = exposure_value(cell)
+    rows = [
+        [place.label, view.observer_name(who), *(line.get(n, numbers.NONE) for n in times)]
+        for (place, who), line in lines.items()
+    ]  # fmt: skip
+    most = max(cell["most_bits"] for cell in cells)
     table = Table(
-        "table-canaries", f"Exposure of planted texts; one that was never used has about "
-        f"{NEVER_TRAINED:g} bits", ["protocol", "reader", "exposure"], rows,
+        "table-canaries", f"Exposure of planted texts in bits: {most:g} is the most that can be "
+        f"shown, about {NEVER_TRAINED:g} has one that was never used",
+        ["protocol", "reader", *(f"stood there {numbers.count(n, 'time')}" for n in times)], rows,
     )  # fmt: skip
     return Section("canaries", "Planted texts (canaries)", [table])
 

@@ -152,7 +152,7 @@ def origin_section(view: View) -> Section:
     where, data = view.provenance, view.provenance.get("dataset", {})
     machine = where.get("machine", {})
     rows = [
-        ["begun", where.get("started", "not in the record")], ["commit", _commit(where)],
+        ["begun", where.get("started", "not in the record")], ["commit", commit_words(where)],
         ["data", str(data.get("source", view.config["data"]))],
         ["checksum of the data (SHA-256)", str(data.get("sha256", "not in the record"))],
         ["classes", ", ".join(str(name) for name in view.classes) or "not in the record"],
@@ -173,7 +173,8 @@ def origin_section(view: View) -> Section:
     ])  # fmt: skip
 
 
-def _commit(where: Mapping[str, Any]) -> str:
+def commit_words(where: Mapping[str, Any]) -> str:
+    """The commit of the code that ran, from a record's provenance."""
     commit = where.get("commit")
     if commit is None:
         return "not known"

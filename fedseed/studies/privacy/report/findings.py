@@ -47,6 +47,8 @@ class Finding:
     """To compare findings of one kind; more is worse."""
     rate: float
     """True positive rate at 1 % false positive rate of an attack on membership; else 0."""
+    highest_rate: float
+    """The upper end of its interval."""
     words: str
     """The figures, with intervals and numbers of targets."""
 
@@ -61,7 +63,9 @@ def findings(view: View) -> list[Finding]:
 
 def condition(cell: Cell) -> str:
     """Under which special conditions a cell was measured; empty for the runs as they are."""
-    parts = [cell["setting"], cell.get("model") and f"model {cell['model']}"]
+    few = cell["attack"] == "tokens" and cell["setting"] is not None
+    setting = f"an update made of {cell['setting']}" if few else cell["setting"]
+    parts = [setting, cell.get("model") and f"model {cell['model']}"]
     return ", ".join(str(part) for part in parts if part)
 
 
@@ -72,7 +76,8 @@ def _of(cell: Cell) -> Iterator[Finding]:
             strength, words = met
             where = condition(cell)
             yield Finding(
-                place_of(cell), cell["observer"], kind, strength, _rate(cell),
+                place_of(cell), cell["observer"], kind, strength,
+                _rate(cell), numbers.high_end(cell.get("tpr_at_1pct_fpr")) or 0.0,
                 f"{words} (case: {where})" if where else words,
             )  # fmt: skip
 
@@ -152,14 +157,18 @@ def _planted(cell: Cell) -> Met:
 
 def exposure_words(cell: Cell) -> str:
     """The exposure of a canary, of the most that can be shown."""
+    times = numbers.count(cell["repeated"], "time")
     most = cell["most_bits"]
+    return f"{exposure_value(cell)} of at most {most:g} bits for a canary that stood there {times}"
+
+
+def exposure_value(cell: Cell) -> str:
+    """The same without the most; no end of the interval is above it."""
 
     def bits(value: float) -> str:
-        return f"{min(value, most):.1f}"
+        return f"{min(value, cell['most_bits']):.1f}"
 
-    said = numbers.mean(cell["exposure_bits"], cell["targets"], bits)
-    times = numbers.count(cell["repeated"], "time")
-    return f"{said} of at most {most:g} bits for a canary that stood there {times}"
+    return numbers.mean(cell["exposure_bits"], cell["targets"], bits)
 
 
 def _mix(cell: Cell) -> Met:

@@ -3,6 +3,7 @@
 GLOSSARY: tuple[tuple[str, str], ...] = (
     ("Accuracy", "The share of test texts to which the model gives the right class."),
     ("Adapters", "Small additional tables of numbers that change a model; only they travel."),
+    ("AdamW, SGD", "Two ways in which training changes the numbers of a model, step by step."),
     ("Attack", "A computation that tries to find out something about private texts from what a "
      "reader sees. It shows what can be found; it never shows that nothing can be found."),
     ("AUC", "How well an attack tells texts that were used from texts that were not: the "
@@ -35,6 +36,10 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     ("Interval (95 %)", "Values between which the true mean is expected to lie, from the spread of "
      "the attacked runs. Where all runs agree it says 'all alike', and bounds nothing."),
     ("Labels", "Classes that a client's model gives to public texts; only they travel."),
+    ("LiRA, RMIA, loss threshold", "Attacks on membership. LiRA (the likelihood-ratio attack) and "
+     "RMIA compare the model's confidence in a text with that of shadow runs; LiRA online has runs "
+     "that used the text, offline none. The loss threshold looks at the confidence alone, vector "
+     "LiRA at what was sent, stacked puts several together."),
     ("Majority baseline", "The accuracy of always naming the most frequent class: a model that is "
      "no better has learnt nothing."),
     ("Mask", "One bit for each number of a model, which says whether it is used."),

@@ -16,6 +16,9 @@ _MEANING = (
     "several texts has about as many times the epsilon of one text.",
     "It does not hide what is true of many texts together, such as frequent words or the class "
     "mix, nor that a client takes part.",
+    "It covers what the clients send in the run. It does not cover settings that were chosen by "
+    "looking at the data, when a client answers, nor a server that hands out other settings than "
+    "those agreed.",
     "A small epsilon protects much: up to 1 is strong, above 4 is loose. Delta is the probability "
     "with which the bound may fail.",
     "Under secure aggregation the clients share the noise: the bound then needs that no more of "
@@ -62,7 +65,7 @@ def _rows(budget: Budget) -> list[list[str]]:
         [budget.label, budget.protects, budget.mechanism or "not in the record",
          numbers.epsilon(cell["epsilon_claimed"]), numbers.probability(cell["delta"]),
          cell["attack"], *_bound(cell)]
-        for cell in budget.cells
+        for cell in budget.audits or budget.cells[:1]
     ]  # fmt: skip
 
 

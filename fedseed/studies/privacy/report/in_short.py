@@ -3,7 +3,15 @@
 import math
 
 from fedseed.results.markdown import size
-from fedseed.results.report.blocks import Answer, Answers, Block, Content, Section, Table
+from fedseed.results.report.blocks import (
+    Answer,
+    Answers,
+    Badge,
+    Block,
+    Content,
+    Section,
+    Table,
+)
 from fedseed.results.table import percent
 from fedseed.studies.privacy.report import numbers
 from fedseed.studies.privacy.report.budgets import (
@@ -17,12 +25,13 @@ from fedseed.studies.privacy.report.budgets import (
 from fedseed.studies.privacy.report.findings import KINDS, findings, members_words
 from fedseed.studies.privacy.report.verdicts import (
     NOTHING,
+    ORDER,
     UNKNOWN,
     bound_badge,
     rule_lines,
     verdicts,
 )
-from fedseed.studies.privacy.report.view import MEMBERSHIP, Place, View
+from fedseed.studies.privacy.report.view import MEMBERSHIP, Place, View, place_of
 
 
 def in_short(view: View) -> Section:
@@ -39,25 +48,19 @@ def in_short(view: View) -> Section:
 
 
 def _may_be_used(view: View) -> list[str]:
-    away: list[str] = []
-    nothing: list[str] = []
-    unknown: list[str] = []
+    rows: dict[Badge, list[str]] = {badge: [] for badge in ORDER}
     for verdict in verdicts(view):
-        kind = {NOTHING: nothing, UNKNOWN: unknown}.get(verdict.badge, away)
-        kind.append(verdict.place.label)
-    lines = []
-    if away:
-        lines.append(
-            f"Without a guarantee, {numbers.listed(away)}: only where the readers named in the "
-            "table of verdicts may know what they found out."
-        )
-    if nothing:
-        lines.append(
-            f"Without a guarantee, {numbers.listed(nothing)}: no attack made here found anything. "
-            "That is not shown to be safe."
-        )
-    if unknown:
-        lines.append(f"Without a guarantee, {numbers.listed(unknown)}: not attacked, so unknown.")
+        rows[verdict.badge].append(verdict.place.label)
+    advice = {
+        NOTHING: "No attack made here found anything. That is not shown to be safe.",
+        UNKNOWN: "It cannot be said.",
+    }
+    away = "Only where the readers named in the table of verdicts may know it."
+    lines = [
+        f"Without a guarantee: {badge.words[0].lower()}{badge.words[1:]}: "
+        f"{numbers.listed(labels)}. {advice.get(badge, away)}"
+        for badge, labels in rows.items() if labels
+    ]  # fmt: skip
     return [*lines, *_with_a_bound(view)]
 
 
@@ -99,7 +102,7 @@ def _worst(view: View) -> list[str]:
     strongest = {finding.kind: finding for finding in reversed(found)}  # the first of each is left
     worst = sorted(strongest.values(), key=lambda finding: list(KINDS).index(finding.kind))
     most = max(found, key=lambda finding: finding.rate)
-    if most.rate > 0 and most not in worst:
+    if most.rate > 0 and most.rate > strongest["members"].highest_rate:
         worst.insert(1 + worst.index(strongest["members"]), most)
     return [
         f"{KINDS[one.kind].capitalize()}: {view.observer_name(one.observer)}, under "
@@ -166,7 +169,19 @@ def _cost(view: View) -> list[str]:
         lines.append(f"Accuracy under {place.label}: {'; '.join(said)}.")
     if view.majority_words and lines:
         lines.append(f"For comparison: {view.majority_words}.")
-    return lines or ["Not measured: this record has no accuracy."]
+    return [*(lines or ["Accuracy was not measured."]), *_bytes(view)]
+
+
+def _bytes(view: View) -> list[str]:
+    """From the fewest to the most bytes of a run, as the first reader with figures saw them."""
+    for observer in view.observers:
+        cells = [c for c in view.watched if c["observer"] == observer and "bytes_read" in c]
+        if cells:
+            ends = [end(cells, key=lambda cell: cell["bytes_read"]) for end in (min, max)]
+            said = [f"{size(c['bytes_read'])} ({place_of(c).label})" for c in ends]
+            name = view.observer_name(observer)
+            return [f"Bytes of a whole run, as {name} saw them: from {said[0]} to {said[1]}."]
+    return []
 
 
 def verdict_section(view: View) -> Section:

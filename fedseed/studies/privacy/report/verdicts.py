@@ -24,6 +24,8 @@ _BADGES: dict[Kind, Badge] = {
 NOTHING = Badge("unknown", "Nothing found, nothing proven")
 UNKNOWN = Badge("unknown", "Not attacked: nothing known")
 CONTRADICTED = Badge("bad", "Guarantee in doubt")
+ORDER = (*_BADGES.values(), NOTHING, UNKNOWN)
+"""Verdicts on rows without a proven bound, from the worst on."""
 
 
 @dataclass(frozen=True)
