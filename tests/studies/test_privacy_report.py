@@ -103,9 +103,9 @@ def test_a_newer_record() -> None:
     assert said["labels"] is UNKNOWN
     bounds = {b.label: bound_badge(b).words for b in budgets(view) if b.claimed is not None}
     assert bounds == {
-        "weights, bert-tiny: epsilon 4": "Bounded: epsilon 4.00",
-        "weights, bert-tiny: epsilon 8": "Bounded loosely: epsilon 8.00",
-        f"{SUMS}, bert-tiny: epsilon 1": "Bounded strongly: epsilon 1.00",
+        "weights, bert-tiny, 64 tokens: epsilon 4": "Bounded: epsilon 4.00",
+        "weights, bert-tiny, 64 tokens: epsilon 8": "Bounded loosely: epsilon 8.00",
+        f"{SUMS}, bert-tiny, 64 tokens: epsilon 1": "Bounded strongly: epsilon 1.00",
     }
     best = best_bound(view)
     assert best is not None

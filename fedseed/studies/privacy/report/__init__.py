@@ -16,7 +16,8 @@ from fedseed.studies.privacy.report.background import (
     risk_section,
 )
 from fedseed.studies.privacy.report.guarantee import cost_section, guarantee_section
-from fedseed.studies.privacy.report.in_short import in_short, verdict_section
+from fedseed.studies.privacy.report.in_short import in_short
+from fedseed.studies.privacy.report.verdict_section import verdict_section
 from fedseed.studies.privacy.report.view import View
 
 

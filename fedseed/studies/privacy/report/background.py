@@ -130,9 +130,13 @@ def risk_section(view: View) -> Section:
     if best:
         first = (
             f"The strongest bound in this report{of_use(best)} is epsilon {best.claimed:.2f} for "
-            f"{best.protects} ({best.label}); it holds if the program does what its proof says. A "
-            "person with many texts is less protected, facts about many texts may not be at all."
+            f"{best.protects} ({best.label}); it holds if the program does what its proof says."
         )
+        if best.unit == "example":
+            first += (
+                " A person with many texts is less protected, and facts about many texts may not "
+                "be protected at all."
+            )
     else:
         first = "Nothing in this report bounds what a better attack would find."
     rest = (

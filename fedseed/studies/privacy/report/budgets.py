@@ -22,6 +22,8 @@ class Budget:
     unit: str
     """What is protected: ``example`` or ``client``."""
     model: str
+    max_length: int | None
+    """Tokens kept of each text; None where the record does not say."""
     mechanism: str | None
     cells: Sequence[Cell]
     """One or more; all of this setting."""
@@ -76,9 +78,20 @@ class Budget:
         )  # fmt: skip
 
     @property
+    def world(self) -> str:
+        """Which model, on how much of each text."""
+        return f"{self.model}, {self.max_length} tokens" if self.max_length else self.model
+
+    @property
+    def clients(self) -> str:
+        """How many clients took part, where the record says so."""
+        counts = dict.fromkeys(cell["clients"] for cell in self.cells if cell["clients"])
+        return ", ".join(f"{count:,}" for count in counts) or "not in the record"
+
+    @property
     def label(self) -> str:
-        """Row, model and setting."""
-        return f"{self.place.label}, {self.model}: {self.setting}"
+        """Row, model, length and setting."""
+        return f"{self.place.label}, {self.world}: {self.setting}"
 
 
 def budgets(view: View) -> list[Budget]:
@@ -88,11 +101,11 @@ def budgets(view: View) -> list[Budget]:
         key = (place_of(cell), cell["setting"], cell["unit"], cell["model"], cell["max_length"])
         groups.setdefault(key, []).append(cell)
     made = []
-    for (place, setting, unit, model, _), cells in groups.items():
+    for (place, setting, unit, model, length), cells in groups.items():
         mechanism = next((c["mechanism"] for c in cells if c["mechanism"]), None)
-        made.append(Budget(place, setting, unit, model, mechanism, cells))
+        made.append(Budget(place, setting, unit, model, length, mechanism, cells))
     order = {place: number for number, place in enumerate(view.places)}
-    return sorted(made, key=lambda b: (order[b.place], b.unit, b.model, b.claimed or 0.0))
+    return sorted(made, key=lambda b: (order[b.place], b.unit, b.world, b.claimed or 0.0))
 
 
 def best_bound(view: View) -> Budget | None:

@@ -152,9 +152,9 @@ def _cost_answer(group: Sequence[Budget]) -> str:
 
 def _by_row(group: Sequence[Budget]) -> dict[str, list[Budget]]:
     rows: dict[str, list[Budget]] = {}
-    models = {budget.model for budget in group}
+    worlds = {budget.world for budget in group}
     for budget in group:
-        name = budget.place.label if len(models) == 1 else f"{budget.place.label}, {budget.model}"
+        name = budget.place.label if len(worlds) == 1 else f"{budget.place.label}, {budget.world}"
         rows.setdefault(name, []).append(budget)
     return rows
 

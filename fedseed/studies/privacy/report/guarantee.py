@@ -104,14 +104,14 @@ def cost_section(view: View) -> Section:
     if not measured:
         return Section("cost", "What it costs", [Paragraph("This record has no accuracy.")])
     rows = [
-        [budget.label, budget.protects, numbers.epsilon(budget.claimed),
+        [budget.label, budget.protects, budget.clients, numbers.epsilon(budget.claimed),
          numbers.accuracy(budget.accuracy), percent(budget.accuracy["majority_baseline"]),
          "not in the record" if budget.payload_bytes is None else size(budget.payload_bytes)]
         for budget in measured
     ]  # fmt: skip
     table = Table(
         "table-cost", "Accuracy at each setting",
-        ["protocol, model: setting", "protects", "epsilon", "test accuracy",
+        ["protocol, model: setting", "protects", "clients", "epsilon", "test accuracy",
          "always the most frequent class", "sent up by a client"], rows, note=_tested_on(view),
     )  # fmt: skip
     return Section("cost", "What it costs", [Figures(cost_figures(view)), table])

@@ -1,16 +1,14 @@
-"""The first page of the report: five questions, their answers, and the verdicts."""
+"""The first page of the report: five questions and their answers."""
 
 import math
+from collections.abc import Sequence
 
 from fedseed.results.markdown import size
 from fedseed.results.report.blocks import (
     Answer,
     Answers,
     Badge,
-    Block,
-    Content,
     Section,
-    Table,
 )
 from fedseed.results.table import percent
 from fedseed.studies.privacy.report import numbers
@@ -18,20 +16,18 @@ from fedseed.studies.privacy.report.budgets import (
     Budget,
     best_bound,
     budgets,
-    largest_bound,
     most_found,
     of_use,
 )
-from fedseed.studies.privacy.report.findings import KINDS, findings, members_words
+from fedseed.studies.privacy.report.findings import KINDS, findings
 from fedseed.studies.privacy.report.verdicts import (
     NOTHING,
     ORDER,
     UNKNOWN,
     bound_badge,
-    rule_lines,
     verdicts,
 )
-from fedseed.studies.privacy.report.view import MEMBERSHIP, Place, View, place_of
+from fedseed.studies.privacy.report.view import View, place_of
 
 
 def in_short(view: View) -> Section:
@@ -57,8 +53,7 @@ def _may_be_used(view: View) -> list[str]:
     }
     away = "Only where the readers named in the table of verdicts may know it."
     lines = [
-        f"Without a guarantee: {badge.words[0].lower()}{badge.words[1:]}: "
-        f"{numbers.listed(labels)}. {advice.get(badge, away)}"
+        f"{badge.words}: {numbers.listed(labels)} (without a guarantee). {advice.get(badge, away)}"
         for badge, labels in rows.items() if labels
     ]  # fmt: skip
     return [*lines, *_with_a_bound(view)]
@@ -73,25 +68,32 @@ def _with_a_bound(view: View) -> list[str]:
     if doubted:
         lines.append(f"Not with {numbers.listed(doubted)}: an audit contradicts the guarantee.")
     held = [b for b in bounded if not b.contradicted and b.accuracy and not b.useless]
-    if held:
-        said = numbers.listed([_short(budget) for budget in held])
-        lines.append(
-            "With a guarantee, and still better than always naming the most frequent class: "
-            f"{said}. Whether that bound is enough is for the reader to decide."
-        )
+    for loose, words in ((False, "a guarantee"), (True, "a loose guarantee alone")):
+        these = [budget for budget in held if (bound_badge(budget).level == "warning") is loose]
+        if these:
+            lines.append(
+                f"With {words}, and still better than always naming the most frequent class: "
+                f"{_short(these)}. Whether that bound is enough is for the reader to decide."
+            )
     useless = [b for b in bounded if not b.contradicted and b.useless]
     if useless:
-        said = numbers.listed([_short(budget) for budget in useless])
         lines.append(
-            f"With a guarantee, but not shown to be better than always naming the most frequent "
-            f"class, so not shown to be of use: {said}."
+            "With a guarantee, but not shown to be better than always naming the most frequent "
+            f"class, so not shown to be of use: {_short(useless)}."
         )
     return lines
 
 
-def _short(budget: Budget) -> str:
-    assert budget.claimed is not None
-    return f"{budget.place.label} (epsilon {budget.claimed:.2f} for {budget.protects})"
+def _short(group: Sequence[Budget]) -> str:
+    """Rows with the epsilons of their settings."""
+    rows: dict[tuple[str, str, str], list[str]] = {}
+    for budget in group:
+        key = budget.place.label, budget.world, budget.protects
+        rows.setdefault(key, []).append(numbers.epsilon(budget.claimed))
+    return "; ".join(
+        f"{row} ({world}; epsilon {numbers.listed(epsilons)} for {protects})"
+        for (row, world, protects), epsilons in rows.items()
+    )  # fmt: skip
 
 
 def _worst(view: View) -> list[str]:
@@ -145,8 +147,14 @@ def _meaning(view: View) -> str:
         f"changes the odds between any two guesses about {best.protects} by a factor of "
         f"{_factor(best.claimed)} at most, but for a probability of "
         f"{numbers.probability(best.delta)} (delta). No attack then finds more than {most} of the "
-        "texts that were used while it wrongly accuses 1 % of the others."
+        f"texts that were used while it wrongly accuses 1 % of the others.{_trust(best)}"
     )
+
+
+def _trust(best: Budget) -> str:
+    if not best.place.sums:
+        return ""
+    return " It needs that the clients who share the noise do not work with the server."
 
 
 def _factor(epsilon: float) -> str:
@@ -160,13 +168,13 @@ def _claim(budget: Budget) -> float:
 def _cost(view: View) -> list[str]:
     lines = []
     measured = [budget for budget in budgets(view) if budget.accuracy]
-    for place in dict.fromkeys(budget.place for budget in measured):
-        here = [budget for budget in measured if budget.place == place]
+    for place, world in dict.fromkeys((budget.place, budget.world) for budget in measured):
+        here = [budget for budget in measured if (budget.place, budget.world) == (place, world)]
         most = min([b for b in here if b.claimed is not None], key=_claim, default=None)
         free = [b for b in here if b.claimed is None]
         ends = [*free, most] if most else free
         said = [f"{b.setting}, {numbers.accuracy(b.accuracy)}" for b in ends]
-        lines.append(f"Accuracy under {place.label}: {'; '.join(said)}.")
+        lines.append(f"Accuracy under {place.label} ({world}): {'; '.join(said)}.")
     if view.majority_words and lines:
         lines.append(f"For comparison: {view.majority_words}.")
     return [*(lines or ["Accuracy was not measured."]), *_bytes(view)]
@@ -182,83 +190,3 @@ def _bytes(view: View) -> list[str]:
             name = view.observer_name(observer)
             return [f"Bytes of a whole run, as {name} saw them: from {said[0]} to {said[1]}."]
     return []
-
-
-def verdict_section(view: View) -> Section:
-    """The verdict on every row, and on every proven bound; the rules."""
-    blocks: list[Block] = [_open_table(view)]
-    bounded = _bounded_table(view)
-    if bounded:
-        blocks.append(bounded)
-    rules = Table(
-        "rules", "The rules of the verdicts, tried in this order; the first that is met names the "
-        "row", ["verdict", "when"],
-        [line.split(". ", 1) for line in rule_lines()], folds=True,
-    )  # fmt: skip
-    return Section("verdicts", "Verdict for each protocol", [*blocks, rules])
-
-
-def _open_table(view: View) -> Table:
-    rows: list[list[Content]] = []
-    for one in verdicts(view):
-        why = tuple(finding.words for finding in one.why) or _nothing_found(view, one.place)
-        rows.append([view.row_of(one.place), one.badge, one.may, one.who, why])
-    return Table(
-        "verdicts-open", "Without a proven guarantee",
-        ["protocol (what travels)", "verdict", "may it be used?", "who found what", "the strongest "
-         "finding of each kind, or the strongest attempt"], rows, folds=True,
-    )  # fmt: skip
-
-
-def _nothing_found(view: View, place: Place) -> str:
-    cells = [c for c in view.of(place) if c["attack"].startswith(MEMBERSHIP)]
-    cells = [cell for cell in cells if numbers.has_value(cell.get("auc"))]
-    if not cells:
-        return "no attack on membership"
-    best = max(cells, key=lambda cell: float(cell["auc"]["value"]))
-    return f"{view.observer_name(best['observer'])}: {members_words(best)}"
-
-
-def _bounded_table(view: View) -> Table | None:
-    rows: list[list[Content]] = []
-    for budget in budgets(view):
-        if budget.claimed is not None:
-            most = percent(most_found(budget.claimed, budget.delta))
-            rows.append([
-                budget.label, bound_badge(budget), budget.protects, most, audit_words(budget),
-                cost_words(budget),
-            ])  # fmt: skip
-    if not rows:
-        return None
-    return Table(
-        "verdicts-bounded", "With a proven guarantee (differential privacy)",
-        ["protocol, model: setting", "verdict", "what is protected",
-         "texts found at most, at 1 % false accusations", "what audits measured",
-         "accuracy"], rows, folds=True,
-        note="Found at most: the share of the texts that were used that any attack can find, by "
-        "the proof, while it wrongly accuses 1 % of the others. Facts about many texts "
-        "together, such as the class mix, are not bounded by a guarantee for one text.",
-    )  # fmt: skip
-
-
-def audit_words(budget: Budget) -> str:
-    """What audits of a setting measured."""
-    if not budget.audits:
-        return "not audited"
-    said = []
-    for cell in budget.audits:
-        bound, write = cell["epsilon_lower_bound"], numbers.plain(2)
-        mean = numbers.mean(bound, cell["targets"], write, "run")
-        said.append(f"{cell['attack']}: at least {mean}, largest {largest_bound(cell):.2f}")
-    return "; ".join(said)
-
-
-def cost_words(budget: Budget) -> str:
-    """Accuracy, and whether the model is of any use."""
-    words = numbers.accuracy(budget.accuracy)
-    if budget.accuracy and budget.useless:
-        majority = percent(budget.accuracy["majority_baseline"])
-        words += f": not shown to beat always naming the most frequent class ({majority})"
-    if budget.payload_bytes is not None:
-        words += f"; {size(budget.payload_bytes)} sent up by a client"
-    return words
