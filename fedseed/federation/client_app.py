@@ -14,6 +14,7 @@ from fedseed.data.federated_dataset import FederatedDataset, open_federated_data
 from fedseed.data.shard import Shard
 from fedseed.errors import WireError
 from fedseed.evaluation.metrics import ClassCounts, count_correct
+from fedseed.federation.limits import Limits
 from fedseed.federation.messages import ContextMemory, content, payload_of
 from fedseed.federation.privacy_budget import defence_of, within_budget
 from fedseed.federation.secure_aggregation.client import SumClient
@@ -26,10 +27,9 @@ from fedseed.protocols.staged import StagedClient
 from fedseed.protocols.start import LEXICON
 from fedseed.randomness import generator
 from fedseed.training import Compute, Trainer, choose
+from fedseed.training.workload import Workload
 
 PARTITION = "partition_id"
-SMALLEST_SUM = "smallest-sum"
-"""Of a node's own configuration: fewest clients whose sum it takes part in."""
 _ANSWERED, _TESTED = "answered", "tested"
 _MOST_TESTS = 2
 """What was given and what was aggregated."""
@@ -107,11 +107,16 @@ class _Parts:
             most_batch = given_recipe(config).batch_size
         return defence_of(config, self.federated_of(config), most_batch=most_batch)
 
-    def client(self, config: RunConfig, defence: Defence | None = None) -> ProtocolClient:
-        """A client of the run's protocol."""
+    def client(
+        self, config: RunConfig, limits: Limits, defence: Defence | None = None
+    ) -> ProtocolClient:
+        """A client of the run's protocol; a deployed one keeps to its node's limits."""
         federated, trainer = self.federated_of(config), self.trainer or Trainer(compute_of(config))
-        if defence is not None and defence.unit == "example":
-            trainer = Trainer(trainer.compute, dp=defence.dp_sgd)
+        dp = defence.dp_sgd if defence is not None and defence.unit == "example" else None
+        if self.deployed:  # each message has a workload of its own
+            trainer = Trainer(trainer.compute, dp, Workload(limits.tokens))
+        elif dp is not None:
+            trainer = Trainer(trainer.compute, dp)
         shared = {"trainer": trainer, "public": federated.public, "defence": defence}
         client: ProtocolClient = find_protocol(config.protocol).make_client(
             config.options, **shared
@@ -164,7 +169,11 @@ class _Parts:
         """
         config, pid = self.options(context)
         round_number, memory = int(message.metadata.group_id), ContextMemory(context)
-        client, shard = self.client(config, self.defence_of(config)), self.shard(config, pid)
+        limits = Limits.of(context.node_config)
+        if self.deployed:
+            limits.refuse(config, round_number)
+        client = self.client(config, limits, self.defence_of(config))
+        shard = self.shard(config, pid)
 
         def task(payload: bytes) -> ClientTask:
             rng = generator(self.seed(config, round_number, memory), "train", round_number, pid)
@@ -186,7 +195,7 @@ class _Parts:
         config, pid = self.options(context)
         if not config.secure_aggregation:
             raise WireError("secure aggregation is not among this client's options")
-        least = max(int(context.node_config.get(SMALLEST_SUM, 2)), config.resolved_threshold)
+        least = max(Limits.of(context.node_config).smallest_sum, config.resolved_threshold)
         if config.cohort_size > NEIGHBOURS + 1:  # on a ring a client sees its neighbours alone
             least = min(least, (NEIGHBOURS + 1) // 2 + 1)
         return SumClient(ContextMemory(context), pid, least, once=self.deployed)
@@ -197,7 +206,8 @@ class _Parts:
         federated, shard = self.federated_of(config), self.shard(config, pid)
         rng = generator(config.run_seed, "evaluate", 0, pid)
         # What is grown stays here, and its test is the study's: neither is noised.
-        client, memory = self.client(config), ContextMemory(context)
+        client = self.client(config, Limits.of(context.node_config))
+        memory = ContextMemory(context)
         self.note_test(config, memory)
         model, length = client.grow(ClientTask(payload_of(message), shard, memory, rng))
         table, rows = federated.dataset.table, federated.test_rows(pid)

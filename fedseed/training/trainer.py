@@ -11,9 +11,11 @@ from torch import nn
 from fedseed.data.splits import Rows
 from fedseed.data.tokens import TokenTable
 from fedseed.models.bert import BertClassifier
+from fedseed.recipe import Recipe
 from fedseed.training.dp_sgd import DpSgd
 from fedseed.training.fit import FitJob, FitResult, can_be_stacked, fit_together, predict
 from fedseed.training.precision_and_device import Compute
+from fedseed.training.workload import Workload
 
 _SHARE_OF_MEMORY = 0.8
 _STACK_ON_CPU = 16
@@ -22,19 +24,40 @@ _STACK_ON_CPU = 16
 class Trainer:
     """Trains and predicts as a run's options say. Protocols do all their computing with it."""
 
-    def __init__(self, compute: Compute | None = None, dp: DpSgd | None = None) -> None:
+    def __init__(
+        self,
+        compute: Compute | None = None,
+        dp: DpSgd | None = None,
+        workload: Workload | None = None,
+    ) -> None:
         """Start.
 
         Args:
             compute: precision and device; fp32 on the CPU when None.
             dp: for differentially private training; None for the ordinary one.
+            workload: limits what may be trained; None for no limit.
         """
         self.compute = compute or Compute()
         self.dp = dp
+        self._workload = workload
 
     def fit(self, job: FitJob) -> FitResult:
-        """Fine-tune a model in place."""
+        """Fine-tune a model in place.
+
+        Raises:
+            WireError: the workload's limit is passed.
+        """
+        self.allow(job.recipe)
         return fit_together([job], self.compute, dp=self.dp)[0]
+
+    def allow(self, recipe: Recipe) -> None:
+        """Count a training that begins; of one that is done without :meth:`fit`.
+
+        Raises:
+            WireError: the workload's limit is passed.
+        """
+        if self._workload is not None:
+            self._workload.spend(recipe)
 
     def predict(
         self, model: nn.Module, table: TokenTable, rows: Rows, max_length: int

@@ -8,7 +8,7 @@ import pytest
 from flwr.app import Context, Message, RecordDict
 
 from fedseed.config import RunConfig
-from fedseed.errors import WireError
+from fedseed.errors import ConfigError, WireError
 from fedseed.federation.client_app import client_app
 from fedseed.federation.messages import content
 from fedseed.given_recipe import given_recipe
@@ -33,11 +33,12 @@ def identity() -> None:
 class Deployed:
     """A client that reads its options from Flower's run_config."""
 
-    def __init__(self, config: RunConfig, plan: Plan) -> None:
+    def __init__(self, config: RunConfig, plan: Plan, **limits: int | float) -> None:
         self.plan = plan
+        named = {name.replace("_", "-"): value for name, value in limits.items()}
         self.app: Callable[..., Message] = client_app(federated=plan.federated)
         self.context = Context(
-            1, 1, {"partition-id": 0}, RecordDict(), config.to_run_config()
+            1, 1, {"partition-id": 0, **named}, RecordDict(), config.to_run_config()
         )  # fmt: skip
 
     def train(self, number: int, payload: bytes | None = None) -> Message:
@@ -129,3 +130,44 @@ def test_a_deployed_client_builds_no_model_but_its_own(
         for ask in (lambda p=payload: client.train(1, p), lambda p=payload: client.test(p)):
             with pytest.raises(WireError, match="this client's options are for bert-tiny with 2"):
                 ask()
+
+
+@pytest.mark.parametrize("protocol", ["weights", "recipe", "labels", "scalars", "mask"])
+def test_a_node_trains_no_more_than_it_allows(small: dict[str, Any], protocol: str) -> None:
+    """A million steps is refused before the first of them, whatever the protocol."""
+    config = RunConfig.parse(small | {"protocol": protocol, "rounds": 1})
+    asked = make_plan(config.replace(steps=1_000_000))
+    with pytest.raises(WireError, match="this node allows 20,000,000"):
+        Deployed(config, asked).train(1)
+    usual = make_plan(config)
+    Deployed(config, usual).train(1)
+    with pytest.raises(WireError, match="this node allows 5"):
+        Deployed(config, usual, most_tokens=5).train(1)
+
+
+def test_a_node_takes_part_in_no_more_rounds_than_it_allows(small: dict[str, Any]) -> None:
+    config = RunConfig.parse(small | {"protocol": "weights"})
+    node = Deployed(config, make_plan(config), most_rounds=2)
+    with pytest.raises(WireError, match="round 3 is asked for, this node allows 2"):
+        node.train(3)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [({}, "takes part under --privacy with --epsilon 4 or less"),
+     (RECIPE | {"noise": 2.0}, "takes part under --privacy"),
+     (RECIPE | {"epsilon": 8.0}, "epsilon 8 is asked for, this node allows 4")],
+)  # fmt: skip
+def test_a_node_takes_part_under_its_own_budget(
+    small: dict[str, Any], options: dict[str, Any], words: str
+) -> None:
+    config = RunConfig.parse(small | options)
+    with pytest.raises(WireError, match=words):
+        Deployed(config, make_plan(config), most_epsilon=4.0).train(1)
+
+
+@pytest.mark.parametrize("limits", [{"most_rounds": 0}, {"most_tokens": 1.5}, {"smallest_sum": -1}])
+def test_limits_that_are_none_are_refused(small: dict[str, Any], limits: dict[str, Any]) -> None:
+    config = RunConfig.parse(small | {"protocol": "weights"})
+    with pytest.raises(ConfigError, match="give a number above 0"):
+        Deployed(config, make_plan(config), **limits).train(1)

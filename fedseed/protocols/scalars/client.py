@@ -29,6 +29,7 @@ class ScalarsClient(SharedModelClient):
         seed, recipe, shard = download.seed, download.recipe, task.shard
         head_only, scalars = decode_state(download.body)
         model = build_model(seed, head_only, scalars)
+        self.trainer.allow(recipe)
         job = FitJob(model, shard.table, shard.whole(), recipe, task.rng)
         # Features belong to a body and to how much of a text it was given.
         owner = digest(seed + struct.pack("<I", recipe.max_length))

@@ -79,8 +79,10 @@ class Budget:
 
     @property
     def world(self) -> str:
-        """Which model, on how much of each text."""
-        return f"{self.model}, {self.max_length} tokens" if self.max_length else self.model
+        """Which model, on how much of each text, among how many clients."""
+        length = [f"{self.max_length} tokens"] if self.max_length else []
+        clients = [f"{self.clients} clients"] if any(cell["clients"] for cell in self.cells) else []
+        return ", ".join([self.model, *length, *clients])
 
     @property
     def clients(self) -> str:
@@ -98,10 +100,13 @@ def budgets(view: View) -> list[Budget]:
     """All settings in the order of rows, without differential privacy first, then by epsilon."""
     groups: dict[tuple[Any, ...], list[Cell]] = {}
     for cell in view.budgets:
-        key = (place_of(cell), cell["setting"], cell["unit"], cell["model"], cell["max_length"])
+        key = (
+            place_of(cell), cell["setting"], cell["unit"], cell["model"], cell["max_length"],
+            cell["clients"],
+        )  # fmt: skip
         groups.setdefault(key, []).append(cell)
     made = []
-    for (place, setting, unit, model, length), cells in groups.items():
+    for (place, setting, unit, model, length, _), cells in groups.items():
         mechanism = next((c["mechanism"] for c in cells if c["mechanism"]), None)
         made.append(Budget(place, setting, unit, model, length, mechanism, cells))
     order = {place: number for number, place in enumerate(view.places)}

@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from fedseed.results.table import percent
+from fedseed.studies.privacy.budget_table import budgeted
 
 Cell = Mapping[str, Any]
 Cells = Sequence[Cell]
@@ -94,8 +95,7 @@ class View:
     @cached_property
     def budgets(self) -> Cells:
         """Cells with and without a proven epsilon, in the newer record's shape."""
-        now = [self._filled(c) for c in self.cells if "epsilon_claimed" in c and "caught" not in c]
-        return [*now, *(self._from_defence(one) for one in self._results.get("defences") or ())]
+        return [self._filled(cell) for cell in budgeted(self.cells)]
 
     @cached_property
     def deliberate(self) -> Cells:
@@ -147,17 +147,6 @@ class View:
             "secure_aggregation": False, "accuracy": None, "payload_bytes": None,
         }  # fmt: skip
         return {**missing, "epsilon_lower_bound": None, **cell}
-
-    def _from_defence(self, one: Cell) -> dict[str, Any]:
-        asked = one["epsilon"]
-        setting = "no differential privacy" if asked is None else f"epsilon {asked:g}"
-        claimed = None if asked is None else one["epsilon_spent"]
-        return self._filled({
-            "observer": "server", "row": one["row"], "protocol": one["protocol"],
-            "setting": setting, "attack": "not audited", "unit": one["protects"],
-            "epsilon_claimed": claimed, "delta": one["delta"], "targets": 0,
-            "accuracy": one["accuracy"], "clients": self.config["clients"],
-        })  # fmt: skip
 
 
 def _is_check(cell: Cell) -> bool:
