@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from fedseed.results.figure import save_figure
 from fedseed.results.markdown import on_task
 from fedseed.results.style import RowStyle, row_styles
@@ -19,6 +17,7 @@ if TYPE_CHECKING:
 Cells = Sequence[Mapping[str, Any]]
 Styles = Mapping[str, RowStyle]
 """By row."""
+_DASHES = ("-", "--", "-.", ":")
 _TITLES = {
     "server": "Membership inference by the server",
     "newcomer": "Membership inference by an end user",
@@ -30,7 +29,7 @@ def privacy_figure(record: Mapping[str, Any], path: Path) -> None:
     from matplotlib.figure import Figure
 
     results, config = record["results"], record["config"]
-    figure = Figure(figsize=(13, 9.5), layout="constrained")
+    figure = Figure(figsize=(17, 10), layout="constrained")
     panels = figure.subplots(2, 2)
     cells = results["cells"]
     styles = row_styles(record)
@@ -62,41 +61,40 @@ def _draw_rocs(axes: "Axes", cells: Cells, styles: Styles) -> None:
     axes.set(xscale="log", yscale="log", xlim=(1e-3, 1), ylim=(1e-3, 1.05))
     axes.set_xlabel("false positive rate (log)")
     axes.set_ylabel("true positive rate (log)")
-    axes.legend(fontsize=9, loc="lower right")
+    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1))
     axes.grid(alpha=0.3)
 
 
 def _draw_canaries(axes: "Axes", cells: Cells, styles: Styles) -> None:
-    """Exposure by how often a canary was trained on; filled for the server, hollow at the end."""
-    for row in dict.fromkeys(cell["row"] for cell in cells):
-        for observer, filled in (("server", True), ("newcomer", False)):
-            place = observer, row
-            here = [c for c in cells if (c["observer"], c["row"]) == place]
-            if here:
-                _draw_exposure(axes, row, here, styles[row], filled)
+    """Exposure of the canary that stood there most often, a line a row."""
+    most = max((cell["repeated"] for cell in cells), default=0)
+    rows = list(dict.fromkeys(cell["row"] for cell in cells))
+    for cell in cells:
+        if cell["repeated"] == most:
+            _draw_exposure(axes, rows.index(cell["row"]), cell, styles[cell["row"]])
     if cells:
-        axes.axhline(cells[0]["most_bits"], color="grey", ls=":", label="most that can be shown")
-        axes.axhline(1.44, color="black", ls=":", label="a canary never trained on")
-        axes.set_xscale("log", base=2)
-        times = sorted({cell["repeated"] for cell in cells})
-        axes.set_xticks(times, [str(count) for count in times])
+        axes.axvline(cells[0]["most_bits"], color="grey", ls="-.", label="most that can be shown")
+        axes.axvline(1.44, color="black", ls=":", label="a canary never trained on")
+        for filled, words in ((True, "what clients send"), (False, "the final result")):
+            face = "dimgray" if filled else "white"
+            axes.plot([], [], "o", color="dimgray", mfc=face, label=words)
+        axes.set_yticks(range(len(rows)), rows)
         axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1))
-    axes.set(title="Planted canaries", xlabel="times that the canary stood in a client's texts",
-             ylabel="exposure (bits)")  # fmt: skip
+    axes.set(title=f"Planted canaries that stood {most} times in a client's texts",
+             xlabel="exposure (bits)")  # fmt: skip
     axes.grid(alpha=0.3)
 
 
-def _draw_exposure(
-    axes: "Axes", row: str, cells: Cells, style: RowStyle, filled: bool
-) -> None:  # fmt: skip
-    values = [cell["exposure_bits"]["value"] for cell in cells]
-    ends = [cell["exposure_bits"]["ci95"] or (value, value) for cell, value in zip(cells, values)]
+def _draw_exposure(axes: "Axes", place: int, cell: Mapping[str, Any], style: RowStyle) -> None:
+    """One canary with its interval: filled as the server sees it, hollow at the end."""
+    exposure, filled = cell["exposure_bits"], cell["observer"] == "server"
+    low, high = exposure["ci95"] or (exposure["value"], exposure["value"])
+    high = min(high, cell["most_bits"])
     axes.errorbar(
-        [cell["repeated"] for cell in cells], values,
-        np.abs(np.array(ends) - np.array(values)[:, None]).T,
-        color=style.colour, marker=style.marker, mfc=style.colour if filled else "white",
-        ls="-" if filled else "--", capsize=3,
-        label=f"{row}, {'client to server' if filled else 'final result'}",
+        [exposure["value"]], [place + (0.12 if filled else -0.12)],
+        xerr=[[max(0, exposure["value"] - low)], [max(0, high - exposure["value"])]],
+        color=style.colour, marker=style.marker, capsize=3, ls="none",
+        mfc=style.colour if filled else "white",
     )  # fmt: skip
 
 
@@ -117,7 +115,7 @@ def _draw_curves(axes: "Axes", cells: Cells, styles: Styles) -> None:
             [[100 * (accuracy["value"] - accuracy["ci95"][0]) for accuracy in accuracies],
              [100 * (accuracy["ci95"][1] - accuracy["value"]) for accuracy in accuracies]],
             color=style.colour, marker=style.marker, capsize=3, label=name,
-            ls="-" if points[0]["secure_aggregation"] else "--",
+            ls=_DASHES[list(lines).index(name) % len(_DASHES)],
             mfc=style.colour if points[0]["unit"] == "example" else "white",
         )  # fmt: skip
     if cells:

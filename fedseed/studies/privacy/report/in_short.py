@@ -53,7 +53,7 @@ def _may_be_used(view: View) -> list[str]:
     }
     away = "Only where the readers named in the table of verdicts may know it."
     lines = [
-        f"{badge.words}: {numbers.listed(labels)} (without a guarantee). {advice.get(badge, away)}"
+        f"{badge.words}: {numbers.listed(labels)} (found by attacks). {advice.get(badge, away)}"
         for badge, labels in rows.items() if labels
     ]  # fmt: skip
     return [*lines, *_with_a_bound(view)]
@@ -128,7 +128,7 @@ def _unknown(view: View) -> list[str]:
         lines.append(f"Whether the program keeps to {said} that nobody audited.")
     rows = [place.label for place in view.places if not view.of(place)]
     if rows:
-        lines.append(f"What {numbers.listed(rows)} give away without a guarantee: not attacked.")
+        lines.append(f"What {numbers.listed(rows)} give away: not attacked.")
     return lines
 
 

@@ -30,7 +30,7 @@ def _open_table(view: View) -> Table:
         why = tuple(finding.words for finding in one.why) or _nothing_found(view, one.place)
         rows.append([view.row_of(one.place), one.badge, one.may, one.who, why])
     return Table(
-        "verdicts-open", "Without a proven guarantee",
+        "verdicts-open", "Found by attacks",
         ["protocol (what travels)", "verdict", "may it be used?", "who found what", "the strongest "
          "finding of each kind, or the strongest attempt"], rows, folds=True,
     )  # fmt: skip

@@ -25,12 +25,12 @@ NOTHING = Badge("unknown", "Nothing found, nothing proven")
 UNKNOWN = Badge("unknown", "Not attacked: nothing known")
 CONTRADICTED = Badge("bad", "Guarantee in doubt")
 ORDER = (*_BADGES.values(), NOTHING, UNKNOWN)
-"""Verdicts on rows without a proven bound, from the worst on."""
+"""Verdicts on rows by what attacks found, from the worst on."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is known of one row without a proven bound."""
+    """What attacks found of one row."""
 
     place: Place
     badge: Badge
@@ -94,7 +94,7 @@ def rule_lines() -> list[str]:
     return [
         *lines,
         f"{NOTHING.words}. Attacks were made, and no rule above is met.",
-        f"{UNKNOWN.words}. No attack was made on the row without differential privacy.",
+        f"{UNKNOWN.words}. No attack was made on the row.",
         "Bounded. Only where a proven epsilon is in the record: strongly up to "
         f"{STRONG:g}, loosely above {LOOSE:g} (0.05 more is let pass for rounding). The bound is "
         "for one text or for all texts of one client, as the table says.",
