@@ -446,7 +446,8 @@ def test_the_comparison_in_readme_is_that_of_its_record() -> None:
 
 
 def test_what_readme_and_pages_say_of_privacy_is_in_its_record() -> None:
-    from fedseed.studies.privacy.table import crafted_line, defence_grid, main_grid
+    from fedseed.studies.privacy.budget_table import defence_grid
+    from fedseed.studies.privacy.table import crafted_line, main_grid
 
     results = read_record(OFFICIAL / "privacy" / "record.json")["results"]
     cells = results["cells"]
@@ -462,7 +463,7 @@ def test_what_readme_and_pages_say_of_privacy_is_in_its_record() -> None:
             assert main_grid(here) in README
     malicious = ROOT / "docs" / "privacy" / "malicious-server.md"
     assert crafted_line(cells) in malicious.read_text(encoding="utf-8")
-    assert defence_grid(results["defences"]) in README
+    assert defence_grid(cells) in README
     audits = {c["setting"]: c["epsilon_lower_bound"] for c in cells if "epsilon_claimed" in c}
     low, high = audits["no differential privacy"]["ci95"]
     value = audits.pop("no differential privacy")["value"]

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from fedseed.attacks.observer import View
-from fedseed.attacks.word_counts import Reading, SeenCounts
+from fedseed.attacks.word_counts import Reading, named_words
 from fedseed.coding.vectors import Words
 from fedseed.data.shard import Shard
 from fedseed.data.tokens import TokenTable
 from fedseed.discovery import load
 from fedseed.errors import WireError
+from fedseed.linear.seen_counts import SeenCounts
 from fedseed.protocols.base import ClientTask, ProtocolServer, Setup
 
 
@@ -153,7 +154,7 @@ def contributed_words(view: View, setup: Setup) -> dict[int, NDArray[np.int64]]:
     reading: Reading = load(setup.protocol.words)(setup)
     seen = contributed_counts(view, setup)
     return {
-        pid: seen[pid].named() if pid in seen else reading.named(payload)
+        pid: named_words(seen[pid]) if pid in seen else reading.named(payload)
         for pid, payload in sorted(view.replies(1).items())
     }
 

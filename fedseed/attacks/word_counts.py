@@ -4,7 +4,7 @@ A contribution of counts says, for every word and class, how many of a client's 
 Without noise a word that nobody counted clears every text that has it.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -16,6 +16,7 @@ from fedseed.coding.vectors import Words
 from fedseed.data.splits import Rows
 from fedseed.data.tokens import TokenTable
 from fedseed.linear.counts import Matrix, mean_counts
+from fedseed.linear.seen_counts import SeenCounts
 
 _CLEARED = -25.0
 """Log likelihood ratio of a word that nobody counted; about that of 1e11 to 1."""
@@ -23,32 +24,12 @@ _SMOOTHING = 0.5
 """Texts that every word is taken to have had in the attacker's own, beside those it had."""
 
 
-@dataclass(frozen=True)
-class SeenCounts:
-    """Counts that an attacker reads, or adds up."""
-
-    tokens: NDArray[np.int64]
-    """Words that may be counted, shape ``(words,)``."""
-    counts: NDArray[np.int64]
-    """Texts of each class that have a word, shape ``(classes, words)``; with noise any number."""
-    texts: NDArray[np.int64]
-    """Texts of each class, shape ``(classes,)``; with noise any number."""
-    noise: float = 0.0
-    """Standard deviation of what was added to each number."""
-
-    def plus(self, other: "SeenCounts") -> "SeenCounts":
-        """The sum of two clients' counts, as one who sees nothing else has it."""
-        return replace(
-            self, counts=self.counts + other.counts, texts=self.texts + other.texts,
-            noise=float(np.hypot(self.noise, other.noise)),
-        )  # fmt: skip
-
-    def named(self) -> NDArray[np.int64]:
-        """Words that are said to occur, ascending: any count above 0, or beyond noise."""
-        if not self.noise:
-            return np.sort(self.tokens[self.counts.any(axis=0)])
-        scores = self.counts.sum(axis=0) / (self.noise * np.sqrt(len(self.counts)))
-        return np.sort(self.tokens[suspicious_rows(scores)])
+def named_words(seen: SeenCounts) -> NDArray[np.int64]:
+    """Words that are said to occur, ascending: any count above 0, or beyond noise."""
+    if not seen.noise:
+        return np.sort(seen.tokens[seen.counts.any(axis=0)])
+    scores = seen.counts.sum(axis=0) / (seen.noise * np.sqrt(len(seen.counts)))
+    return np.sort(seen.tokens[suspicious_rows(scores)])
 
 
 class Reading(Protocol):

@@ -158,10 +158,9 @@ def _privacy(record: Record) -> Record:
 
 def _budgeted(record: Record) -> Record:
     """Accuracy under a budget once stood beside the cells, as ``defences``."""
-    results = record.get("results")
+    results, config = record.get("results"), record.get("config") or {}
     if not isinstance(results, dict) or "defences" not in results:
         return record
-    config = record.get("config") or {}
     shared = {
         "unit": "example", "secure_aggregation": False, "mechanism": None,
         "clients": config.get("clients"), "model": config.get("model"),
@@ -172,17 +171,19 @@ def _budgeted(record: Record) -> Record:
         return shared | {"accuracy": None} | cell if "epsilon_claimed" in cell else cell
 
     def moved(curve: Record) -> Record:
-        asked = curve["epsilon"]
+        asked = curve.get("epsilon")
         words = "no differential privacy" if asked is None else f"epsilon {asked:g}"
         return {
-            "observer": "server", "row": curve["row"], "protocol": curve["protocol"],
-            "setting": words, **shared, "unit": curve["protects"], "attack": "not audited",
+            "observer": "server", "row": curve.get("row"), "protocol": curve.get("protocol"),
+            "setting": words, **shared, "unit": curve.get("protects"), "attack": "not audited",
             "targets": 0, "epsilon_claimed": curve.get("epsilon_spent", asked),
-            "epsilon_lower_bound": None, "delta": curve["delta"], "accuracy": curve["accuracy"],
+            "epsilon_lower_bound": None, "delta": curve.get("delta"),
+            "accuracy": curve.get("accuracy"),
         }  # fmt: skip
 
-    cells = [audited(cell) for cell in results["cells"]]
-    cells += [moved(curve) for curve in results["defences"]]
+    results = _cells(_cells(results, audited), moved, "defences")
+    lists = [results.get(name) for name in ("cells", "defences")]
+    cells = [cell for some in lists if isinstance(some, list) for cell in some]
     return record | {"results": _without(results, "defences") | {"cells": cells}}
 
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from fedseed.attacks.roc import roc_of
-from fedseed.attacks.word_counts import Known, SeenCounts, count_signals
+from fedseed.attacks.word_counts import Known, count_signals, named_words
 from fedseed.data.tokens import TokenTable
+from fedseed.linear.seen_counts import SeenCounts
 
 WORDS = np.arange(2000, 2400)
 TEXTS, LONG = 200, 30
@@ -59,9 +60,9 @@ def test_sums_and_noise_hide(known: Known) -> None:
 
 def test_words_are_named_where_they_stand_out_of_noise(known: Known) -> None:
     exact = counted(known, np.arange(4))
-    assert set(exact.named()) == set(WORDS[exact.counts.any(axis=0)])
-    assert len(counted(known, np.arange(4), noise=5.0).named()) <= 2
+    assert set(named_words(exact)) == set(WORDS[exact.counts.any(axis=0)])
+    assert len(named_words(counted(known, np.arange(4), noise=5.0))) <= 2
     loud = SeenCounts(WORDS, np.zeros((2, len(WORDS)), np.int64), np.ones(2, np.int64), 1.0)
     loud.counts[0, 7] = 40
-    assert loud.named().tolist() == [WORDS[7]]
+    assert named_words(loud).tolist() == [WORDS[7]]
     assert exact.plus(loud).noise == 1.0

@@ -85,7 +85,7 @@ def newer() -> dict[str, Any]:
         audited("weights", 2.0, 1.5, caught=False, setting="noise / 2"),
     ]  # fmt: skip
     results = record["results"]
-    results["cells"], _ = cells, results.pop("defences")
+    results["cells"] = cells
     results["rows"] = {"weights": "weights, fp32", "lexicon": "counts of words",
                        SUMS: "sums of counts of words", "labels": "1-bit labels"}  # fmt: skip
     return record

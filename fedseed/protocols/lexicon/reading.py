@@ -5,10 +5,10 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from fedseed.attacks.word_counts import SeenCounts
 from fedseed.coding.vectors import Words
 from fedseed.linear.bounded_counts import to_numbers
 from fedseed.linear.buckets import names
+from fedseed.linear.seen_counts import SeenCounts
 from fedseed.protocols.base import Setup
 from fedseed.protocols.lexicon import LexiconOptions
 from fedseed.protocols.lexicon.counts import decode_class_counts

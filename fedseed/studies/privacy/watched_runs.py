@@ -24,7 +24,7 @@ from fedseed.attacks.replay import (
     summed_counts,
 )
 from fedseed.attacks.tokens.vocabulary import moved_rows, vocabulary_recovery
-from fedseed.attacks.word_counts import Known, SeenCounts, count_signals
+from fedseed.attacks.word_counts import Known, count_signals
 from fedseed.coding.vectors import Words
 from fedseed.config import RunConfig
 from fedseed.data.federated_dataset import FederatedDataset
@@ -33,6 +33,7 @@ from fedseed.data.splits import Rows
 from fedseed.federation.engines import Grid, run_local
 from fedseed.federation.history import History
 from fedseed.federation.session import Session
+from fedseed.linear.seen_counts import SeenCounts
 from fedseed.models.registry import to_state
 from fedseed.protocols.base import ClientTask, Report, Setup
 from fedseed.randomness import generator
