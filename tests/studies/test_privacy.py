@@ -181,6 +181,8 @@ def test_packed_numbers_come_back() -> None:
         ({"attack": "guessing"}, "unknown attack 'guessing'"),
         ({"scenario": "nobody"}, "unknown scenario 'nobody'"),
         ({"protocol": "post"}, "unknown protocol 'post'"),
+        ({"shadow_rows": "post@minilm"}, "unknown row of --shadow-rows 'post'"),
+        ({"audit_epsilons": "x"}, "'x' is no budget"),
         ({"epsilons": "1,0"}, "'0' is no budget"),
         ({"epsilons": "1,x"}, "'x' is no budget"),
         ({"epsilons": "nan"}, "'nan' is no budget"),

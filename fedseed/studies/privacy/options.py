@@ -101,11 +101,13 @@ class PrivacyOptions(RowOptions):
         for option, words, known in (
             ("scenario", self.scenarios(), OBSERVERS), ("protocol", self.rows(), attackable_rows()),
             ("attack", self.attacks(), attacks()),
+            ("row of --shadow-rows", self.shadowed(), attackable_rows()),
         ):  # fmt: skip
             for word in words:
                 if word not in known:
                     raise ValueError(
-                        f"unknown {option} '{word}': choose from {', '.join(known)}, or all"
+                        f"unknown {option} '{word}': choose from {', '.join(known)}"
+                        + (", or all" if option in self.model_fields else "")
                     )
         for attack in () if self.attack == "all" else self.attacks():
             self._refuse_impossible(attack)
@@ -163,6 +165,11 @@ class PrivacyOptions(RowOptions):
         """Rows on which any of some attacks is made."""
         attacked = {row for name in names for _, row in self.pairs(name)}
         return [row for row in self.rows() if row in attacked]
+
+    def shadowed(self) -> dict[str, str]:
+        """Rows of which many runs are made, each with its model; empty for the study's."""
+        pairs = (word.partition("@") for word in self.shadow_rows.split(","))
+        return {row: model for row, _, model in pairs}
 
     def budgets(self) -> list[float]:
         """Epsilons under which accuracy is measured, ascending."""

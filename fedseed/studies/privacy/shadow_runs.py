@@ -36,8 +36,7 @@ class Shadowed(NamedTuple):
 def shadowed_rows(config: PrivacyOptions) -> Iterator[Shadowed]:
     """Rows of which many runs are made, of those that are attacked."""
     attacked = config.rows_of("many-shadows")
-    for word in config.shadow_rows.split(","):
-        row, _, model = word.partition("@")
+    for row, model in config.shadowed().items():
         if row in attacked:
             yield Shadowed(row, model or config.model)
 
