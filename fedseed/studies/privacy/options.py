@@ -107,7 +107,7 @@ class PrivacyOptions(RowOptions):
                 if word not in known:
                     raise ValueError(
                         f"unknown {option} '{word}': choose from {', '.join(known)}"
-                        + (", or all" if option in self.model_fields else "")
+                        + (", or all" if option in type(self).model_fields else "")
                     )
         for attack in () if self.attack == "all" else self.attacks():
             self._refuse_impossible(attack)
