@@ -47,7 +47,7 @@ class FederatedRun:
 
     def run(self) -> dict[str, Any]:
         """Run it; returns test runs, rounds, bytes, steps and seconds, as JSON."""
-        run_local(self.plan.config, self._serve, None)
+        run_local(self.plan.config, self._serve, None, self.plan.federated)
         config = self.plan.config
         rounds = []
         for result, test, size in zip(self.results, self.tests, self.sizes, strict=True):

@@ -143,7 +143,7 @@ _FURTHER: Mapping[str, tuple[Setting, ...]] = {
     ),
     "adapters": (
         Setting(
-            _HEAD, "example", clients=10, model="minilm", test_examples=2000, learning_rate=0.1,
+            _HEAD, "example", clients=10, model="minilm", test_examples=1000, learning_rate=0.1,
             repeats=1,
         ),
     ),
@@ -161,7 +161,7 @@ def budgets_of(config: PrivacyOptions, setting: Setting) -> list[float | None]:
 
 def settings(config: PrivacyOptions) -> Iterator[Setting]:
     """All settings that are measured."""
-    if not config.defences or config.attack != "all":
+    if not config.defences or "audit" not in config.attacks():
         return
     for row in config.rows():
         unit = defended_unit(row)

@@ -80,7 +80,7 @@ def _draw_canaries(axes: "Axes", cells: Cells, styles: Styles) -> None:
             axes.plot([], [], "o", color="dimgray", mfc=face, label=words)
         axes.set_yticks(range(len(rows)), rows)
         axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1))
-    axes.set(title=f"Planted canaries that stood {most} times in a client's texts",
+    axes.set(title=f"Planted canaries that stood {most or 'no'} times in a client's texts",
              xlabel="exposure (bits)")  # fmt: skip
     axes.grid(alpha=0.3)
 
