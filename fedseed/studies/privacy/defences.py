@@ -101,7 +101,7 @@ class Setting:
         """The study's options as they are here."""
         return config.replace(
             clients=self.clients or config.clients, model=self.model or config.model,
-            max_length=self.max_length or config.max_length, protocol=self.row,
+            max_length=self.max_length or config.max_length, protocol=self.row, attack="all",
             test_examples=self.test_examples or config.test_examples,
         )  # fmt: skip
 

@@ -43,7 +43,7 @@ def shadowed_rows(config: PrivacyOptions) -> Iterator[Shadowed]:
 
 def world_config(config: PrivacyOptions, shadowed: Shadowed) -> PrivacyOptions:
     """The study's options as they are for one client with a model."""
-    run = config.replace(clients=1, model=shadowed.model, protocol=shadowed.row)
+    run = config.replace(clients=1, model=shadowed.model, protocol=shadowed.row, attack="all")
     if not shadowed.has_body:
         return run
     return run.replace(
