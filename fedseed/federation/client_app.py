@@ -148,7 +148,7 @@ class _Parts:
             raise WireError(f"round {round_number} is past: the privacy budget covers it once")
         memory[_ANSWERED] = round_number.to_bytes(8, "little")
         # Noise that whoever knows the options can draw again hides nothing.
-        return secrets.randbits(63)
+        return secrets.randbits(256)
 
     def note_test(self, config: RunConfig, memory: Memory) -> None:
         """Count a test of a deployed client under a privacy budget.
