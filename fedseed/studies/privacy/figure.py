@@ -35,7 +35,10 @@ def privacy_figure(record: Mapping[str, Any], path: Path) -> None:
     styles = row_styles(record)
     for axes, (observer, title) in zip(panels[0], _TITLES.items(), strict=True):
         here = [c for c in cells if c["observer"] == observer and c["setting"] is None]
-        _draw_rocs(axes, here, styles)
+        shadowed = [c for c in cells if c["observer"] == observer and "per_record" in c]
+        if not here and shadowed:
+            title = f"One client against {shadowed[0]['shadow_runs']} shadow runs"
+        _draw_rocs(axes, here or shadowed, styles)
         axes.set_title(title)
     _draw_canaries(panels[1][0], [c for c in cells if "exposure_bits" in c], styles)
     _draw_curves(panels[1][1], [c for c in budgeted(cells) if c["accuracy"]], styles)
@@ -51,6 +54,7 @@ def privacy_figure(record: Mapping[str, Any], path: Path) -> None:
 
 def _draw_rocs(axes: "Axes", cells: Cells, styles: Styles) -> None:
     """True against false positive rates, both logarithmic."""
+    axes.set_visible(bool(cells))
     for cell in strongest(cells):
         style = styles[cell["row"]]
         attack = cell["attack"].rpartition(" ")[2]
@@ -67,6 +71,7 @@ def _draw_rocs(axes: "Axes", cells: Cells, styles: Styles) -> None:
 
 def _draw_canaries(axes: "Axes", cells: Cells, styles: Styles) -> None:
     """Exposure of the canary that stood there most often, a line a row."""
+    axes.set_visible(bool(cells))
     most = max((cell["repeated"] for cell in cells), default=0)
     rows = list(dict.fromkeys(cell["row"] for cell in cells))
     for cell in cells:
@@ -80,7 +85,7 @@ def _draw_canaries(axes: "Axes", cells: Cells, styles: Styles) -> None:
             axes.plot([], [], "o", color="dimgray", mfc=face, label=words)
         axes.set_yticks(range(len(rows)), rows)
         axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1))
-    axes.set(title=f"Planted canaries that stood {most or 'no'} times in a client's texts",
+    axes.set(title=f"Planted canaries that stood {most} times in a client's texts",
              xlabel="exposure (bits)")  # fmt: skip
     axes.grid(alpha=0.3)
 
