@@ -108,13 +108,13 @@ class _Parts:
         return defence_of(config, self.federated_of(config), most_batch=most_batch)
 
     def client(
-        self, config: RunConfig, limits: Limits, defence: Defence | None = None
+        self, config: RunConfig, defence: Defence | None = None, limits: Limits | None = None
     ) -> ProtocolClient:
         """A client of the run's protocol; a deployed one keeps to its node's limits."""
         federated, trainer = self.federated_of(config), self.trainer or Trainer(compute_of(config))
         dp = defence.dp_sgd if defence is not None and defence.unit == "example" else None
         if self.deployed:  # each message has a workload of its own
-            trainer = Trainer(trainer.compute, dp, Workload(limits.tokens))
+            trainer = Trainer(trainer.compute, dp, Workload((limits or Limits()).tokens))
         elif dp is not None:
             trainer = Trainer(trainer.compute, dp)
         shared = {"trainer": trainer, "public": federated.public, "defence": defence}
@@ -172,7 +172,7 @@ class _Parts:
         limits = Limits.of(context.node_config)
         if self.deployed:
             limits.refuse(config, round_number)
-        client = self.client(config, limits, self.defence_of(config))
+        client = self.client(config, self.defence_of(config), limits)
         shard = self.shard(config, pid)
 
         def task(payload: bytes) -> ClientTask:
@@ -206,7 +206,7 @@ class _Parts:
         federated, shard = self.federated_of(config), self.shard(config, pid)
         rng = generator(config.run_seed, "evaluate", 0, pid)
         # What is grown stays here, and its test is the study's: neither is noised.
-        client = self.client(config, Limits.of(context.node_config))
+        client = self.client(config, limits=Limits.of(context.node_config))
         memory = ContextMemory(context)
         self.note_test(config, memory)
         model, length = client.grow(ClientTask(payload_of(message), shard, memory, rng))

@@ -130,7 +130,8 @@ def risk_section(view: View) -> Section:
     if best:
         first = (
             f"The strongest bound in this report{of_use(best)} is epsilon {best.claimed:.2f} for "
-            f"{best.protects} ({best.label}); it holds if the program does what its proof says."
+            f"{best.protects} ({best.label}); it holds if the program does what its proof says, "
+            "and where the server hands out the settings that were agreed."
         )
         if best.unit == "example":
             first += (

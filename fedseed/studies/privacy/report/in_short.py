@@ -51,9 +51,10 @@ def _may_be_used(view: View) -> list[str]:
         NOTHING: "No attack made here found anything. That is not shown to be safe.",
         UNKNOWN: "It cannot be said.",
     }
-    away = "Only where the readers named in the table of verdicts may know it."
+    away = "Only where the readers who found it may learn that about the texts."
     lines = [
-        f"{badge.words}: {numbers.listed(labels)} (found by attacks). {advice.get(badge, away)}"
+        f"{badge.words}: {numbers.listed(labels)} (by attacks; who found it, and lesser findings: "
+        f"in the table of verdicts). {advice.get(badge, away)}"
         for badge, labels in rows.items() if labels
     ]  # fmt: skip
     return [*lines, *_with_a_bound(view)]

@@ -10,7 +10,7 @@ from fedseed.studies.privacy.report.findings import KINDS, RULES, Finding, Kind,
 from fedseed.studies.privacy.report.view import Place, View
 
 MAY_BE_USED = {
-    "away": "Only where every reader named here may know it.",
+    "away": "Only where each reader in the next column may learn that about the texts.",
     "nothing": "Not shown to be safe: a failed attack proves nothing about a better one. It needs "
     "another ground than these attacks.",
     "unknown": "Cannot be said.",
