@@ -93,7 +93,7 @@ def test_a_sum_that_nobody_sees_the_parts_of(run: Run) -> None:
         )  # fmt: skip
 
     assert auc("server", "lexicon-counts") > 0.6  # texts of six words, all of which are counted
-    assert auc("server", "lexicon-counts") >= auc("server", "lexicon-counts", "summed unseen")
+    assert auc("server", "lexicon-counts", "summed unseen") > 0.6
     assert auc("server", "lexicon-counts-private-4") < 0.9
     of_sum = {c["attack"].partition(",")[0] for c in cells if c["row"].endswith("private-4")}
     assert of_sum.isdisjoint({"tokens", "label-distribution"})
