@@ -22,7 +22,7 @@ from fedseed.studies.federated_run import FederatedRun
 
 _PROTOCOLS: Mapping[str, Mapping[str, Any]] = {
     "lexicon, counts": {"protocol": "lexicon", "estimate": "counts"},
-    "labels": {"protocol": "labels", "server_steps": 1},
+    "labels": {"protocol": "labels", "distil_steps": 1},
     "coordinates": {"protocol": "coordinates"},
     "adapters": {"protocol": "adapters", "codec": "int8"},
     "mask": {"protocol": "mask"},
