@@ -1,6 +1,5 @@
 """Cells of the record that have a budget: what it costs, and what audits say of it."""
 
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,8 @@ from fedseed.studies.privacy.cells import cell_name
 from fedseed.studies.privacy.defences import Setting, budgets_of, settings
 from fedseed.studies.privacy.jobs import audit_repeats, counted_audits, curve_repeats
 from fedseed.studies.privacy.options import PrivacyOptions
+from fedseed.studies.privacy.outcomes import Measured, RecordCells
 
-Measured = Mapping[str, dict[str, Any]]
-RecordCells = Iterator[dict[str, Any]]
 NOT_AUDITED = "not audited"
 
 

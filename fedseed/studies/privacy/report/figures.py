@@ -120,7 +120,7 @@ def cost_figures(view: View) -> list[Figure]:
         line = None
         if len(majority) == 1:
             share = majority.pop()
-            line = share, f"always the most frequent class, {percent(share)}"
+            line = share, numbers.majority(share)
         ticks = [(0.0, "0 %"), (0.25, "25 %"), (0.5, "50 %"), (0.75, "75 %"), (1.0, "100 %")]
         n = group[0].accuracy["n"]
         title = f"Accuracy under {name}"

@@ -49,9 +49,9 @@ def plain(digits: int) -> Write:
     return lambda value: f"{value:.{digits}f}"
 
 
-def share(value: float) -> str:
-    """A share in per cent, with one digit behind the point."""
-    return percent(value)
+def majority(share: float) -> str:
+    """The accuracy of always naming the most frequent class."""
+    return f"always the most frequent class, {percent(share)}"
 
 
 def low_end(of: Mean) -> float | None:
@@ -74,8 +74,8 @@ def accuracy(of: Mean) -> str:
     """An accuracy with its interval and the number of test texts."""
     if of is None:
         return NONE
-    ends = interval(of.get("ci95"), share, " to ")
-    return f"{share(of['value'])} ({ends}; n = {of['n']:,})"
+    ends = interval(of.get("ci95"), percent, " to ")
+    return f"{percent(of['value'])} ({ends}; n = {of['n']:,})"
 
 
 def epsilon(value: float | None) -> str:

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from fedseed.results.table import percent
 from fedseed.studies.privacy.budget_table import budgeted
+from fedseed.studies.privacy.report import numbers
 
 Cell = Mapping[str, Any]
 Cells = Sequence[Cell]
@@ -137,8 +137,7 @@ class View:
     @property
     def majority_words(self) -> str:
         """The same in words, for an axis."""
-        share = self.majority
-        return "" if share is None else f"always the most frequent class, {percent(share)}"
+        return "" if self.majority is None else numbers.majority(self.majority)
 
     def _filled(self, cell: Cell) -> dict[str, Any]:
         missing = {
