@@ -1,8 +1,19 @@
-"""The apps that ``flwr run .`` starts: the same as the command line's, configured by Flower."""
+"""The apps that ``flwr run .`` starts: the same as the command line's, configured by Flower.
+
+Light to import: Flower starts a process of a node for every message.
+"""
+
+from typing import Any
 
 from fedseed.federation.client_app import client_app as make_client_app
-from fedseed.federation.engines import server_app as make_server_app
-from fedseed.runs.deployment import serve
+from fedseed.federation.server_app import server_app as make_server_app
+
+
+def _serve(*arguments: Any) -> None:
+    from fedseed.runs.deployment import serve
+
+    serve(*arguments)
+
 
 client_app = make_client_app()
-server_app = make_server_app(serve)
+server_app = make_server_app(_serve)

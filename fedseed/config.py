@@ -8,11 +8,13 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, SerializeAsAny, ValidationError, field_validator, model_validator
 
-from fedseed.data.options import DEFAULT_LENGTH, ShardOptions
+from fedseed.data.options import DEFAULT_LENGTH
+from fedseed.data.site_options import SiteOptions, with_all_sites
 from fedseed.errors import ConfigError
 from fedseed.models.architecture import FROM_PRNG
 from fedseed.options import refuse_no_path
 from fedseed.privacy.options import DifferentialPrivacyOptions, SecureAggregationOptions
+from fedseed.privacy.protection import DpSgd
 from fedseed.privacy.rules import (
     refuse_impossible_privacy,
     refuse_impossible_threshold,
@@ -37,9 +39,10 @@ from fedseed.protocols.sums import refuse_what_does_not_add_up
 from fedseed.validation import first_problem
 
 Cell = bool | float | int | str
+FOLDER = "folder"  # in Flower's run_config: where the server writes
 
 
-class RunConfig(DifferentialPrivacyOptions, SecureAggregationOptions, ShardOptions):
+class RunConfig(DifferentialPrivacyOptions, SecureAggregationOptions, SiteOptions):
     """A federated run. Field descriptions are the command line's help texts."""
 
     execution: ClassVar[frozenset[str]] = frozenset({"engine", "workers"})
@@ -47,7 +50,6 @@ class RunConfig(DifferentialPrivacyOptions, SecureAggregationOptions, ShardOptio
         "clients": 4, "newcomers": 1, "rounds": 2, "steps": 15, "test_examples": 500,
         "participants_test_examples": 200,
     }  # fmt: skip
-
     small_of_bodies: ClassVar[Mapping[str, Any]] = {
         "steps": 5, "test_examples": 100, "participants_test_examples": 50,
         "validation_share": 0.02,
@@ -84,16 +86,13 @@ class RunConfig(DifferentialPrivacyOptions, SecureAggregationOptions, ShardOptio
     steps: int = Field(
         90, ge=1, le=1_000_000, description="Step budget of a client in one round, optimiser steps."
     )
-    drop_rate: float = Field(
-        0.0, ge=0, le=1, description="Probability that a client's reply is lost, each round."
-    )
+    drop_rate: float = Field(0.0, ge=0, le=1, description="Probability that a reply is lost.")
     min_clients: int = Field(
         1, ge=1, description="Fewest believable replies a round may have before the run ends."
     )
     test_every: int | None = Field(
-        None, ge=1, description="Test the server's model on the common test split after every "
-        "so many rounds, under a protocol in which the server has one."
-    )  # fmt: skip
+        None, ge=1, description="Test the server's model after every so many rounds, if it has one."
+    )
     device: str = Field(
         "auto", pattern=r"^(auto|cpu|cuda(:\d{1,3})?)$", description="auto, cpu, cuda or cuda:1; "
         "on a GPU clients train together as one stacked model."
@@ -120,7 +119,7 @@ class RunConfig(DifferentialPrivacyOptions, SecureAggregationOptions, ShardOptio
         """Put options that are not the run's into the protocol's, and into those of the start."""
         if not isinstance(values, Mapping) or "options" in values:
             return values
-        values = with_start(values)
+        values = with_start(with_all_sites(values))
         try:
             protocol = find_protocol(str(values.get("protocol", DEFAULT_PROTOCOL)))
         except ConfigError as error:
@@ -163,6 +162,7 @@ class RunConfig(DifferentialPrivacyOptions, SecureAggregationOptions, ShardOptio
         elif self.threshold is not None:
             raise ValueError("--threshold works with --secure-aggregation only: leave it out")
         self.options.check_steps(self.steps)
+        self.refuse_impossible_sites(isinstance(protocol.privacy.get(self.privacy or ""), DpSgd))
         return self
 
     def _stages(self) -> list[tuple[Protocol, ProtocolOptions, int]]:
@@ -180,11 +180,12 @@ class RunConfig(DifferentialPrivacyOptions, SecureAggregationOptions, ShardOptio
 
     def small_values(self) -> Mapping[str, Any]:
         """See :class:`Options`."""
+        small = {n: v for n, v in self.small.items() if n not in self.said_by_sites}
         if not self.starts_from_a_body:
-            return self.small
+            return small
         own = self.options.small_of_bodies.items()
         left = {n: value for n, value in own if n not in self.options.model_fields_set}
-        return {**self.small, **self.small_of_bodies, **left}
+        return {**small, **self.small_of_bodies, **left}
 
     @property
     def starts_from_a_body(self) -> bool:
@@ -257,12 +258,12 @@ class RunConfig(DifferentialPrivacyOptions, SecureAggregationOptions, ShardOptio
     def from_run_config(cls, run_config: Mapping[str, Cell]) -> Self:
         """Read Flower's flat ``run_config``, in which every option has a value.
 
-        An empty string is an absent value; a default counts as not given.
+        An empty string is an absent value; a default counts as not given, and so does a folder.
 
         Raises:
             ConfigError: an unknown name or an impossible value.
         """
-        defaults = cls.parse({}).to_run_config()
+        defaults = {**cls.parse({}).to_run_config(), FOLDER: run_config.get(FOLDER)}
         given = {n: value for n, value in run_config.items() if defaults.get(n) != value}
         return cls.parse({name: value for name, value in given.items() if value != ""})
 

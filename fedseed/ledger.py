@@ -3,7 +3,7 @@
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, TypeVar
 
-from fedseed.transcript import EVALUATE, Exchange, Transcript
+from fedseed.transcript import Exchange, Transcript
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -45,7 +45,7 @@ def ledger(transcript: Transcript, fp32_model_bytes: int) -> dict[str, Any]:
         "fp32_model_bytes": fp32_model_bytes,
         "rounds": [{"round": number, **byte_sums(sent)} for number, sent in rounds.items()],
         "clients": [{"partition_id": pid, **byte_sums(clients[pid])} for pid in sorted(clients)],
-        "evaluation": byte_sums([e for e in transcript if e.phase == EVALUATE]),
+        "evaluation": byte_sums([e for e in transcript if not e.trains]),
     }
 
 

@@ -17,7 +17,6 @@ from fedseed.files import write_text
 TRAIN, EVALUATE = "train", "evaluate"
 ADVERTISE, SHARE, REVEAL = "train.advertise", "train.share", "train.reveal"
 """What a round has beside :data:`TRAIN` under secure aggregation."""
-_OF_ROUNDS = (TRAIN, ADVERTISE, SHARE, REVEAL)
 KEPT_BYTES = 1 << 16
 """Larger payloads (weights) are in the file by length and sha256 only."""
 
@@ -48,8 +47,8 @@ class Exchange:
 
     @property
     def trains(self) -> bool:
-        """Whether it is of a round of training."""
-        return self.phase in _OF_ROUNDS
+        """Whether it is of a round of training; else of a test."""
+        return self.phase.partition(".")[0] == TRAIN
 
     @property
     def payload_bytes(self) -> dict[str, int]:

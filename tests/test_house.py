@@ -21,7 +21,17 @@ def modules() -> list[Path]:
 
 
 ORDER = (
-    ("errors", "randomness", "validation", "files", "hub", "options", "discovery", "machine"),
+    (
+        "errors",
+        "randomness",
+        "validation",
+        "files",
+        "hub",
+        "options",
+        "discovery",
+        "machine",
+        "memory",
+    ),
     ("recipe", "transcript", "ledger", "coding"),
     ("models",),
     ("seeds",),
@@ -190,4 +200,4 @@ def test_flower_can_load_the_apps() -> None:
     assert app["components"]["clientapp"] == "fedseed.apps:client_app"
     shipped = RunConfig.from_run_config(app["config"])
     assert shipped == RunConfig.parse({})
-    assert app["config"] == shipped.to_run_config()
+    assert app["config"] == shipped.to_run_config() | {"folder": ""}

@@ -12,7 +12,7 @@ from fedseed.data.poisoning import flip_labels
 from fedseed.data.public_texts import PublicTexts, open_public
 from fedseed.data.shard import Shard, make_shard
 from fedseed.data.sources import open_source
-from fedseed.data.splits import Rows
+from fedseed.data.splits import Rows, SplitRules
 from fedseed.data.tokenise import Progress
 from fedseed.data.tokens import Dataset, TokenTable, load_dataset
 from fedseed.errors import ConfigError
@@ -34,6 +34,15 @@ class FederatedDataset:
     """Unlabelled texts of everybody, under a protocol that needs them."""
     topped_up: int = 0
     """Clients whose draw left them without an example: they have one of the largest client's."""
+    tests: tuple[Rows, ...] | None = None
+    """Rows that each client is tested on and that are nobody's to train on, by partition; None
+    where all are tested on the common test split."""
+
+    @property
+    def smallest_shard(self) -> int:
+        """Examples of the smallest client that takes part; of sites what the options say of it."""
+        known: int | None = getattr(self.config, "smallest_site", None)
+        return known or min(len(part) for part in self.parts[: self.config.clients])
 
     def shard(self, partition_id: int) -> Shard:
         """The private shard of one client.
@@ -60,8 +69,11 @@ class FederatedDataset:
     def test_rows(self, partition_id: int | None = None) -> Rows:
         """Test rows for newcomers and studies (None), or for a participating client.
 
-        Participants use a fixed subset, which every participant shares.
+        Participants use a fixed subset, which every participant shares; where each client is
+        tested on its own texts, these.
         """
+        if self.tests is not None:
+            return np.zeros(0, np.int64) if partition_id is None else self.tests[partition_id]
         whole, shared = self._test_rows
         newcomer = partition_id is None or partition_id >= self.config.clients
         return whole if newcomer else shared
@@ -120,7 +132,7 @@ def open_dataset(config: DataOptions, progress: Progress | None = None) -> Datas
         refuse_tokenizer(config.model)
     source = open_source(config.data, config.wanted)
     tokenizer = tokenizer_file(config.model)
-    dataset = load_dataset(source, tokenizer, length, progress, config.drop_rare)
+    dataset = load_dataset(source, tokenizer, length, progress, SplitRules(config.drop_rare))
     if not is_registered:
         _refuse_foreign_tokenizer(config.model, dataset.table)
     return dataset

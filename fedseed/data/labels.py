@@ -149,8 +149,12 @@ class ClassNumbers:
         numbers_of = {key: number for number, key in enumerate(sorted(set(keys)))}
         return np.array([numbers_of[key] for key in keys], dtype=np.int64)
 
-    def finish(self, where: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    def finish(self, where: str, fewest: int = 2) -> tuple[NDArray[np.int64], tuple[str, ...]]:
         """Class numbers of all rows, and the classes' names by number.
+
+        Args:
+            where: the data's name, for messages.
+            fewest: classes that there must be; 1 for a site, whose other classes are elsewhere.
 
         Raises:
             DataError: there is one class only, there are over 255, or a label that occurs is
@@ -159,7 +163,7 @@ class ClassNumbers:
         if self._given is None:
             self._settle()
         order = self._order()
-        if len(np.unique(order)) < 2:
+        if len(np.unique(order)) < fewest:
             raise DataError(
                 f"{where} holds one class only: accuracy means nothing there; give data with at "
                 "least two classes"

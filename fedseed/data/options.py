@@ -34,6 +34,8 @@ def task_name(data: str) -> str:
     """
     if data in ("bundled", "hub"):
         return "imdb"
+    if data.partition(":")[0] == "sites":
+        return "sites"
     where, _, name = data.partition(":")
     if where == "bundled":
         return name
@@ -56,8 +58,9 @@ class DataOptions(Options):
         "(pre-trained), or a Hugging Face id or folder of a sequence classifier."
     )  # fmt: skip
     data: str = Field(
-        "bundled", description="bundled (IMDB), bundled:sentences, hub, hub:NAME[:CONFIG], or a "
-        "path: CSV, TSV, JSON, JSON Lines, Parquet, lines with __label__, also packed, or a folder."
+        "bundled", description="bundled (IMDB), bundled:sentences, hub, hub:NAME[:CONFIG], a "
+        "path (CSV, TSV, JSON, JSON Lines, Parquet, lines with __label__, also packed, a folder), "
+        "or sites:FOLDER, where each client has its own table, named by a .toml file in it."
     )  # fmt: skip
     text_column: str | None = Field(
         None, description="The text column: its name, its number from 1, or several joined by +."

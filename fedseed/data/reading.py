@@ -110,15 +110,18 @@ class Reading(Iterator[str]):
                     for cell in cells.texts)
         )  # fmt: skip
 
-    def classes(self) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    def classes(self, fewest: int = 2) -> tuple[NDArray[np.int64], tuple[str, ...]]:
         """Class numbers of all rows that were read, and the classes' names.
+
+        Args:
+            fewest: classes that there must be.
 
         Raises:
             DataError: there are no rows, one class only, or too many.
         """
         if not self._tests:
             raise DataError(f"{self.name} holds no rows: give a file with labelled texts")
-        numbers, names = self._labels.finish(self.name)
+        numbers, names = self._labels.finish(self.name, fewest)
         self.notes += self._labels.notes
         return numbers, names
 

@@ -17,6 +17,22 @@ Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
+class SplitRules:
+    """How a data set is split."""
+
+    drop_rare: int = 0
+    """Classes of fewer examples are left out."""
+    test_share: float = TEST_SHARE
+    """Of each class, where the source has no test split."""
+    of_one_site: bool = False
+    """Whether classes may be missing, or be too small to be tested: other sites have them."""
+
+
+WHOLE = SplitRules()
+"""A data set that is trained and tested on alone."""
+
+
+@dataclass(frozen=True)
 class Split:
     """Row numbers of the train and test examples among the kept ones."""
 
@@ -50,7 +66,7 @@ def text_digests(texts: Sequence[str]) -> NDArray[np.void]:
 
 def split(
     folded: NDArray[np.void], labels: Rows, official_test: NDArray[np.bool_] | None = None, *,
-    seen: NDArray[np.void] | None = None, rows: Rows | None = None, drop_rare: int = 0,
+    seen: NDArray[np.void] | None = None, rows: Rows | None = None, rules: SplitRules = WHOLE,
     first_row: Callable[[int], str] = str,
 ) -> Split:  # fmt: skip
     """Drop duplicates and split.
@@ -66,7 +82,7 @@ def split(
         official_test: whether the source calls a text a test example; None without a split.
         seen: equal for texts that a model cannot tell apart either; ``folded`` when None.
         rows: texts that may be kept, ascending; all of them when None.
-        drop_rare: classes of fewer examples are left out.
+        rules: how much is tested on, and which classes are left out.
         first_row: says where a class first occurs, for a message.
 
     Raises:
@@ -85,28 +101,44 @@ def split(
     if seen is not None:
         kept, others = _first_of_each(seen, labels, distinct, official)
     dropped = len(rows) - len(kept)
-    counts = np.bincount(labels[kept], minlength=1)
-    rare = np.flatnonzero((counts > 0) & (counts < drop_rare))
-    _refuse_all_small(counts, drop_rare, official_test is not None)
-    kept = kept[~np.isin(labels[kept], rare)]
-    tests = _stratified(labels, distinct, kept) if official_test is None else kept[official[kept]]
+    kept, rare = _without_rare(labels, kept, rules, official_test is not None)
+    tests = kept[official[kept]]
+    if official_test is None:
+        tests = _stratified(labels, distinct, kept, rules.test_share)
     test = np.searchsorted(kept, tests)
     train = np.setdiff1d(np.arange(len(kept)), test)
-    _refuse_unfit(labels[kept], train, test)
-    if official_test is None:
-        _refuse_too_small(labels[kept], test, first_row)
+    if rules.of_one_site:
+        _refuse_nothing_to_train(train)
+    else:
+        _refuse_unfit(labels[kept], train, test)
+        if official_test is None:
+            _refuse_too_small(labels[kept], test, first_row)
     return Split(kept, train, test, dropped, conflicts + others, tuple(rare.tolist()))
 
 
-def _refuse_all_small(counts: Rows, drop_rare: int, has_test: bool) -> None:
+def _without_rare(labels: Rows, kept: Rows, rules: SplitRules, has_test: bool) -> tuple[Rows, Rows]:
+    """Rows of classes of enough examples, and the classes that are left out."""
+    counts = np.bincount(labels[kept], minlength=1)
+    rare = np.flatnonzero((counts > 0) & (counts < rules.drop_rare))
+    if not rules.of_one_site:
+        _refuse_all_small(counts, rules, has_test)
+    return kept[~np.isin(labels[kept], rare)], rare
+
+
+def _refuse_nothing_to_train(train: Rows) -> None:
+    if not len(train):
+        raise DataError("no text is left to train on once duplicates are dropped: give more texts")
+
+
+def _refuse_all_small(counts: Rows, rules: SplitRules, has_test: bool) -> None:
     """Raise a DataError where no class is left, or none could give an example to test on."""
-    most, classes = int(counts.max()), int((counts > 0).sum())
+    most, classes, drop_rare = int(counts.max()), int((counts > 0).sum()), rules.drop_rare
     if most < drop_rare:
         raise DataError(
             f"no class has {drop_rare:,} examples, the largest has {most:,}: give a smaller "
             "--drop-rare"
         )
-    if not has_test and round(TEST_SHARE * most) < 1:
+    if not has_test and round(rules.test_share * most) < 1:
         raise DataError(
             f"none of the {classes} classes has more than {most} example(s) once duplicates are "
             "dropped, too few to be trained on and tested: the label column seems to hold numbers "
@@ -158,14 +190,14 @@ def _first_of_each(
     return np.sort(firsts), conflicts
 
 
-def _stratified(labels: Rows, distinct: Rows, kept: Rows) -> Rows:
-    """Rows to test on: of each class the first fifth of those kept, in an order of all distinct."""
+def _stratified(labels: Rows, distinct: Rows, kept: Rows, share: float) -> Rows:
+    """Rows to test on: of each class the first share of those kept, in an order of all distinct."""
     rng = generator(0, "test-split")
     chosen = [np.zeros(0, dtype=np.int64)]
     for number in np.unique(labels[distinct]):
         order = distinct[rng.permutation(np.flatnonzero(labels[distinct] == number))]
         order = order[np.isin(order, kept)]
-        chosen.append(order[: round(TEST_SHARE * len(order))])
+        chosen.append(order[: round(share * len(order))])
     return np.sort(np.concatenate(chosen))
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fedseed.data.cache import cache_folder
 from fedseed.data.reading import Reading, Source
-from fedseed.data.splits import Rows, Split, content_digest, split
+from fedseed.data.splits import WHOLE, Rows, Split, SplitRules, content_digest, split
 from fedseed.data.tokenise import Encoder, Progress, Tokens
 from fedseed.errors import OutputError
 from fedseed.files import new_folder
@@ -113,7 +113,7 @@ class Dataset:
 
 def load_dataset(
     source: Source, tokenizer: Path, max_length: int, progress: Progress | None = None,
-    drop_rare: int = 0,
+    rules: SplitRules = WHOLE,
 ) -> Dataset:  # fmt: skip
     """Tokenise a data set, or open it in the cache.
 
@@ -122,17 +122,19 @@ def load_dataset(
         tokenizer: a ``tokenizer.json`` file.
         max_length: tokens kept of each text, special tokens included.
         progress: called with texts done and texts in all while tokenising.
-        drop_rare: classes of fewer examples are left out.
+        rules: how the texts are split.
 
     Raises:
         DataError: the data cannot be read or split.
         OutputError: the cache cannot be written.
     """
     vocabulary = hashlib.sha256(tokenizer.read_bytes()).hexdigest()
-    name = f"{_CACHE_VERSION}/{source.key}/{vocabulary}/{max_length}/{drop_rare}"
+    name = f"{_CACHE_VERSION}/{source.key}/{vocabulary}/{max_length}/{rules.drop_rare}"
+    if rules.of_one_site:
+        name += f"/{rules.test_share}"
 
     def fill(folder: Path) -> None:
-        _fill(folder, source, Encoder(tokenizer, max_length), progress, drop_rare)
+        _fill(folder, source, Encoder(tokenizer, max_length), progress, rules)
 
     return _open(_made(name, fill), source.name)
 
@@ -183,7 +185,7 @@ def _give_memory_back() -> None:
 
 
 def _fill(
-    folder: Path, source: Source, encoder: Encoder, progress: Progress | None, drop_rare: int
+    folder: Path, source: Source, encoder: Encoder, progress: Progress | None, rules: SplitRules
 ) -> None:
     reading = source.reading()
 
@@ -192,10 +194,10 @@ def _fill(
             progress(texts, max(texts, reading.size))
 
     encoded = encoder.encode(reading, done)
-    labels, classes = reading.classes()
+    labels, classes = reading.classes(1 if rules.of_one_site else 2)
     parts = split(
         encoded.folded, labels, reading.official_test(), seen=encoded.seen,
-        rows=np.flatnonzero(~encoded.empty), drop_rare=drop_rare, first_row=reading.first_row,
+        rows=np.flatnonzero(~encoded.empty), rules=rules, first_row=reading.first_row,
     )  # fmt: skip
     _save(folder, encoded, parts.kept)
     groups = reading.groups()[parts.kept]
@@ -209,7 +211,7 @@ def _fill(
         "duplicates_dropped": parts.duplicates_dropped,
         "conflicts": parts.conflicts,
         "empty_dropped": int(encoded.empty.sum()),
-        "notes": _notes(reading, parts, labels[parts.kept], classes, drop_rare),
+        "notes": _notes(reading, parts, labels[parts.kept], classes, rules.drop_rare),
     }
     (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
 

@@ -3,19 +3,19 @@
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from flwr.app import Context, RecordDict
 from flwr.serverapp import Grid as Grid
-from flwr.serverapp import ServerApp
 
-from fedseed.config import Cell, RunConfig
+from fedseed.config import RunConfig
 from fedseed.data.federated_dataset import FederatedDataset
 from fedseed.errors import ConfigError
-from fedseed.federation.client_app import client_app, compute_of
+from fedseed.federation.client import compute_of
+from fedseed.federation.client_app import client_app
 from fedseed.federation.executors import Executor, InProcess, Stacked
 from fedseed.federation.local_grid import LocalGrid
+from fedseed.federation.server_app import Main, server_app
 from fedseed.federation.worker_pool import WorkerPool
 from fedseed.federation.workers import count_cores
 from fedseed.machine import private_folder, short_temporary_folder
@@ -25,20 +25,6 @@ _GROUP = 1000
 """Clients that train at the same time on a GPU, at most; memory decides on smaller stacks."""
 _RAYS_LONGEST = 20
 """Bytes of a folder's path below which the names of ray's sockets fit the 107 of Linux."""
-
-Main = Callable[[Grid, Mapping[str, Cell]], None]
-"""What the server does, given the way to its clients and Flower's flat ``run_config``."""
-
-
-def server_app(main: Main) -> ServerApp:
-    """Make a ServerApp of a main function."""
-    app = ServerApp()
-
-    @app.main()
-    def run(grid: Grid, context: Context) -> None:
-        main(grid, context.run_config)
-
-    return app
 
 
 def count_workers(config: RunConfig) -> int:

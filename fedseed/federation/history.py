@@ -9,7 +9,7 @@ from fedseed.errors import OutputError, WireError
 from fedseed.federation.checkpoint import Checkpoint
 from fedseed.federation.cohort import draw_cohort
 from fedseed.protocols.base import ProtocolServer
-from fedseed.transcript import EVALUATE, TRAIN, Exchange, Transcript
+from fedseed.transcript import TRAIN, Exchange, Transcript
 
 _UNANSWERED = ("failed", "timeout")
 
@@ -79,7 +79,7 @@ class History:
         self.transcript.drop(
             lambda e: (
                 ahead or e.status in _UNANSWERED
-                if e.phase == EVALUATE
+                if not e.trains
                 else is_lost(e) or (int(e.group) > done and e.status in _UNANSWERED)
             )
         )

@@ -19,14 +19,12 @@ from google.protobuf.message import DecodeError
 from fedseed.config import Cell
 from fedseed.errors import OutputError, RunError
 from fedseed.federation.executors import Executor, Result, Task
+from fedseed.federation.kept_states import KeptStates, begins, place_of
 from fedseed.federation.messages import (
     context_from_bytes,
     context_to_bytes,
     error_reply,
 )
-from fedseed.files import write_bytes
-
-_AFTER_ALL = 1 << 32
 
 
 def _number(name: str) -> int:
@@ -36,8 +34,7 @@ def _number(name: str) -> int:
 
 def _place(message: Message) -> int:
     """Where a message stands in a run's order: its round; tests come after all rounds."""
-    of_round = message.metadata.message_type.partition(".")[0] == "train"
-    return int(message.metadata.group_id) if of_round else _AFTER_ALL
+    return place_of(message.metadata.message_type, message.metadata.group_id)
 
 
 class LocalGrid(Grid):
@@ -63,8 +60,6 @@ class LocalGrid(Grid):
         self._sent = 0
         self._nodes = {_number(f"node/{pid}"): pid for pid in range(partitions)}
         self._contexts: dict[int, bytes] = {}
-        self._asked: dict[int, int] = {}
-        """The place at which each node was asked something last."""
         self._run_config = run_config
         self._partitions = partitions
         self._replies: dict[str, Message] = {}
@@ -116,7 +111,7 @@ class LocalGrid(Grid):
             message.metadata.__dict__["_message_id"] = str(uuid.UUID(bytes=digest))
             node = message.metadata.dst_node_id
             timed = message.metadata.message_type != "query"
-            task = Task(message, self._context(node, _place(message)), timed)
+            task = Task(message, self._context(node, message), timed)
             self._executor.submit(message.metadata.message_id, task)
             ids.append(message.metadata.message_id)
         return ids
@@ -152,8 +147,8 @@ class LocalGrid(Grid):
                 replies.append(reply)
         return replies
 
-    def _context(self, node: int, place: int) -> bytes:
-        """A client's context before its work at a place in the run's order."""
+    def _context(self, node: int, message: Message) -> bytes:
+        """A client's context before its work on a message."""
         if node not in self._contexts:
             pid = self._nodes[node]
             context = Context(
@@ -163,16 +158,8 @@ class LocalGrid(Grid):
                 state=RecordDict(),
                 run_config=dict(self._run_config),
             )
-            known = self._kept(node)
-            if self._asked.get(node) != place:  # else one round asks several things
-                self._asked[node] = place
-                for at in known:
-                    if at >= place:  # of an attempt that a resumed run makes anew
-                        self._state_file(node, at).unlink()
-                known = [at for at in known if at < place]
-            earlier = [at for at in known if at <= place]
-            if earlier:
-                kept = self._state_file(node, max(earlier))
+            kept = self._kept(node, message)
+            if kept is not None:
                 try:
                     context.state = context_from_bytes(kept.read_bytes()).state
                 except DecodeError as error:
@@ -184,18 +171,16 @@ class LocalGrid(Grid):
         if self._state_folder is None:
             self._contexts[node] = context
             return
-        self._state_file(node, place).parent.mkdir(parents=True, exist_ok=True)
-        earlier = sorted(at for at in self._kept(node) if at < place)
-        write_bytes(self._state_file(node, place), context)
-        for at in earlier[:-1]:
-            self._state_file(node, at).unlink()
+        self._states(node).keep(place, context)
 
-    def _kept(self, node: int) -> list[int]:
-        """Places after which a client's context is on disk."""
+    def _kept(self, node: int, message: Message) -> Path | None:
+        """The file of a client's context before its work on a message, if there is one."""
         if self._state_folder is None:
-            return []
-        return [int(path.stem) for path in self._state_file(node, 0).parent.glob("*.bin")]
+            return None
+        sums = bool(self._run_config.get("secure-aggregation"))
+        anew = begins(message.metadata.message_type, sums)
+        return self._states(node).latest(_place(message), anew)
 
-    def _state_file(self, node: int, place: int) -> Path:
+    def _states(self, node: int) -> KeptStates:
         assert self._state_folder is not None
-        return self._state_folder / str(self._nodes[node]) / f"{place}.bin"
+        return KeptStates(self._state_folder / str(self._nodes[node]))

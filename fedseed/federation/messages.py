@@ -16,6 +16,8 @@ from flwr.proto.message_pb2 import Message as MessageProto
 
 from fedseed.errors import WireError
 
+PARTITION = "partition_id"
+"""What a node's introduction holds."""
 _RECORD, _FIELD = "fedseed", "payload"
 _AROUND = 256
 """More bytes than Flower ever puts around a payload in its record."""

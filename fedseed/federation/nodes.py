@@ -1,13 +1,14 @@
 """Which node holds which partition: asked of Flower's nodes before the first round."""
 
 import time
+from collections.abc import Mapping
 
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
 from fedseed.errors import RunError
-from fedseed.federation.client_app import PARTITION
 from fedseed.federation.local_grid import LocalGrid
+from fedseed.federation.messages import PARTITION
 
 _PATIENCE = 300.0
 """Seconds to wait for all nodes to answer before a run is given up."""
@@ -41,6 +42,23 @@ def find_nodes(grid: Grid, partitions: int) -> dict[int, int]:
             f"partition(s) {missing[:10]} are on no node that answers: {search.likely_cause}"
         )
     return dict(sorted(search.nodes.items()))
+
+
+def collect_replies(grid: Grid, messages: Mapping[int, Message]) -> dict[int, Message | None]:
+    """Ask nodes before the first round; of those that do not answer within five minutes None.
+
+    Args:
+        grid: the way to the nodes.
+        messages: what to ask, by partition.
+    """
+    waiting = {next(iter(grid.push_messages([one]))): pid for pid, one in messages.items()}
+    replies: dict[int, Message | None] = dict.fromkeys(messages)
+    end = time.monotonic() + _PATIENCE
+    while waiting and time.monotonic() < end:
+        for reply in list(grid.pull_messages(list(waiting))):
+            replies[waiting.pop(reply.metadata.reply_to_message_id)] = reply
+        time.sleep(_PAUSE)
+    return replies
 
 
 class _Search:

@@ -26,7 +26,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 from fedseed.federation.workers import heavy_imports  # noqa: E402
 
 with heavy_imports():
-    import fedseed.data.federated_dataset
+    import fedseed.data.clients
     import fedseed.federation.client_app  # noqa: F401
     from fedseed.training import kernels
 

@@ -84,7 +84,7 @@ def _work(
     public = federated.public
     return ClientWork(
         rounds=config.rounds, steps=config.steps, batch_size=given.batch_size,
-        smallest_shard=min(len(part) for part in federated.parts[: config.clients]),
+        smallest_shard=federated.smallest_shard,
         releases=releases, public_texts=0 if public is None else len(public.rows),
         share=share, numbers=numbers,
     )  # fmt: skip

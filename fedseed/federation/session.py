@@ -17,14 +17,19 @@ federated averaging (McMahan et al. 2017, arXiv 1602.05629, algorithm 1).
 """
 
 import functools
+import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
+import numpy as np
 from flwr.serverapp import Grid
 
 from fedseed.config import RunConfig
 from fedseed.errors import RunError, WireError
+from fedseed.evaluation.metrics import ClassCounts
+from fedseed.federation.agreement import Agreement
 from fedseed.federation.cohort import draw_cohort, draw_lost
+from fedseed.federation.counted_tests import from_words
 from fedseed.federation.history import History, contributions_of
 from fedseed.federation.local_grid import LocalGrid
 from fedseed.federation.nodes import find_nodes
@@ -35,7 +40,13 @@ from fedseed.federation.round_record import (
     client_record,
     refuse_too_few,
 )
-from fedseed.federation.secure_aggregation.summed_round import Summed, SummedRound, graph_of
+from fedseed.federation.secure_aggregation.messages import encode_parts
+from fedseed.federation.secure_aggregation.summed_round import (
+    Ask,
+    Summed,
+    SummedRound,
+    graph_of,
+)
 from fedseed.federation.wire import Wire
 from fedseed.ledger import byte_sums
 from fedseed.protocols.base import ProtocolServer, Report
@@ -87,6 +98,8 @@ class Session:
         nodes = find_nodes(grid, partitions)
         limit = None if isinstance(grid, LocalGrid) else timeout
         self._wire = Wire(grid, nodes, history.transcript, limit, parallel or len(nodes))
+        self.agreement = Agreement(grid, nodes)
+        """For a deployment, before its first round."""
 
     def train(
         self,
@@ -139,16 +152,21 @@ class Session:
         server: ProtocolServer, config: RunConfig,
     ) -> Summed:  # fmt: skip
         """Ask clients for the sum of their contributions of one round."""
-
-        def ask(phase: str, asked: Mapping[int, bytes], lost: frozenset[int]) -> list[Exchange]:
-            noted = self.observer.exchanged if phase == TRAIN else _nothing
-            requests = {(str(number), pid): payload for pid, payload in asked.items()}
-            return self._wire.ask(phase, requests, noted, lost)
-
         threshold = config.resolved_threshold
         graph = graph_of(list(payloads), threshold, generator(config.run_seed, "ring", number))
+        ask = self._asker(TRAIN, str(number))
         asker = SummedRound(ask, graph, server.sum_length(), threshold)
         return asker.run(payloads, lost)
+
+    def _asker(self, main: str, group: str) -> Ask:
+        """Sends the questions of one sum."""
+
+        def ask(phase: str, asked: Mapping[int, bytes], lost: frozenset[int]) -> list[Exchange]:
+            noted = self.observer.exchanged if phase == main else _nothing
+            requests = {(group, pid): payload for pid, payload in asked.items()}
+            return self._wire.ask(phase, requests, noted, lost)
+
+        return ask
 
     def ask(
         self,
@@ -189,6 +207,37 @@ class Session:
         testers = list(partitions)
         requests = {(name, pid): data for name, data in products.items() for pid in testers}
         return self._wire.ask(EVALUATE, requests, self.observer.exchanged)
+
+    def evaluate_sum(
+        self, group: str, products: Mapping[str, bytes], partitions: Sequence[int], classes: int,
+        config: RunConfig,
+    ) -> dict[str, ClassCounts]:  # fmt: skip
+        """Have clients test products of which only the sums of their counts become known.
+
+        Args:
+            group: what the test is called.
+            products: payloads by name; see :meth:`ProtocolServer.products`.
+            partitions: who tests them.
+            classes: number of classes.
+            config: the run's options: threshold, and what draws the ring.
+
+        Raises:
+            RunError: too few clients are left, or the sums cannot be believed.
+        """
+        testers, names = list(partitions), list(products)
+        threshold = min(config.resolved_threshold, len(testers))
+        rng = generator(config.run_seed, f"ring of {group}")
+        graph, ask = graph_of(testers, threshold, rng), self._asker(EVALUATE, group)
+        request = encode_parts(dict(enumerate(products.values()))) + json.dumps(names).encode()
+        length = 2 * classes * len(names)
+        summed = SummedRound(ask, graph, length, threshold, EVALUATE).run(
+            dict.fromkeys(testers, request)
+        )
+        totals = np.split(summed.total, len(names))
+        try:
+            return {name: from_words(part) for name, part in zip(names, totals, strict=True)}
+        except WireError as error:
+            raise RunError(f"the sum of the tests of '{group}' is of {error}") from error
 
 
 def _take_sum(server: ProtocolServer, number: int, summed: Summed) -> dict[int, Report]:

@@ -167,13 +167,13 @@ def _work(link: Connection, config_json: str) -> None:
     """A worker's life: tasks in, results out, until the other end is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     os.environ["OMP_NUM_THREADS"] = "1"
-    from fedseed.data.federated_dataset import open_federated_dataset
+    from fedseed.data.clients import open_clients
     from fedseed.federation.client_app import client_app
 
     config = RunConfig.from_json(config_json)
     app = client_app(config)
     with contextlib.suppress(FedseedError):  # the first client to need the data says what is wrong
-        open_federated_dataset(config)
+        open_clients(config)
     link.send_bytes(_READY)  # from here on the time is the client's own
     while True:
         try:

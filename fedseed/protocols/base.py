@@ -5,7 +5,7 @@ same two classes serve the in-process engine, ray and a deployment.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,15 +15,13 @@ from torch import nn
 from fedseed.coding.vectors import Words
 from fedseed.data.public_texts import PublicTexts
 from fedseed.data.shard import Shard
+from fedseed.memory import Memory
 from fedseed.models.architecture import Shapes
 from fedseed.privacy.mechanisms import Defence
 from fedseed.protocols.description import Protocol, ProtocolOptions
 from fedseed.protocols.fedavg import Aggregator, FedAvg
 from fedseed.recipe import Recipe
 from fedseed.training import Trainer
-
-Memory = MutableMapping[str, bytes]
-"""What a client keeps between rounds, by name."""
 
 
 @dataclass(frozen=True)

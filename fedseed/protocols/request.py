@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from fedseed.errors import WireError
-from fedseed.protocols.base import Memory
+from fedseed.memory import Memory
 from fedseed.recipe import RECIPE_BYTES, Recipe
 from fedseed.seeds.base import digest
 from fedseed.seeds.codec import decode

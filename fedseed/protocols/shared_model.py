@@ -18,13 +18,9 @@ from torch import nn
 
 from fedseed.coding.vectors import Words
 from fedseed.errors import WireError
+from fedseed.memory import Memory
 from fedseed.models.registry import to_state
-from fedseed.protocols.base import (
-    Memory,
-    ProtocolServer,
-    Report,
-    Setup,
-)
+from fedseed.protocols.base import ProtocolServer, Report, Setup
 from fedseed.protocols.request import SeedBroadcast, decode_request
 from fedseed.recipe import Recipe
 from fedseed.training import FitResult

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from fedseed.transcript import TRAIN, Exchange
+from fedseed.transcript import EVALUATE, TRAIN, Exchange
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Workload:
         if exchange.trains:  # keys and shares of secure aggregation take no time to speak of
             work = self.train_steps if exchange.phase == TRAIN else 0.0
         else:
-            work = self.evaluations[exchange.group]
+            work = self.evaluations[exchange.group] if exchange.phase == EVALUATE else 0.0
         self.done += work
         self.fresh += work
 

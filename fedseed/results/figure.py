@@ -179,9 +179,7 @@ def _draw_tests(
 
 
 def _gained(axes: "Axes", results: Mapping[str, Any], protocol: Mapping[str, Any]) -> None:
-    roles = [
-        role for role in ("newcomers", "participants_mean") if results["given"][role] is not None
-    ]
+    roles = [role for role in _PEOPLE if results["given"].get(role) is not None]
     width, knows = 0.36, results.get("aggregated_seed") is not None
     for shift, (name, colour) in enumerate((("given", _GIVEN), ("aggregated", _AGGREGATED))):
         for place, role in enumerate(roles):
@@ -189,10 +187,9 @@ def _gained(axes: "Axes", results: Mapping[str, Any], protocol: Mapping[str, Any
             x = place + (shift - 0.5) * width
             (_point if knows else _bar)(axes, x, width * 0.94, results[name][role], colour, label)
     lowest = _reference_lines(axes, results, knows)
-    people = {"newcomers": "newcomers", "participants_mean": "participants"}
     axes.set_xticks(
         range(len(roles)),
-        [f"{people[role]}\n(n = {results['given'][role]['n']:,} test examples)" for role in roles],
+        [f"{_PEOPLE[role]}\n(n = {results['given'][role]['n']:,} test examples)" for role in roles],
     )
     if knows:
         axes.set_xlim(-0.6, len(roles) - 0.4)
@@ -206,6 +203,11 @@ def _gained(axes: "Axes", results: Mapping[str, Any], protocol: Mapping[str, Any
     axes.legend(
         fontsize=8, ncols=2 if knows else 3, loc="upper center", bbox_to_anchor=(0.5, -0.16)
     )
+
+
+_PEOPLE = {
+    "newcomers": "newcomers", "participants_mean": "participants", "pooled": "clients' own texts",
+}  # fmt: skip
 
 
 def _bar(
@@ -257,12 +259,14 @@ def _reference_lines(axes: "Axes", results: Mapping[str, Any], near: bool) -> fl
         ("zero_shot", "untrained seed", ":"),
         ("aggregated_seed", "aggregated seed, untrained", "-."),
         ("linear_of_equal_bytes", "linear model of equal bytes", (0, (5, 2, 1, 2, 1, 2))),
+        ("alone", "each alone, bag of words", (0, (3, 1))),
     ):
         if results.get(key) is None:
             continue
         value = 100 * results[key]["value"]
         line(value, f"{name}, {value:.1f} %", color="dimgray", linestyle=style, linewidth=1.2)
-    majority = 100 * results["original"]["majority_baseline"]
+    tested = results.get("original") or results["given"]["pooled"]
+    majority = 100 * tested["majority_baseline"]
     line(majority, f"majority class, {majority:.1f} %", color="black", linestyle="--",
          linewidth=0.9)  # fmt: skip
     return lowest

@@ -18,7 +18,7 @@ def percent(value: float | None) -> str:
 
 def accuracy_rows(results: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     """The accuracies of a federated run, by what they are the accuracy of."""
-    rows = [("seed, untrained", results["zero_shot"])]
+    rows = [("seed, untrained", results["zero_shot"])] if "zero_shot" in results else []
     if "aggregated_seed" in results:
         rows.append(("aggregated seed, 0 steps", results["aggregated_seed"]))
     for name in ("given", "aggregated"):
@@ -27,16 +27,37 @@ def accuracy_rows(results: Mapping[str, Any]) -> list[tuple[str, Mapping[str, An
             ("participants_mean", "participants"),
             ("participants_worst", "worst of them"),
             ("participants_best", "best of them"),
+            ("pooled", "all clients' texts"),
         ):
-            if results[name][role] is not None:
+            if results[name].get(role) is not None:
                 rows.append((f"{name}: {words}", results[name][role]))
-    rows.append(("original", results["original"]))
+    rows += _by_clients(results)
+    if "original" in results:
+        rows.append(("original", results["original"]))
     if linear := results.get("linear_of_equal_bytes"):
         rows.append((f"linear, {linear['bytes']:,} bytes", linear))
     for name, accuracy in results.get("baselines", {}).items():
         if name != "majority":  # it has a column
             rows.append((_baseline_name(name), accuracy))
     return rows
+
+
+def _by_clients(results: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Where each client tested on its own texts: what each has alone, and single sites."""
+    rows = []
+    if alone := results.get("alone"):
+        rows.append(("each alone, bag of words", alone))
+    for site in results.get("by_site", [])[:_MOST_SITES]:
+        rows += [
+            (f"{site['name'][:24]}: {name}", site[name])
+            for name in ("aggregated", "alone")
+            if site.get(name) is not None
+        ]
+    return rows
+
+
+_MOST_SITES = 8
+"""Sites that the table has a row for; the record has all."""
 
 
 def _baseline_name(name: str) -> str:
@@ -49,6 +70,8 @@ def _baseline_name(name: str) -> str:
 def accuracy_table(results: Mapping[str, Any]) -> Table:
     """Accuracy with interval, n, balanced accuracy and majority baseline."""
     title = "Accuracy on the common test split (of several clients: their mean)"
+    if "pooled" in results["given"]:
+        title = "Accuracy on texts that the clients hold out"
     table = new_table(title)
     for name in ("model", "accuracy", "95 % interval", "n", "balanced", "majority"):
         table.add_column(name, justify="left" if name == "model" else "right", no_wrap=True)
@@ -93,7 +116,7 @@ def summary(record: Mapping[str, Any]) -> Group:
 def _about_retention(record: Mapping[str, Any]) -> list[str]:
     """The recipe, the original, and how much of its accuracy is kept."""
     results, ends_with = record["results"], record["protocol"]["ends_with"]
-    retention, product = results["retention"], PRODUCTS[ends_with]
+    retention, product = results.get("retention"), PRODUCTS[ends_with]
     lines = []
     if recipe := results["aggregated"].get("recipe"):
         words = product if ends_with == "recipe" else "recipe of every round"
@@ -104,6 +127,8 @@ def _about_retention(record: Mapping[str, Any]) -> list[str]:
         )
     if "aggregated_seed" in results:
         lines.append(_about_the_seed(results["aggregated_seed"]))
+    if retention is None:  # nobody has all texts together
+        return lines
     lines.append(f"original: {results['original']['name']}")
     for name, what in (("zero_shot", "untrained seed"), ("aggregated", product)):
         corrected = retention["chance_corrected"][name]
@@ -131,7 +156,7 @@ def _about_the_test(record: Mapping[str, Any]) -> list[str]:
     """What the bytes, the test split and the baselines are."""
     results, size = record["results"], record["ledger"]["fp32_model_bytes"]
     classes = record["provenance"]["dataset"]["classes"]
-    counts = results["original"]["class_counts"]
+    counts = results.get("original", results["given"].get("pooled", {}))["class_counts"]
     lines = [
         f"* of one client in one round; the weights in fp32 would be {size:,} bytes",
         f"test examples: {class_balance(counts, classes)}",
@@ -140,6 +165,11 @@ def _about_the_test(record: Mapping[str, Any]) -> list[str]:
         lines.append(
             "baselines: TF-IDF of words (and bigrams) with logistic regression, all shards "
             "together, whole texts or their first tokens"
+        )
+    if "alone" in results:
+        lines.append(
+            "each alone: a linear model of words, trained by each client on its own texts and "
+            "tested on those that it holds out"
         )
     if linear := results.get("linear_of_equal_bytes"):
         lines.append(

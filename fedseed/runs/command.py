@@ -10,15 +10,17 @@ from rich.console import Console
 
 from fedseed.config import RunConfig
 from fedseed.errors import OutputError
+from fedseed.evaluation.alone import ALONE
 from fedseed.federation.engines import count_workers
 from fedseed.results.class_counts import plan_table
 from fedseed.results.display import Display, Workload, make_display
 from fedseed.results.folder import STATE, default_folder, is_begun
-from fedseed.results.provenance import describe_seed, packages, refuse_other_kernels
 from fedseed.results.table import summary
+from fedseed.runs.by_clients import can_be_alone
 from fedseed.runs.plan import Plan, make_plan
 from fedseed.runs.plan_object import plan_object
 from fedseed.runs.resume import Begun, find_run, goes_on, run_folder
+from fedseed.runs.unchanged import refuse_changes
 
 KIND = "federated"
 _EXAMPLES_PER_STEP = 96
@@ -107,11 +109,20 @@ def make_workload(plan: Plan) -> Workload:
     """How much work a plan is, for the time left."""
     config, federated = plan.config, plan.federated
     people = config.cohort_size + config.newcomers
-    examples = config.cohort_size * len(federated.test_rows(0)) + config.newcomers * len(
-        federated.test_rows()
-    )
+    if config.tested_by_clients:
+        examples = sum(len(federated.test_rows(pid)) for pid in range(people))
+    else:
+        examples = config.cohort_size * len(federated.test_rows(0)) + config.newcomers * len(
+            federated.test_rows()
+        )
     test = examples / people / _EXAMPLES_PER_STEP
     work = {"given": plan.given.steps + test, "aggregated": config.steps + test}
+    if config.tested_by_clients:
+        every = config.test_every or config.rounds + 1
+        rounds = [f"round {number}" for number in range(every, config.rounds + 1, every)]
+        work |= dict.fromkeys([*rounds, *([ALONE] if can_be_alone(config) else [])], test)
+        if config.secure_aggregation:  # which has them tested together
+            work["products"] = sum(work.pop(name) for name in ("given", "aggregated"))
     return Workload(config.steps, config.rounds, config.cohort_size, people, work)
 
 
@@ -127,37 +138,10 @@ def _planned(begun: Begun, folder: Path, display: Display) -> Plan:
             "elsewhere; start the run again"
         )
     plan = make_plan(config, display.tokenising)
-    _refuse_changes(plan, record)
+    refuse_changes(plan, record)
     if list((folder / STATE).glob("*.bin")):
         raise OutputError("--resume: an older version of fedseed began the run: start it again")
     return plan
-
-
-def _refuse_changes(plan: Plan, record: Mapping[str, Any]) -> None:
-    """Refuse to put rounds of different inputs, libraries or machines into one record."""
-    from fedseed.runs.federated import describe_public
-
-    here, then = plan.compute, record["provenance"]["machine"]
-    if (here.precision, here.device) != (then["precision"], then["device"]):
-        raise OutputError(
-            f"--resume: the run computed in {then['precision']} on {then['device']}, this machine "
-            f"would go on in {here.precision} on {here.device}: start the run again"
-        )
-    refuse_other_kernels(then)
-    if plan.given.model_dump() != record["config"]["given_recipe"]:
-        what = "usual recipe" if plan.config.recipe is None else "recipe file"
-        raise OutputError(
-            f"--resume: the {what} has changed since the run began: give --recipe as it was"
-        )
-    if describe_seed(plan.seed) != record["provenance"]["seed"]:
-        raise OutputError("--resume: the seed file has changed since the run began: restore it")
-    if plan.federated.dataset.sha256 != record["provenance"]["dataset"]["sha256"]:
-        raise OutputError("--resume: the data have changed since the run began: restore them")
-    public = describe_public(plan.federated).get("public_texts")
-    if public != record["provenance"].get("public_texts"):
-        raise OutputError("--resume: the public texts changed since the run began: restore them")
-    if packages() != record["provenance"].get("packages"):
-        raise OutputError("--resume: the packages changed since the run began: start it again")
 
 
 def _print_plan(plan: Plan, console: Console) -> None:
@@ -170,9 +154,9 @@ def _print_plan(plan: Plan, console: Console) -> None:
     up = cohort * config.rounds * estimate["up"]
     steps = cohort * config.rounds * config.steps
     tests = (cohort + config.newcomers) * (plan.given.steps + config.steps)
-    rows = plan.federated.test_rows()
+    tested = sum(map(len, plan.federated.tests or [plan.federated.test_rows()]))
     for line in (
-        f"data: {dataset.source}, {len(dataset.train):,} training and {len(rows):,} test examples, "
+        f"data: {dataset.source}, {len(dataset.train):,} training and {tested:,} test examples, "
         f"{dataset.duplicates_dropped} duplicates dropped, {dataset.empty_dropped} empty",
         *(f"data: {note}" for note in dataset.notes),
         f"model: {plan.seed.model}, seed of kind {plan.seed.kind}, {len(plan.encoded_seed)} bytes",

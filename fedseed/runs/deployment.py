@@ -1,41 +1,88 @@
 """The server's main function in a deployment: a federated study over Flower's own Grid."""
 
 import os
+import secrets
 from collections.abc import Mapping
+from pathlib import Path
 
-from fedseed.config import Cell, RunConfig
+from fedseed.config import FOLDER, Cell, RunConfig
 from fedseed.data.public_texts import is_named
+from fedseed.data.site_options import SITES
 from fedseed.data.sources import CORPORA
-from fedseed.errors import ConfigError
+from fedseed.errors import ConfigError, OutputError, WireError
+from fedseed.federation.agreement import Agreement
 from fedseed.federation.engines import Grid
+from fedseed.federation.node_state import refuse_no_study
+from fedseed.federation.nodes import find_nodes
+from fedseed.files import write_text
 from fedseed.machine import replace_letters
 from fedseed.results.display import Lines
-from fedseed.results.folder import RECORD, default_folder, locked, make_folder
+from fedseed.results.folder import RECORD, default_folder
 from fedseed.runs.federated import RecordedRun
 from fedseed.runs.plan import Plan, make_plan
+from fedseed.runs.resume import run_folder
+from fedseed.runs.unchanged import refuse_changes
+
+KIND = "federated"
+STUDY = "study"
 
 
 def serve(grid: Grid, run_config: Mapping[str, Cell]) -> None:
-    """Run a federated study with the options of Flower's ``run_config``.
+    """Run a federated study with the options of Flower's ``run_config``, or go on with it.
 
-    Everything is written below ``results/scratch`` of the server's current folder.
+    Everything is written into the folder that ``run_config`` names as ``folder``, in which a study
+    that was interrupted is taken up; without it below ``results/scratch`` of the server's current
+    folder.
 
     Raises:
-        FedseedError: the options cannot be used, or too few clients replied.
+        FedseedError: the options cannot be used, a node does not take part, or too few clients
+            replied.
     """
     replace_letters()
     display = Lines(lambda line: print(line, flush=True))
-    config = RunConfig.from_run_config(run_config)
-    _refuse_relative_paths(config)
-    plan = make_plan(config, display.tokenising)
-    _same_for_clients(config, plan)
-    folder = make_folder(default_folder("federated"))
-    with locked(folder):
-        RecordedRun(plan, folder, display, "deployment").serve(grid)
+    options = dict(run_config)
+    named = str(options.pop(FOLDER, ""))
+    config = RunConfig.from_run_config(options)
+    _refuse_relative_paths(config, named)
+    folder = Path(named).expanduser() if named else default_folder(KIND)
+    with run_folder(folder, KIND, config.values(), RunConfig, resume=bool(named)) as begun:
+        plan = _planned(config, grid, display)
+        _same_for_clients(config, plan)
+        if begun.record is not None:
+            refuse_changes(plan, begun.record)
+        study = _study_in(folder)
+        RecordedRun(plan, folder, display, "deployment", study).serve(grid)
     print(f"record: {(folder / RECORD).resolve()}", flush=True)
 
 
-def _refuse_relative_paths(config: RunConfig) -> None:
+def _planned(config: RunConfig, grid: Grid, display: Lines) -> Plan:
+    """The plan; where nodes have the texts and the run names no classes, they are asked for them.
+
+    Raises:
+        RunError: a node is not there, or cannot open its table.
+    """
+    if config.of_sites and config.classes is None:
+        nodes = find_nodes(grid, config.clients + config.newcomers)
+        config = config.replace(classes=Agreement(grid, nodes).classes())
+    return make_plan(config, display.tokenising)
+
+
+def _study_in(folder: Path) -> str:
+    """The name of the study in a folder, drawn when it begins: by it nodes know it again.
+
+    Raises:
+        OutputError: the file of its name is damaged, or cannot be written.
+    """
+    path = folder / STUDY
+    if not path.exists():
+        write_text(path, secrets.token_hex(16))
+    try:
+        return refuse_no_study(path.read_text(encoding="ascii").strip())
+    except (OSError, UnicodeDecodeError, WireError) as error:
+        raise OutputError(f"{path} is damaged: begin in another folder") from error
+
+
+def _refuse_relative_paths(config: RunConfig, folder: str) -> None:
     """Refuse paths that each machine would look for in a folder of its own.
 
     Raises:
@@ -45,7 +92,8 @@ def _refuse_relative_paths(config: RunConfig) -> None:
     # A model's name may have one / on the hub; as a folder's it is told by what is there.
     is_folder = model.startswith(".") or model.count("/") > 1 or os.path.isdir(model)
     paths = {
-        "data": None if data in CORPORA or data.partition(":")[0] == "hub" else data,
+        "data": None if data in CORPORA or data.partition(":")[0] in ("hub", SITES) else data,
+        "folder": folder or None,
         "model": model if is_folder else None,
         "recipe": config.recipe,
         "seed-file": config.seed_file,

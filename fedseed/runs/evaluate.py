@@ -13,7 +13,7 @@ from fedseed.data.splits import Rows
 from fedseed.errors import RunError, WireError
 from fedseed.evaluation.metrics import Accuracy, ClassCounts, accuracy, count_correct
 from fedseed.evaluation.retention import chance_corrected, plain
-from fedseed.federation.client_app import decode_counts
+from fedseed.federation.counted_tests import decode_counts
 from fedseed.protocols.base import ProtocolServer
 from fedseed.results.display import Display
 from fedseed.runs.baselines import known_or_measured_baselines, linear_of_equal_bytes
@@ -161,7 +161,7 @@ def _believable(
         reason = exchange.reason or exchange.status
         if exchange.status == "ok":
             try:
-                test = decode_counts(exchange.up, expected)
+                test = decode_counts(exchange.up, len(expected), expected)
                 counts[exchange.group][exchange.partition_id] = test
                 continue
             except WireError as error:

@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from fedseed.data.federated_dataset import FederatedDataset
+from fedseed.data.site_options import SiteOptions
 from fedseed.errors import OutputError, RunError
+from fedseed.evaluation.metrics import Accuracy
 from fedseed.federation.cohort import draw_cohort
 from fedseed.federation.engines import Grid, count_workers, run_local, run_ray
 from fedseed.federation.history import History
 from fedseed.federation.round_record import RoundResult
 from fedseed.federation.session import AfterRound, Session
+from fedseed.federation.terms import Terms
 from fedseed.files import write_bytes
 from fedseed.ledger import ledger
 from fedseed.protocols import find_protocol
@@ -22,6 +25,7 @@ from fedseed.results.folder import CHECKPOINT, RECORD, STATE, TRANSCRIPT
 from fedseed.results.provenance import PeakMemory, code, describe_seed, machine, packages
 from fedseed.results.record import RunRecord, read_record
 from fedseed.results.table import percent
+from fedseed.runs.by_clients import ClientTests, pooled
 from fedseed.runs.evaluate import judge, tested_model
 from fedseed.runs.original import describe_dataset
 from fedseed.runs.plan import Plan
@@ -39,7 +43,9 @@ class RecordedRun:
     is written from it and gives no more than the times of an earlier attempt.
     """
 
-    def __init__(self, plan: Plan, out: Path, display: Display, engine: str) -> None:
+    def __init__(
+        self, plan: Plan, out: Path, display: Display, engine: str, study: str | None = None
+    ) -> None:
         """Prepare a run.
 
         Args:
@@ -47,6 +53,7 @@ class RecordedRun:
             out: an existing folder, locked for this run; a history in it is taken up.
             display: shows what happens.
             engine: ``local``, ``ray``, or ``deployment`` when Flower brings the grid.
+            study: of a deployment, the name under which nodes remember it.
 
         Raises:
             OutputError: the history is damaged.
@@ -55,6 +62,8 @@ class RecordedRun:
         self.out = out
         self.display = display
         self.engine = engine
+        self._study = study
+        self._names = {} if plan.sites is None else dict(enumerate(plan.sites))
         self.history = History(Transcript(out / TRANSCRIPT), out / CHECKPOINT)
         self._clock = time.monotonic()
         self._memory = PeakMemory()
@@ -73,7 +82,7 @@ class RecordedRun:
         plan = self.plan
         return {
             **code(), "packages": packages(),
-            "dataset": describe_dataset(plan.federated.dataset),
+            "dataset": describe_data(plan),
             "machine": machine(
                 self.engine, count_workers(plan.config), plan.compute.device,
                 plan.compute.precision,
@@ -124,14 +133,31 @@ class RecordedRun:
             grid, config.clients + config.newcomers, self.history, self.display,
             config.client_timeout, count_workers(config) if self.engine == "ray" else None,
         )  # fmt: skip
+        if self._study is not None:
+            self._agree(session, self._study)
         server = self.plan.server()
+        self._tests = ClientTests(self.plan, session, self._names)
         session.train(server, config, self._after_round(server))
-        self._evaluate(session, server)
+        if config.tested_by_clients:
+            self.display.phase("testing on texts that the clients hold out")
+            self.record.results = self._tests.results(server)
+        else:
+            self._evaluate(session, server)
         for name, content in server.files().items():
             write_bytes(self.out / name, content)
         # A run is complete when all of it is there: a record says so last.
         write_figure(self.record.to_dict(), self.out / "figure.png")
         self.record.status = "completed"
+
+    def _agree(self, session: Session, study: str) -> None:
+        """Have all nodes take part under the run's terms."""
+        plan = self.plan
+        terms = Terms.of(plan.config, plan.federated.dataset.classes, study)
+        self._names = session.agreement.agree(terms)
+        many = len(self._names)
+        self.display.phase(f"{many} node(s) take part: {', '.join(self._names.values())}"[:300])
+        if plan.config.of_sites:
+            self.record.provenance["dataset"] = describe_data(plan, self._names)
 
     def _evaluate(self, session: Session, server: ProtocolServer) -> None:
         """Have the last round's clients and the newcomers test what came out."""
@@ -145,7 +171,7 @@ class RecordedRun:
 
     def _after_round(self, server: ProtocolServer) -> AfterRound:
         def test_and_save(result: RoundResult) -> None:
-            tested = tested_model(self.plan, server, result.round)
+            tested = self._tested(server, result.round)
             if tested is not None:
                 result.measured["test"] = tested.to_record()
                 low, high = tested.ci95
@@ -159,6 +185,17 @@ class RecordedRun:
 
         return test_and_save
 
+    def _tested(self, server: ProtocolServer, number: int) -> Accuracy | None:
+        """How the server's model does after a round, if that is to be tested."""
+        config = self.plan.config
+        if not config.tested_by_clients:
+            return tested_model(self.plan, server, number)
+        if not config.test_every or number % config.test_every or server.model() is None:
+            return None
+        name, testers = f"round {number}", range(config.clients)
+        tested = self._tests.test(name, {name: server.products()["aggregated"]}, testers)
+        return pooled(tested[name])
+
     def _save(self) -> None:
         self.record.ledger = ledger(self.history.transcript, self.plan.fp32_model_bytes())
         self._memory.sample()
@@ -168,6 +205,15 @@ class RecordedRun:
             "peak_memory_bytes": max(self._memory.bytes, self._earlier.get("peak_memory_bytes", 0)),
         }
         self.record.write(self.out / RECORD)
+
+
+def describe_data(plan: Plan, names: Mapping[int, str] | None = None) -> dict[str, Any]:
+    """The data of a run; of sites no more than their names, whose order is that of partitions."""
+    dataset = plan.federated.dataset
+    if not plan.config.of_sites:
+        return describe_dataset(dataset)
+    told = list(plan.sites or ()) if names is None else [names[pid] for pid in sorted(names)]
+    return {"source": dataset.source, "classes": list(dataset.classes), "sites": told}
 
 
 def describe_start(plan: Plan) -> dict[str, Any]:
@@ -189,6 +235,8 @@ def describe_public(federated: FederatedDataset) -> dict[str, Any]:
 
 def describe_shards(federated: FederatedDataset) -> dict[str, Any]:
     """Clients that were topped up, and examples of each class by client; of many the sizes."""
+    if isinstance(federated.config, SiteOptions) and federated.config.of_sites:
+        return {}
     return {"topped_up_clients": federated.topped_up} | _describe_sizes(federated)
 
 

@@ -5,12 +5,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedseed.config import RunConfig
-from fedseed.data.federated_dataset import FederatedDataset, open_dataset, partition_dataset
+from fedseed.data.clients import partitioned
+from fedseed.data.federated_dataset import FederatedDataset, open_dataset
 from fedseed.data.natural import natural_clients
+from fedseed.data.site_options import SITES
+from fedseed.data.sites.federated import (
+    dataset_of_sites,
+    empty_dataset,
+    sites_of,
+    told_classes,
+)
 from fedseed.data.tokenise import Progress
 from fedseed.data.tokens import Dataset
 from fedseed.errors import ConfigError, SeedError
-from fedseed.federation.client_app import compute_of
+from fedseed.federation.client import compute_of
 from fedseed.federation.privacy_budget import defence_of, within_budget
 from fedseed.federation.strategies import make_aggregator
 from fedseed.given_recipe import given_recipe, recipe_alone
@@ -43,6 +51,8 @@ class Plan:
     federated: FederatedDataset
     budget: Budget | None = None
     """What differential privacy costs; the configuration has its noise and rounds."""
+    sites: tuple[str, ...] | None = None
+    """Names of a simulation's sites, by partition; None without sites, or before they are asked."""
 
     @property
     def encoded_seed(self) -> bytes:
@@ -139,9 +149,8 @@ def make_plan(
     config = config.replace(max_length=length, model=model)
     if stored is None and model not in FROM_PRNG:  # refuse now a folder that lacks something
         stored_tensors(model)
-    dataset = open_dataset(config, progress)
-    config = _with_start(config.for_classes(dataset.labels), dataset)
-    config = config.replace(clients=natural_clients(config, dataset, many))
+    config, federated, sites = _opened(config, many, progress)
+    dataset = federated.dataset
     key = random_key(config.run_seed, "seed")
     seed = stored or start_seed(model, dataset.classes, config.scheme, key)
     if seed.labels != dataset.labels:
@@ -152,9 +161,40 @@ def make_plan(
     if find_kind(seed.kind).made_from != "key":  # refuse now weights that do not fit
         assemble(seed, find_model(seed.model, seed.labels).shapes())
     _refuse_another_order(seed, dataset)
-    federated = partition_dataset(config, dataset)
     config, budget = within_budget(config, given, federated)
-    return Plan(config, given, seed, federated, budget)
+    return Plan(config, given, seed, federated, budget, sites)
+
+
+_Opened = tuple[RunConfig, FederatedDataset, tuple[str, ...] | None]
+"""Options, data, and names of sites."""
+
+
+def _opened(config: RunConfig, many: bool, progress: Progress | None) -> _Opened:
+    """The data of a run, and its options once the data are known.
+
+    Args:
+        config: the options.
+        many: whether the number of clients was given.
+        progress: see :func:`make_plan`.
+    """
+    if config.of_sites:
+        return _opened_sites(config, progress)
+    dataset = open_dataset(config, progress)
+    config = _with_start(config.for_classes(dataset.labels), dataset)
+    config = config.replace(clients=natural_clients(config, dataset, many))
+    return config, partitioned(config, dataset), None
+
+
+def _opened_sites(config: RunConfig, progress: Progress | None) -> _Opened:
+    """The same where each client has a table of its own: of a deployment no text is here."""
+    sites = [] if config.data == SITES else sites_of(config)
+    if config.classes is None:
+        config = config.replace(classes=told_classes(config, sites))
+    config = _with_start(config.for_classes(len(config.class_names)), empty_dataset(config).dataset)
+    if not sites:
+        return config, empty_dataset(config), None
+    federated = dataset_of_sites(config, sites, progress)
+    return config, federated, tuple(site.name for site in sites[: len(federated.parts)])
 
 
 def _usual(config: RunConfig, stored: Seed | None) -> Recipe:

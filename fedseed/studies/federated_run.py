@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from fedseed.evaluation.metrics import ClassCounts
-from fedseed.federation.client_app import decode_counts
+from fedseed.federation.counted_tests import decode_counts
 from fedseed.federation.engines import Grid, run_local
 from fedseed.federation.history import History
 from fedseed.federation.round_record import RoundResult
@@ -102,7 +102,9 @@ class FederatedRun:
         self.making = (time.monotonic() - clock) / len(everybody)
         federated = self.plan.federated
         for exchange in exchanges:
-            counts = decode_counts(exchange.up, federated.test_counts(exchange.partition_id))
+            counts = decode_counts(
+                exchange.up, federated.dataset.labels, federated.test_counts(exchange.partition_id)
+            )
             newcomer = exchange.partition_id >= config.clients
             (self.newcomers if newcomer else self.participants).append(counts)
 

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fedseed.data.sources import open_source
+from fedseed.data.splits import SplitRules
 from fedseed.data.tables.cells import Wanted
 from fedseed.data.tokens import Dataset, load_dataset
 from fedseed.errors import DataError
@@ -27,7 +28,7 @@ RECORDS = [{"text": text, "label": label} for text, label in BODY]
 def load(data: object, drop_rare: int = 0, **wanted: str | None) -> Dataset:
     """Read and tokenise a data set."""
     source = open_source(str(data), Wanted(**wanted))  # type: ignore[arg-type]
-    return load_dataset(source, tokenizer_file("bert-tiny"), 16, drop_rare=drop_rare)
+    return load_dataset(source, tokenizer_file("bert-tiny"), 16, rules=SplitRules(drop_rare))
 
 
 def arrow(body: list[tuple[str, int]] = BODY) -> pa.Table:

@@ -10,7 +10,7 @@ import pytest
 from fedseed.config import RunConfig
 from fedseed.data.federated_dataset import open_dataset, open_federated_dataset, subset
 from fedseed.data.sources import open_source
-from fedseed.data.splits import Split, fold, split, text_digests
+from fedseed.data.splits import Split, SplitRules, fold, split, text_digests
 from fedseed.data.tokens import TokenTable, load_dataset
 from fedseed.errors import DataError, OutputError
 from fedseed.models.published import tokenizer_file
@@ -21,7 +21,7 @@ def split_texts(
 ) -> Split:
     """The split of some texts, of which those that differ in white space are duplicates."""
     tests = None if official is None else np.array(official)
-    return split(text_digests(lines), np.array(labels), tests, drop_rare=drop_rare)
+    return split(text_digests(lines), np.array(labels), tests, rules=SplitRules(drop_rare))
 
 
 def test_duplicates_are_dropped_before_splitting() -> None:

@@ -56,7 +56,7 @@ def test_error_feedback_is_not_applied_twice(
 
 
 def test_what_an_attempt_left_is_gone_when_its_round_is_run_again(tmp_path: Path) -> None:
-    from flwr.app import ConfigRecord
+    from flwr.app import ConfigRecord, Message, RecordDict
 
     from fedseed.federation.executors import InProcess
     from fedseed.federation.local_grid import LocalGrid
@@ -65,12 +65,15 @@ def test_what_an_attempt_left_is_gone_when_its_round_is_run_again(tmp_path: Path
     grid = LocalGrid(InProcess(lambda *_: None), 1, {}, tmp_path / "clients")
     (node,) = grid.get_node_ids()
 
+    def asked(place: int) -> Message:
+        return Message(RecordDict(), node, "train", group_id=str(place))
+
     def kept(place: int) -> dict[str, Any]:
-        records = context_from_bytes(grid._context(node, place)).state.config_records
+        records = context_from_bytes(grid._context(node, asked(place))).state.config_records
         return {name: dict(record)["round"] for name, record in records.items()}
 
     def work(place: int) -> None:
-        context = context_from_bytes(grid._context(node, place))
+        context = context_from_bytes(grid._context(node, asked(place)))
         context.state["memory"] = ConfigRecord({"round": place})
         grid._keep(node, place, context_to_bytes(context))
 

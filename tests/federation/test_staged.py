@@ -132,11 +132,15 @@ def staged(small: dict[str, Any], **changes: Any) -> tuple[Any, StagedServer]:
 
 
 def test_a_payload_of_no_stage_is_refused(small: dict[str, Any]) -> None:
-    from fedseed.federation.client_app import _Parts
+    from flwr.app import Context, Message, RecordDict
+
+    from fedseed.federation.client import Client, Given
 
     plan, server = staged(small)
-    parts = _Parts(plan.config, None, plan.federated)
-    client = parts.client(plan.config)
+    context = Context(1, 1, {"partition-id": 0}, RecordDict(), {})
+    message = Message(RecordDict(), 1, "train", group_id="1")
+    given = Given(plan.config, None, plan.federated)
+    client = Client(given, message, context).protocol_client()
     payload = server.configure(1, [0])[0]
     task = ClientTask(payload, plan.federated.shard(0), {}, generator(0, "x"))
     assert client.contribute(task)

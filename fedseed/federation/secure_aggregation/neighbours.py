@@ -3,6 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+NEIGHBOURS = 32
+"""Of one client in large cohorts; in smaller ones everybody is everybody's neighbour."""
+
 
 @dataclass(frozen=True)
 class Graph:

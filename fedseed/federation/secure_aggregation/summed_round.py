@@ -16,11 +16,9 @@ from fedseed.federation.secure_aggregation.messages import (
     encode_parts,
     encode_question,
 )
-from fedseed.federation.secure_aggregation.neighbours import Graph, ring
-from fedseed.transcript import ADVERTISE, REVEAL, SHARE, TRAIN, Exchange
+from fedseed.federation.secure_aggregation.neighbours import NEIGHBOURS, Graph, ring
+from fedseed.transcript import TRAIN, Exchange
 
-NEIGHBOURS = 32
-"""Of one client in large cohorts; in smaller ones everybody is everybody's neighbour."""
 Ask = Callable[[str, Mapping[int, bytes], frozenset[int]], Sequence[Exchange]]
 """Sends payloads of a phase by partition, of which some replies are to be lost."""
 
@@ -38,7 +36,9 @@ class Summed:
 
     def last_of(self, number: int) -> Exchange:
         """What came last of a client's: its masked vector, or why there is none."""
-        own = [e for e in self.exchanges if e.partition_id == number and e.phase != REVEAL]
+        own = [
+            e for e in self.exchanges if e.partition_id == number and not e.phase.endswith("reveal")
+        ]
         return own[-1]
 
 
@@ -59,7 +59,7 @@ def graph_of(cohort: Sequence[int], threshold: int, rng: np.random.Generator) ->
 class SummedRound:
     """Asks the clients of a round for the sum of their vectors."""
 
-    def __init__(self, ask: Ask, graph: Graph, length: int, least: int) -> None:
+    def __init__(self, ask: Ask, graph: Graph, length: int, least: int, phase: str = TRAIN) -> None:
         """Prepare a sum.
 
         Args:
@@ -67,8 +67,9 @@ class SummedRound:
             graph: the cohort.
             length: numbers of a vector.
             least: fewest clients whose sum may become known.
+            phase: what is summed, contributions or tests.
         """
-        self._ask, self._graph = ask, graph
+        self._ask, self._graph, self._phase = ask, graph, phase
         self._server = Coordinator(graph, length, least)
         self._exchanges: list[Exchange] = []
 
@@ -91,15 +92,16 @@ class SummedRound:
 
     def _run(self, payloads: Mapping[int, bytes], lost: frozenset[int]) -> Summed:
         server = self._server
-        keys = server.advertised(self._answers(ADVERTISE, dict.fromkeys(payloads, b"")))
+        main = self._phase
+        keys = server.advertised(self._answers(f"{main}.advertise", dict.fromkeys(payloads, b"")))
         threshold = self._graph.threshold
         asked = {number: encode_keys(threshold, around) for number, around in keys.items()}
-        boxes = server.shared(self._parts(SHARE, asked))
+        boxes = server.shared(self._parts(f"{main}.share", asked))
         asked = {number: encode_parts(box) + payloads[number] for number, box in boxes.items()}
-        masked = self._answers(TRAIN, asked, lost)
+        masked = self._answers(main, asked, lost)
         questions = server.masked({number: decode_words(data) for number, data in masked.items()})
         asked = {number: encode_question(*which) for number, which in questions.items()}
-        total = server.sum(self._parts(REVEAL, asked))
+        total = server.sum(self._parts(f"{main}.reveal", asked))
         return Summed(total, server.members, self._exchanges)
 
     def _answers(

@@ -21,8 +21,9 @@ from fedseed.linear.class_counts import ClassCounts
 from fedseed.linear.counts import mean_counts, text_lengths
 from fedseed.linear.selection import LabelledCounts
 from fedseed.linear.token_weights import TokenWeights
+from fedseed.memory import Memory
 from fedseed.privacy.mechanisms import discrete_gaussian
-from fedseed.protocols.base import ClientTask, Memory
+from fedseed.protocols.base import ClientTask
 from fedseed.protocols.lexicon import LexiconOptions
 from fedseed.protocols.lexicon.counts import encode_class_counts
 from fedseed.protocols.lexicon.logistic import own_weights, strongest

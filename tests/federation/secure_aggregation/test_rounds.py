@@ -158,19 +158,19 @@ def test_garbage_is_left_out_or_named(small: dict[str, Any], monkeypatch: Any) -
 def test_a_client_sums_a_round_once_where_the_server_is_another_s() -> None:
     memory: dict[str, bytes] = {}
     people = {0: SumClient(memory, 0, once=True), 1: SumClient({}, 1), 2: SumClient({}, 2)}
-    keys = {number: one.advertise(3) for number, one in people.items()}
-    sealed = {n: decode_parts(one.share(3, encode_keys(2, keys))) for n, one in people.items()}
+    keys = {number: one.advertise("3") for number, one in people.items()}
+    sealed = {n: decode_parts(one.share("3", encode_keys(2, keys))) for n, one in people.items()}
     box = {other: sealed[other][0] for other in (1, 2)}
     nothing = np.zeros(4, np.uint32)
-    people[0].mask(3, encode_parts(box) + b"asked", lambda asked: nothing + len(asked))
+    people[0].mask("3", encode_parts(box) + b"asked", lambda asked: nothing + len(asked))
     for number in (3, 2):
         with pytest.raises(WireError, match="is summed already"):
-            people[0].advertise(number)
-    people[0].reveal(3, encode_question({0, 1, 2}, set()))
+            people[0].advertise(str(number))
+    people[0].reveal("3", encode_question({0, 1, 2}, set()))
     assert set(memory) == {"summed"}
     with pytest.raises(WireError, match="no sum of round 3 has begun"):
-        people[0].reveal(3, encode_question({0, 1}, {2}))
-    people[0].advertise(4)
+        people[0].reveal("3", encode_question({0, 1}, {2}))
+    people[0].advertise("4")
 
 
 def test_what_a_client_keeps_between_questions_is_all_of_it() -> None:

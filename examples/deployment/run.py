@@ -1,0 +1,109 @@
+"""A deployment on one machine: three sites with a table each, a server without any.
+
+``python examples/deployment/run.py`` makes keys and tables, starts a SuperLink with TLS and
+authentication and three SuperNodes, runs two studies through them, and ends everything again.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from cluster import Cell, Cluster
+from texts import accuracy_line, node_configs, write_sites
+
+APP = Path(__file__).with_name("app")
+COMMON: dict[str, Cell] = {
+    "data": "sites", "clients": 3, "newcomers": 0, "secure-aggregation": True, "threshold": 3,
+    "privacy": "example", "max-length": 128,
+}  # fmt: skip
+STUDIES: dict[str, dict[str, Cell]] = {
+    "words, counted and noised": COMMON | {
+        "protocol": "lexicon", "estimate": "counts", "rounds": 1, "epsilon": 4.0,
+    },
+    "weights, DP-SGD": COMMON | {
+        "protocol": "weights", "codec": "int8", "rounds": 1, "steps": 10, "epsilon": 8.0,
+        "clip": 1.0, "smallest-site": 200,
+    },
+}  # fmt: skip
+"""Both under secure aggregation and differential privacy; the classes are asked of the nodes."""
+
+
+def main() -> int:
+    """Run the example; returns the exit status."""
+    arguments = _arguments()
+    chosen = dict(list(STUDIES.items())[: arguments.studies])
+    with tempfile.TemporaryDirectory(prefix="fedseed-") as temporary:
+        folder = Path(arguments.out or temporary).resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        say(f"everything is in {folder}; {'it stays' if arguments.out else 'it is removed'}")
+        return _deploy(folder, chosen, arguments.strangers)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", help="a new folder that stays; a temporary one without it")
+    parser.add_argument(
+        "--studies", type=int, default=len(STUDIES), help="run the first so many studies"
+    )
+    parser.add_argument("--strangers", action="store_true", help="also show nodes that are refused")
+    return parser.parse_args()
+
+
+def _deploy(folder: Path, studies: Mapping[str, Mapping[str, Cell]], strangers: bool) -> int:
+    files = write_sites(folder / "sites")
+    configs = node_configs(files, folder / "states")
+    say("starting a SuperLink with TLS and authentication, and three SuperNodes")
+    link = folder / "flower"
+    link.mkdir()
+    record = None
+    with Cluster(link, configs) as cluster:
+        for number, (name, options) in enumerate(studies.items()):
+            say(f"study: {name}: {json.dumps(options)}")
+            done = cluster.run(APP, {**options, "folder": str(folder / f"study{number}")})
+            record = done.record
+            if done.status != "finished:completed" or record is None:
+                say(f"the run is {done.status} ({done.details}):\n{done.output[-2000:]}")
+                return 1
+            say(f"{name}: {accuracy_line(record)}")
+            say(
+                f"bytes as Flower counts them: {done.bytes_from_server:,} to the nodes, "
+                f"{done.bytes_to_server:,} from them"
+            )
+        if strangers:
+            show_strangers(cluster)
+    print(f"record: {record}", flush=True)
+    return 0
+
+
+def show_strangers(cluster: Cluster) -> None:
+    """Start nodes that the SuperLink does not know, and print what they are told."""
+    from certificates import make_key
+
+    foreign = cluster.folder / "foreign.key"
+    make_key(foreign)
+    cluster.stop_node(2)
+    for name, how in (
+        ("without a key", {"with_key": False}),
+        ("with another's key", {"key": foreign}),
+        ("without TLS", {"tls": False}),
+    ):
+        process = cluster.start_node(2, **how)  # type: ignore[arg-type]
+        status = process.wait(timeout=60)
+        lines = cluster.log("node-2").read_text(encoding="utf-8", errors="replace").splitlines()
+        told = [line.strip() for line in lines if "code: 2" in line or "Insecure" in line]
+        say(f"a node {name} ended with status {status}: {told[-1] if told else lines[-1]}")
+
+
+STARTED = time.monotonic()
+
+
+def say(line: str) -> None:
+    """Print what happens, with the seconds since the start."""
+    print(f"[{time.monotonic() - STARTED:5.0f} s] {line}", flush=True)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""Sites: places that have a table each, which no other place opens."""

@@ -1,0 +1,141 @@
+"""What a node remembers over its restarts, in a folder of its own.
+
+``counters.json`` has what was answered, and is written before an answer leaves: it is never taken
+back. ``*.bin`` have what the protocol's client keeps between rounds, which a run that is taken up
+again may need as it was a round ago. ``runs/`` says which study each of Flower's runs belongs to,
+and ``spent.json`` what all studies together may spend.
+"""
+
+import json
+import re
+from collections.abc import Iterator, MutableMapping
+from pathlib import Path
+from typing import Any
+
+from fedseed.errors import OutputError, WireError
+from fedseed.federation.kept_states import KeptStates
+from fedseed.files import read_json, write_text
+from fedseed.memory import Memory
+
+_STUDY = re.compile(r"[0-9a-f]{32}")
+_COUNTERS, _RUNS, _SPENT = "counters.json", "runs", "spent.json"
+_MOST_STUDIES = 10_000
+
+
+def refuse_no_study(study: str) -> str:
+    """A study's name, if it is one.
+
+    Raises:
+        WireError: it is none: names become folders.
+    """
+    if not _STUDY.fullmatch(study):
+        raise WireError("a study's name has 32 hexadecimal digits")
+    return study
+
+
+class NodeState:
+    """A node's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """Use a folder, which is made when something is first kept there."""
+        self._folder = folder
+
+    def join(self, run_id: int, terms: dict[str, Any]) -> None:
+        """Remember the terms of one of Flower's runs.
+
+        Raises:
+            WireError: its study began under other terms, or there are too many studies.
+            OutputError: the folder cannot be written.
+        """
+        study = refuse_no_study(str(terms["study"]))
+        known = self._read(f"{study}/terms.json")
+        if known not in (None, terms):
+            raise WireError("this study began under other terms: begin a new one")
+        if known is None and sum(1 for _ in self._folder.glob("*/terms.json")) >= _MOST_STUDIES:
+            raise WireError(f"this node took part in {_MOST_STUDIES:,} studies: empty its state")
+        self._write(f"{study}/terms.json", terms)
+        self._write(f"{_RUNS}/{run_id}.json", study)
+
+    def terms(self, run_id: int) -> dict[str, Any] | None:
+        """The terms of one of Flower's runs; None before any were agreed."""
+        study = self._read(f"{_RUNS}/{run_id}.json")
+        terms: dict[str, Any] | None = None if study is None else self._read(f"{study}/terms.json")
+        return terms
+
+    def states(self, study: str) -> KeptStates:
+        """What the protocol's client keeps between rounds."""
+        return KeptStates(self._folder / study)
+
+    def counters(self, study: str) -> Memory:
+        """What was answered; written at once."""
+        return _Counters(self._folder / study / _COUNTERS)
+
+    def spend(self, study: str, epsilon: float, most: float | None) -> None:
+        """Note what a study may spend, once, before its first answer.
+
+        Args:
+            study: which.
+            epsilon: its whole budget.
+            most: of all studies together; None without a limit.
+
+        Raises:
+            WireError: it is more than is left.
+        """
+        spent = self._read(_SPENT) or {}
+        others = sum(value for name, value in spent.items() if name != study)
+        if most is not None and others + epsilon > most:
+            raise WireError(
+                f"epsilon {epsilon:g} is asked for, of {most:g} in all {others:g} are spent"
+            )
+        if spent.get(study) != epsilon:
+            self._write(_SPENT, spent | {study: epsilon})
+
+    def _read(self, name: str) -> Any:
+        path = self._folder / name
+        return read_json(path, f"the node's state {path}", OutputError) if path.exists() else None
+
+    def _write(self, name: str, value: object) -> None:
+        path = self._folder / name
+        _make(path.parent)
+        write_text(path, json.dumps(value))
+
+
+class _Counters(MutableMapping[str, bytes]):
+    """Values by name in one file, which is whole at any moment."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def _all(self) -> dict[str, str]:
+        if not self._path.exists():
+            return {}
+        values: dict[str, str] = read_json(self._path, "the node's counters", OutputError)
+        return values
+
+    def _write(self, values: dict[str, str]) -> None:
+        _make(self._path.parent)
+        write_text(self._path, json.dumps(values))
+
+    def __getitem__(self, name: str) -> bytes:
+        return bytes.fromhex(self._all()[name])
+
+    def __setitem__(self, name: str, value: bytes) -> None:
+        self._write(self._all() | {name: value.hex()})
+
+    def __delitem__(self, name: str) -> None:
+        values = self._all()
+        del values[name]
+        self._write(values)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot write the node's state {folder}: {error.strerror}") from error
