@@ -35,7 +35,7 @@ def agree(given: Given, message: Message, context: Context) -> dict[str, object]
     client = Client(given, message, context)
     terms.refuse_other(client.config)
     if client.state is not None:
-        client.state.join(context.run_id, terms.model_dump(mode="json"))
+        client.state.join(context.run_id, terms.model_dump(mode="json"), client.pid)
     else:
         ContextMemory(context)[TERMS] = terms.encode()
     client = Client(given, message, context)

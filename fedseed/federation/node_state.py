@@ -40,19 +40,24 @@ class NodeState:
         """Use a folder, which is made when something is first kept there."""
         self._folder = folder
 
-    def join(self, run_id: int, terms: dict[str, Any]) -> None:
+    def join(self, run_id: int, terms: dict[str, Any], partition_id: int) -> None:
         """Remember the terms of one of Flower's runs.
 
         Raises:
-            WireError: its study began under other terms, or there are too many studies.
+            WireError: its study began under other terms, there are too many studies, or the folder
+                is another node's.
             OutputError: the folder cannot be written.
         """
         study = refuse_no_study(str(terms["study"]))
+        whose = self._read(f"{study}/node.json")
+        if whose not in (None, partition_id):
+            raise WireError(f"its state is that of node {whose}: give each a folder of its own")
         known = self._read(f"{study}/terms.json")
         if known not in (None, terms):
             raise WireError("this study began under other terms: begin a new one")
         if known is None and sum(1 for _ in self._folder.glob("*/terms.json")) >= _MOST_STUDIES:
             raise WireError(f"this node took part in {_MOST_STUDIES:,} studies: empty its state")
+        self._write(f"{study}/node.json", partition_id)
         self._write(f"{study}/terms.json", terms)
         self._write(f"{_RUNS}/{run_id}.json", study)
 

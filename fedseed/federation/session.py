@@ -77,6 +77,7 @@ class Session:
         observer: Observer | None = None,
         timeout: float | None = None,
         parallel: int | None = None,
+        nodes: Mapping[int, int] | None = None,
     ) -> None:
         """Find the clients.
 
@@ -89,13 +90,14 @@ class Session:
             timeout: seconds for one client, None for any; the local grid, which measures each
                 client itself, has its own.
             parallel: clients that work at the same time; all of them when None.
+            nodes: node ids by partition, where they are known; they are asked for when None.
 
         Raises:
             RunError: some client is on no node that answers.
         """
         self.history = history
         self.observer = observer or Unobserved()
-        nodes = find_nodes(grid, partitions)
+        nodes = nodes or find_nodes(grid, partitions)
         limit = None if isinstance(grid, LocalGrid) else timeout
         self._wire = Wire(grid, nodes, history.transcript, limit, parallel or len(nodes))
         self.agreement = Agreement(grid, nodes)

@@ -18,7 +18,7 @@ from fedseed.files import write_text
 from fedseed.machine import replace_letters
 from fedseed.results.display import Lines
 from fedseed.results.folder import RECORD, default_folder
-from fedseed.runs.federated import RecordedRun
+from fedseed.runs.federated import Deployment, RecordedRun
 from fedseed.runs.plan import Plan, make_plan
 from fedseed.runs.resume import run_folder
 from fedseed.runs.unchanged import refuse_changes
@@ -46,25 +46,17 @@ def serve(grid: Grid, run_config: Mapping[str, Cell]) -> None:
     _refuse_relative_paths(config, named)
     folder = Path(named).expanduser() if named else default_folder(KIND)
     with run_folder(folder, KIND, config.values(), RunConfig, resume=bool(named)) as begun:
-        plan = _planned(config, grid, display)
+        nodes = None
+        if config.of_sites and config.classes is None:
+            nodes = find_nodes(grid, config.clients + config.newcomers)
+            config = config.replace(classes=Agreement(grid, nodes).classes())
+        plan = make_plan(config, display.tokenising)
         _same_for_clients(config, plan)
         if begun.record is not None:
             refuse_changes(plan, begun.record)
-        study = _study_in(folder)
-        RecordedRun(plan, folder, display, "deployment", study).serve(grid)
+        deployment = Deployment(_study_in(folder), nodes)
+        RecordedRun(plan, folder, display, "deployment", deployment).serve(grid)
     print(f"record: {(folder / RECORD).resolve()}", flush=True)
-
-
-def _planned(config: RunConfig, grid: Grid, display: Lines) -> Plan:
-    """The plan; where nodes have the texts and the run names no classes, they are asked for them.
-
-    Raises:
-        RunError: a node is not there, or cannot open its table.
-    """
-    if config.of_sites and config.classes is None:
-        nodes = find_nodes(grid, config.clients + config.newcomers)
-        config = config.replace(classes=Agreement(grid, nodes).classes())
-    return make_plan(config, display.tokenising)
 
 
 def _study_in(folder: Path) -> str:

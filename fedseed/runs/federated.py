@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,16 @@ MOST_COUNTED = 1000
 """Clients whose examples a record counts by class."""
 
 
+@dataclass(frozen=True)
+class Deployment:
+    """What a server knows of its nodes before the run."""
+
+    study: str
+    """The name under which they remember it."""
+    nodes: Mapping[int, int] | None = None
+    """Their ids by partition, where they were asked."""
+
+
 class RecordedRun:
     """One run of a plan in an output folder, fresh or taken up again.
 
@@ -44,8 +55,9 @@ class RecordedRun:
     """
 
     def __init__(
-        self, plan: Plan, out: Path, display: Display, engine: str, study: str | None = None
-    ) -> None:
+        self, plan: Plan, out: Path, display: Display, engine: str,
+        deployment: Deployment | None = None,
+    ) -> None:  # fmt: skip
         """Prepare a run.
 
         Args:
@@ -53,7 +65,7 @@ class RecordedRun:
             out: an existing folder, locked for this run; a history in it is taken up.
             display: shows what happens.
             engine: ``local``, ``ray``, or ``deployment`` when Flower brings the grid.
-            study: of a deployment, the name under which nodes remember it.
+            deployment: what is known of the nodes of one.
 
         Raises:
             OutputError: the history is damaged.
@@ -62,7 +74,7 @@ class RecordedRun:
         self.out = out
         self.display = display
         self.engine = engine
-        self._study = study
+        self._deployment = deployment
         self._names = {} if plan.sites is None else dict(enumerate(plan.sites))
         self.history = History(Transcript(out / TRANSCRIPT), out / CHECKPOINT)
         self._clock = time.monotonic()
@@ -132,9 +144,10 @@ class RecordedRun:
         session = Session(
             grid, config.clients + config.newcomers, self.history, self.display,
             config.client_timeout, count_workers(config) if self.engine == "ray" else None,
+            None if self._deployment is None else self._deployment.nodes,
         )  # fmt: skip
-        if self._study is not None:
-            self._agree(session, self._study)
+        if self._deployment is not None:
+            self._agree(session, self._deployment.study)
         server = self.plan.server()
         self._tests = ClientTests(self.plan, session, self._names)
         session.train(server, config, self._after_round(server))

@@ -1,0 +1,1 @@
+"""Runs of sites: each client with a table of its own."""
