@@ -1,10 +1,11 @@
 # make setup: .venv with everything under pinned versions; does nothing when nothing changed.
 # make demo: ten clients with private shards of IMDB. make test: the whole suite.
+# make deployment: three sites over TLS, on this machine. make faults: 30 of their nodes and servers killed.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test
+.PHONY: setup demo test deployment faults
 
 setup: $(VENV)/.stamp
 
@@ -16,6 +17,12 @@ $(VENV)/.stamp: pyproject.toml constraints.txt setup.py $(wildcard fedseed/train
 
 demo: setup
 	$(BIN)/python simulations/run_fed.py --clients 10
+
+deployment: setup
+	$(BIN)/python examples/deployment/run.py
+
+faults: setup
+	$(BIN)/python examples/deployment/faults.py --faults 30
 
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist worksteal

@@ -147,7 +147,7 @@ def site_files(folder: str) -> list[Path]:
         ConfigError: there is no such folder, or no file in it.
     """
     path = Path(os.path.expanduser(folder))
-    files = sorted(path.glob("*.toml")) if path.is_dir() else []
+    files = sorted(path.glob("*.toml")) if folder and path.is_dir() else []
     if not files:
         raise ConfigError(
             f"--data sites:{folder}: there is no folder with a .toml file for each site"
