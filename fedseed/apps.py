@@ -10,9 +10,13 @@ from fedseed.federation.server_app import server_app as make_server_app
 
 
 def _serve(*arguments: Any) -> None:
+    from fedseed.errors import FedseedError
     from fedseed.runs.deployment import serve
 
-    serve(*arguments)
+    try:
+        serve(*arguments)
+    except FedseedError as error:  # its one line says what to do
+        raise error.with_traceback(None) from None
 
 
 client_app = make_client_app()

@@ -87,11 +87,8 @@ def accuracy_line(record: Path) -> str:
     """What a record says, in a line."""
     results = json.loads(record.read_text(encoding="utf-8"))["results"]
     parts = []
-    for name, words in (("aggregated", "together"), ("alone", "each alone, a bag of words")):
-        one = results[name]["pooled"] if name == "aggregated" else results[name]
+    for name, words in (("given", "each with its own texts"), ("aggregated", "together")):
+        one = results[name]["pooled"]
         low, high = one["ci95"]
-        parts.append(
-            f"{words} {100 * one['value']:.1f} % ({100 * low:.1f} - {100 * high:.1f}, "
-            f"n = {one['n']:,}, majority {100 * one['majority_baseline']:.1f} %)"
-        )
-    return "; ".join(parts)
+        parts.append(f"{words} {100 * one['value']:.1f} % ({100 * low:.1f} - {100 * high:.1f})")
+    return f"{', '.join(parts)}; n = {one['n']:,}, majority {100 * one['majority_baseline']:.1f} %"

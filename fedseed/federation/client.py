@@ -211,6 +211,8 @@ class Client(Member):
         if not len(rows):
             return ClassCounts((0,) * classes, (0,) * classes)
         if product == ALONE and config.tested_by_clients:
+            if config.privacy is not None:
+                raise WireError("a model without noise is not in the privacy budget")
             return tested_alone(table, self.shard.whole(), rows, classes, config.length)
         model, length = client.grow(ClientTask(payload, self.shard, self.memory, rng))
         predictions = client.trainer.predict(model, table, rows, length)
@@ -241,7 +243,7 @@ class Client(Member):
         config = self.config
         if not config.tested_by_clients:
             return 2
-        return 3 + (0 if config.test_every is None else config.rounds // config.test_every)
+        return 2 + (0 if config.test_every is None else config.rounds // config.test_every)
 
 
 def read_names(data: bytes) -> list[str]:

@@ -116,8 +116,12 @@ class ClientTests:
 
 
 def can_be_alone(config: RunConfig) -> bool:
-    """Whether a client can train a linear model: where the model's tokenizer is known."""
-    return config.model in REGISTRY
+    """Whether clients train a linear model each, to be compared with.
+
+    The model's tokenizer has to be known. Under a privacy budget they do not: how a model does that
+    was trained without noise is nothing that the budget covers.
+    """
+    return config.model in REGISTRY and config.privacy is None
 
 
 def pooled(tested: Tested) -> Accuracy:

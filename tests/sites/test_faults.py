@@ -70,7 +70,7 @@ def with_faults(
     return None, line, attempts
 
 
-@pytest.mark.parametrize("number", range(10))
+@pytest.mark.parametrize("number", range(5))
 @pytest.mark.parametrize(
     "options", [COUNTS, WEIGHTS, COUNTS | SUMMED, NOISED | SUMMED],
     ids=["words", "weights", "words, summed", "words, summed and noised"],
