@@ -6,7 +6,7 @@ authentication and three SuperNodes, runs two studies through them, and ends eve
 
 import argparse
 import json
-import tempfile
+import signal
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,17 +34,23 @@ STUDIES: dict[str, dict[str, Cell]] = {
 def main() -> int:
     """Run the example; returns the exit status."""
     arguments = _arguments()
+    for sign in (signal.SIGTERM, signal.SIGINT):  # what was started is ended, whoever asks
+        signal.signal(sign, _stop)
     chosen = dict(list(STUDIES.items())[: arguments.studies])
-    with tempfile.TemporaryDirectory(prefix="fedseed-") as temporary:
-        folder = Path(arguments.out or temporary).resolve()
-        folder.mkdir(parents=True, exist_ok=True)
-        say(f"everything is in {folder}; {'it stays' if arguments.out else 'it is removed'}")
-        return _deploy(folder, chosen, arguments.strangers)
+    usual = Path("results") / "scratch" / f"deployment-{time.strftime('%Y%m%d-%H%M%S')}"
+    folder = Path(arguments.out or usual).resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    say(f"everything is in {folder}")
+    return _deploy(folder, chosen, arguments.strangers)
+
+
+def _stop(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", help="a new folder that stays; a temporary one without it")
+    parser.add_argument("--out", help="a new folder; without it one below results/scratch")
     parser.add_argument(
         "--studies", type=int, default=len(STUDIES), help="run the first so many studies"
     )
