@@ -13,6 +13,7 @@ from typing import Any
 from fedseed.errors import InputError, OutputError
 
 _LARGEST_JSON = 1 << 26
+_LARGEST_TOML = 1 << 20
 
 
 def read_toml(path: Path, what: str, refuse: type[InputError]) -> dict[str, Any]:
@@ -27,6 +28,8 @@ def read_toml(path: Path, what: str, refuse: type[InputError]) -> dict[str, Any]
         InputError: of the class ``refuse``: the file cannot be read or is not TOML.
     """
     try:
+        if path.exists() and not (path.is_file() and path.stat().st_size <= _LARGEST_TOML):
+            raise refuse(f"{what} {path} is no file of at most {_LARGEST_TOML:,} bytes")
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise refuse(f"cannot read {what} {path}: {error.strerror}") from error

@@ -48,7 +48,7 @@ class Agreement:
         for answer in answers.values():
             labels = answer.get("labels", [])
             if isinstance(labels, list) and all(isinstance(one, str) for one in labels):
-                told |= set(labels)
+                told |= {one for one in labels if one.isprintable()}
         return joined_classes(told)
 
     def agree(self, terms: Terms) -> dict[int, str]:

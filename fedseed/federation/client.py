@@ -17,7 +17,7 @@ from fedseed.data.federated_dataset import FederatedDataset
 from fedseed.data.shard import Shard
 from fedseed.data.sites.federated import open_node
 from fedseed.data.sites.site import Site
-from fedseed.errors import WireError
+from fedseed.errors import RecipeError, WireError
 from fedseed.evaluation.alone import ALONE, tested_alone
 from fedseed.evaluation.metrics import ClassCounts, count_correct
 from fedseed.federation.counted_tests import encode_counts, to_words
@@ -33,6 +33,7 @@ from fedseed.protocols.base import ClientTask, ProtocolClient
 from fedseed.protocols.staged import StagedClient
 from fedseed.protocols.start import LEXICON
 from fedseed.randomness import generator
+from fedseed.recipe import Recipe
 from fedseed.training import Compute, Trainer, choose
 from fedseed.training.workload import Workload
 
@@ -89,10 +90,21 @@ class Client(Member):
     @property
     def defence(self) -> Defence | None:
         """What it does to what it sends."""
-        most_batch = None
-        if self.deployed and self.config.privacy is not None:  # the server may ask for more
-            most_batch = given_recipe(self.config).batch_size
-        return defence_of(self.config, self.federated, most_batch=most_batch)
+        if not self.deployed or self.config.privacy is None:
+            return defence_of(self.config, self.federated)
+        given = self._given_recipe()  # the server may ask for a larger batch
+        return defence_of(self.config, self.federated, given, given.batch_size)
+
+    def _given_recipe(self) -> Recipe:
+        """The recipe that the run's options name, of which an error tells nothing.
+
+        Raises:
+            WireError: it cannot be used; the path came from the server, the file is this node's.
+        """
+        try:
+            return given_recipe(self.config)
+        except RecipeError as error:
+            raise WireError("the recipe that the run names cannot be used on this node") from error
 
     def refuse_large_model(self, classes: int) -> None:
         """Refuse a model that is larger than the node allows.
@@ -140,7 +152,7 @@ class Client(Member):
             return config.run_seed
         rounds = config.rounds
         if self.deployed:  # the rounds that epsilon allows, whatever the server asks for
-            rounds = within_budget(config, given_recipe(config), self.federated)[0].rounds
+            rounds = within_budget(config, self._given_recipe(), self.federated)[0].rounds
         if round_number > rounds:
             raise WireError(f"round {round_number} is not in the privacy budget")
         if not self.deployed:

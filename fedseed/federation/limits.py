@@ -11,7 +11,7 @@ from fedseed.config import RunConfig
 from fedseed.errors import ConfigError, WireError
 
 _LISTS = ("protocols", "models")
-_REAL = ("epsilon",)
+_REAL = ("epsilon", "delta")
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,8 @@ class Limits:
     """Texts of one step."""
     tokens: int = 20_000_000
     """Of all trainings of one message: steps x texts of a step x tokens of a text."""
+    directions: int = 1000
+    """Of protocol scalars: each is a pass over all weights for every model that is built."""
     tests: int = 100
     """Of one run; under a privacy budget the two that every run has."""
     message_bytes: int = 1 << 28
@@ -35,6 +37,8 @@ class Limits:
     epsilon: float | None = None
     """Largest budget; with one the node takes part under differential privacy only. Where the node
     has a folder for its state, of all runs together."""
+    delta: float = 1e-5
+    """Largest delta of such a budget: with one near 1 any epsilon asks for hardly any noise."""
     protocols: tuple[str, ...] = ()
     """Those that it takes part in; all when empty."""
     models: tuple[str, ...] = ()
@@ -74,6 +78,11 @@ class Limits:
                 f"model {config.model[:100]} is asked for, this node allows "
                 f"{', '.join(self.models)}"
             )
+        asked = int(getattr(config.options, "perturbations", 0))
+        if asked > self.directions:
+            raise WireError(
+                f"{asked:,} directions are asked for, this node allows {self.directions:,}"
+            )
         if self.epsilon is None:
             return
         if config.privacy is None or config.epsilon is None:
@@ -84,6 +93,8 @@ class Limits:
             raise WireError(
                 f"epsilon {config.epsilon:g} is asked for, this node allows {self.epsilon:g}"
             )
+        if config.delta is not None and config.delta > self.delta:
+            raise WireError(f"delta {config.delta:g} is asked for, this node allows {self.delta:g}")
 
     def refuse_round(self, number: int) -> None:
         """Refuse a round that comes too late.

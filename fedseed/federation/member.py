@@ -159,6 +159,8 @@ class Member:
             raise WireError("secure aggregation is not among this client's options")
         if self.of_rounds:
             _ = self.round_number
+        elif self.group.isdecimal():  # a round's sum is remembered by its number
+            raise WireError("the message names a round, and asks for a test")
         least = max(self.limits.smallest_sum, config.resolved_threshold)
         if config.cohort_size > NEIGHBOURS + 1:  # on a ring a client sees its neighbours alone
             least = min(least, (NEIGHBOURS + 1) // 2 + 1)

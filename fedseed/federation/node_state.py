@@ -84,9 +84,11 @@ class NodeState:
             most: of all studies together; None without a limit.
 
         Raises:
-            WireError: it is more than is left.
+            WireError: it is more than is left, or another than when the study began.
         """
         spent = self._read(_SPENT) or {}
+        if spent.get(study, epsilon) != epsilon:
+            raise WireError(f"this study began with epsilon {spent[study]:g}, not {epsilon:g}")
         others = sum(value for name, value in spent.items() if name != study)
         if most is not None and others + epsilon > most:
             raise WireError(

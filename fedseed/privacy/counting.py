@@ -93,6 +93,8 @@ def calibrate_counting(epsilon: float, delta: float, bound: Counted, share: floa
         return counting_spent(noise, bound, delta, share)
 
     high = rounded(bound.norm / bound.deviation(1.0) * calibrate(epsilon, delta, 1.0, 1))
+    if high > MOST_NOISE:
+        return math.inf
     while cost(high) > epsilon:
         high = rounded(high * 1.1)
         if high > MOST_NOISE:

@@ -15,7 +15,7 @@ from abc import abstractmethod
 
 import numpy as np
 
-from fedseed.coding.fixed_point import from_sum, limits_of
+from fedseed.coding.fixed_point import LEVELS, from_sum, limits_of
 from fedseed.coding.vectors import LARGEST, Parts, Vector, Words, believable
 from fedseed.errors import WireError
 from fedseed.protocols.base import Setup
@@ -88,6 +88,8 @@ class VectorServer(SharedModelServer):
     def take_sum(self, examples: int, total: Words, clients: int) -> None:  # noqa: ARG002
         """See :class:`SharedModelServer`: the mean is all that there is."""
         ranges = ranges_of(self.parts, self.setup.recipe)
+        if (np.abs(total.view(np.int32).astype(np.int64)) > LEVELS * examples).any():
+            raise WireError("not believable: changes beyond their ranges")
         change = from_sum(total, limits_of(self.parts, ranges), examples)
         start = self.start() if self._vector is None else self._vector
         self._aggregator.add(self.check(change if self.sends_changes else start + change), examples)

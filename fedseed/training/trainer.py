@@ -41,6 +41,10 @@ class Trainer:
         self.dp = dp
         self._workload = workload
 
+    def plain(self) -> "Trainer":
+        """The same without noise, for texts that are nobody's; what it trains counts as well."""
+        return Trainer(self.compute, None, self._workload)
+
     def fit(self, job: FitJob) -> FitResult:
         """Fine-tune a model in place.
 

@@ -133,3 +133,20 @@ def test_clients_hold_out_texts_of_their_own(small: dict[str, Any]) -> None:
         assert sorted([*rows, *tests]) == whole.parts[pid].tolist()
         assert len(tests) == round(0.25 * len(whole.parts[pid]))
         assert federated.test_rows(pid).tolist() == tests.tolist()
+
+
+def test_limits_may_stand_in_a_site_s_file() -> None:
+    from dataclasses import fields
+
+    from fedseed.data.sites.site import LIMITS
+    from fedseed.federation.limits import Limits
+
+    values = {"epsilon": 1.0, "delta": 1e-6, "protocols": "weights", "models": ["minilm"]}
+    for field in fields(Limits):
+        (key,) = [
+            key for key in LIMITS if key.removeprefix("most-").replace("-", "_") == field.name
+        ]
+        value = values.get(field.name, 7)
+        told = getattr(Limits.of({key: value}), field.name)
+        assert told in (value, ("weights",), ("minilm",))
+    assert len(LIMITS) == len(fields(Limits)) + 1  # and the folder of the state

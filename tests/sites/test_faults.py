@@ -9,7 +9,8 @@ import pytest
 from flwr.app import Message
 
 from fedseed.config import FOLDER, RunConfig
-from fedseed.errors import RunError
+from fedseed.errors import RunError, WireError
+from fedseed.federation.node_state import NodeState
 from fedseed.runs.deployment import serve
 from tests.sites.conftest import node_configs
 from tests.sites.nodes import Nodes
@@ -135,6 +136,28 @@ def test_epsilon_is_spent_once_over_restarts_and_in_all(
     assert deployed(smaller, tmp_path / "smaller")["status"] == "completed"
     spent = json.loads((tmp_path / "state0" / "spent.json").read_text())
     assert sorted(spent.values()) == [2.0, 4.0]
+
+
+def test_a_study_keeps_its_epsilon_and_its_delta(
+    of_sites: dict[str, Any], sites: Path, tmp_path: Path
+) -> None:
+    """A server that goes on with another epsilon would be given less noise than was promised."""
+    state = NodeState(tmp_path / "state")
+    state.spend("0" * 32, 2.0, 6.0)
+    state.spend("0" * 32, 2.0, 6.0)
+    with pytest.raises(WireError, match="this study began with epsilon 2, not 5"):
+        state.spend("0" * 32, 5.0, 6.0)
+    with pytest.raises(WireError, match="epsilon 5 is asked for, of 6 in all 2 are spent"):
+        state.spend("1" * 32, 5.0, 6.0)
+    configs = configs_of(sites, tmp_path)
+    for config in configs:
+        config["most-epsilon"] = 6.0
+    options = of_sites | {
+        "protocol": "weights", "privacy": "client", "epsilon": 2.0, "clip": 1.0, "rounds": 3,
+    }  # fmt: skip
+    lax = Nodes(configs, options | {"delta": 0.9}, run_id=3)
+    with pytest.raises(RunError, match=r"delta 0.9 is asked for, this node allows 1e-05"):
+        serve(lax, lax.run_config | {FOLDER: str(tmp_path / "lax")})
 
 
 def test_a_study_keeps_its_terms(of_sites: dict[str, Any], sites: Path, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from fedseed.errors import ConfigError, DataError
 from fedseed.models.published import tokenizer_file
 
 _SOURCE = "sites, each with its own texts"
+_MOST_CLASSES = 255
 _NONE = np.zeros(0, dtype=np.int64)
 
 
@@ -52,7 +53,7 @@ def joined_classes(told: set[str]) -> str:
     Raises:
         ConfigError: there are fewer than two, or one has a comma.
     """
-    if len(told) < 2 or any("," in name for name in told):
+    if not 2 <= len(told) <= _MOST_CLASSES or any("," in name for name in told):
         raise ConfigError(
             f"the sites tell {len(told)} class(es) that a run can have: name them with --classes"
         )

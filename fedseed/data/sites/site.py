@@ -21,7 +21,8 @@ FILE = "site"
 """In a node's configuration: the path of a file with the rest of it."""
 LIMITS = frozenset({
     "most-rounds", "most-steps", "most-batch", "most-tokens", "most-tests", "most-message-bytes",
-    "most-model-bytes", "most-epsilon", "protocols", "smallest-sum", "state",
+    "most-model-bytes", "most-epsilon", "most-delta", "most-directions", "protocols", "models",
+    "smallest-sum", "state",
 })  # fmt: skip
 """What a node's operator lets a server ask for, see :mod:`fedseed.federation.limits`."""
 FLOWERS = ("partition-id", "num-partitions")

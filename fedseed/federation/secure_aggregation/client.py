@@ -56,8 +56,8 @@ class SumClient:
         Raises:
             WireError: the sum was answered before.
         """
-        if len(group) > _LONGEST_GROUP or "\n" in group:
-            raise WireError("secure aggregation: a sum's name is too long")
+        if not 0 < len(group) <= _LONGEST_GROUP or not group.isprintable():  # kept a line each
+            raise WireError("secure aggregation: a sum's name is too long, or none to be shown")
         if self._once and self._is_past(group):
             raise WireError(f"secure aggregation: {_called(group)} is summed already")
         person = Participant(self._number, self._least)

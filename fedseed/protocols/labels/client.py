@@ -19,7 +19,7 @@ from fedseed.protocols.labels.messages import (
 from fedseed.protocols.labels.soft_labels import Probabilities
 from fedseed.protocols.shared_client import SharedModelClient
 from fedseed.protocols.shared_model import Download
-from fedseed.training import FitJob, FitResult, Trainer
+from fedseed.training import FitJob, FitResult
 
 
 class LabelsClient(SharedModelClient):
@@ -51,7 +51,7 @@ class LabelsClient(SharedModelClient):
         recipe, shard, public = download.recipe, task.shard, self._texts()
         bits, _, _ = read_head(download.body)
         # The public texts are nobody's: DP-SGD is for the client's own.
-        plain = self.trainer if self.defence is None else Trainer(self.trainer.compute)
+        plain = self.trainer if self.defence is None else self.trainer.plain()
         model = distilled(download.seed, recipe, download.body, public, plain)
         result = self.trainer.fit(FitJob(model, shard.table, shard.whole(), recipe, task.rng))
         log_probabilities = self.trainer.predict(

@@ -5,7 +5,9 @@ import struct
 import numpy as np
 from torch import nn
 
+from fedseed.errors import WireError
 from fedseed.protocols.base import ClientTask
+from fedseed.protocols.scalars import ScalarsOptions
 from fedseed.protocols.scalars.messages import (
     build_model,
     decode_state,
@@ -16,7 +18,7 @@ from fedseed.protocols.shared_client import SharedModelClient
 from fedseed.protocols.shared_model import Download
 from fedseed.seeds.base import digest
 from fedseed.training import FitJob, FitResult
-from fedseed.training.zeroth_order import HeadSurface, make_surface, walk
+from fedseed.training.zeroth_order import HeadSurface, Scalars, make_surface, walk
 
 _FEATURES = "features"
 
@@ -27,7 +29,7 @@ class ScalarsClient(SharedModelClient):
     def work(self, download: Download, task: ClientTask) -> tuple[FitResult, bytes]:
         """See :class:`SharedModelClient`."""
         seed, recipe, shard = download.seed, download.recipe, task.shard
-        head_only, scalars = decode_state(download.body)
+        head_only, scalars = self._state(download)
         model = build_model(seed, head_only, scalars)
         self.trainer.allow(recipe)
         job = FitJob(model, shard.table, shard.whole(), recipe, task.rng)
@@ -44,4 +46,16 @@ class ScalarsClient(SharedModelClient):
 
     def build(self, download: Download) -> nn.Module:
         """See :class:`SharedModelClient`."""
-        return build_model(download.seed, *decode_state(download.body))
+        return build_model(download.seed, *self._state(download))
+
+    def _state(self, download: Download) -> tuple[bool, Scalars]:
+        """What came down, unless it has more directions than the client's own options.
+
+        Raises:
+            WireError: it has, or is malformed.
+        """
+        head, scalars = decode_state(download.body)
+        assert isinstance(self.options, ScalarsOptions)
+        if len(scalars) > self.options.perturbations:
+            raise WireError(f"{len(scalars):,} directions are more than this client's own options")
+        return head, scalars
