@@ -98,7 +98,7 @@ def show_strangers(cluster: Cluster) -> None:
         ("with another's key", {"key": foreign}),
         ("without TLS", {"tls": False}),
     ):
-        process = cluster.start_node(2, **how)  # type: ignore[arg-type]
+        process = cluster.start_node(2, **how)
         status = process.wait(timeout=60)
         lines = cluster.log("node-2").read_text(encoding="utf-8", errors="replace").splitlines()
         told = [line.strip() for line in lines if "code: 2" in line or "Insecure" in line]

@@ -1,5 +1,6 @@
 """The server's end of the wire: messages out, replies in, every exchange in the transcript."""
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -15,6 +16,8 @@ from fedseed.transcript import Exchange, Transcript
 _PAUSE = 0.05
 """Seconds between two looks for replies, on a grid that does not wait itself."""
 
+_RAISED = re.compile(r"<class '(?:\w+\.)*\w+'>:<'(.*)'>", re.DOTALL)
+"""How Flower words what a ClientApp raised."""
 Requests = Mapping[tuple[str, int], bytes]
 """Payloads by group (the round's number or the product's name) and partition."""
 Noted = Callable[[Exchange], None]
@@ -45,6 +48,8 @@ class _Sent:
         lengths = lengths or (message_size(self.message), message_size(reply))
         if reply.has_error():
             reason = reply.error.reason or f"error {reply.error.code}"
+            if raised := _RAISED.fullmatch(reason):
+                reason = raised[1]
             status = "timeout" if reason.startswith("TimeoutError") else "failed"
             return self.without_reply(status, reason, lengths)
         try:
