@@ -7,7 +7,7 @@ from fedseed.data.sites.site import Site, site_values
 from fedseed.data.sites.table import open_site, own_names
 from fedseed.errors import WireError
 from fedseed.federation.client import Client, Given
-from fedseed.federation.member import options_within
+from fedseed.federation.member import OPTIONS, options_digest, options_within
 from fedseed.federation.messages import ContextMemory, payload_of
 from fedseed.federation.terms import TERMS, Terms
 from fedseed.models.published import tokenizer_file
@@ -35,9 +35,12 @@ def agree(given: Given, message: Message, context: Context) -> dict[str, object]
     client = Client(given, message, context)
     terms.refuse_other(client.config)
     if client.state is not None:
-        client.state.join(context.run_id, terms.model_dump(mode="json"), client.pid)
+        client.state.join(context.run_id, terms.model_dump(mode="json"), {
+            "partition": client.pid, "options": options_digest(context),
+        })  # fmt: skip
     else:
         ContextMemory(context)[TERMS] = terms.encode()
+        ContextMemory(context)[OPTIONS] = options_digest(context).encode()
     client = Client(given, message, context)
     client.limits.refuse_round(client.config.rounds)
     client.refuse_large_model(len(terms.classes))

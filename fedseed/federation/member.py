@@ -5,13 +5,15 @@ neither texts nor a model. What needs them is :class:`fedseed.federation.client.
 """
 
 import functools
+import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from flwr.app import Context, Message, RecordDict
 
-from fedseed.config import RunConfig
+from fedseed.config import FOLDER, RunConfig
 from fedseed.data.site_options import SITES
 from fedseed.data.sites.site import Site, site_values
 from fedseed.errors import WireError
@@ -60,8 +62,16 @@ class Member:
 
     def _read_options(self) -> RunConfig:
         config = options_within(self._own, self.context)
-        terms = self.terms
+        terms, asks = self.terms, self.message.metadata.message_type != "query.agree"
+        if terms is not None and asks and options_digest(self.context) != self._agreed_options():
+            raise WireError("the run's options are not those that were agreed")
         return config if terms is None or not config.of_sites else terms.of_classes(config)
+
+    def _agreed_options(self) -> str:
+        terms = self.terms
+        if self.state is not None and terms is not None:
+            return self.state.options(terms.study)
+        return ContextMemory(self.context).get(OPTIONS, b"").decode()
 
     @property
     def terms(self) -> Terms | None:
@@ -165,6 +175,16 @@ class Member:
         if config.cohort_size > NEIGHBOURS + 1:  # on a ring a client sees its neighbours alone
             least = min(least, (NEIGHBOURS + 1) // 2 + 1)
         return SumClient(self.memory, self.pid, least, self.deployed, self.counters)
+
+
+def options_digest(context: Context) -> str:
+    """sha256 of a run's options but the server's folder: a study keeps them, or ends."""
+    options = {name: value for name, value in context.run_config.items() if name != FOLDER}
+    return hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()
+
+
+OPTIONS = "options"
+"""Where a client's memory has the digest."""
 
 
 def state_of(own: Mapping[str, Any]) -> NodeState | None:

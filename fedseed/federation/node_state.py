@@ -40,24 +40,33 @@ class NodeState:
         """Use a folder, which is made when something is first kept there."""
         self._folder = folder
 
-    def join(self, run_id: int, terms: dict[str, Any], partition_id: int) -> None:
+    def join(self, run_id: int, terms: dict[str, Any], node: dict[str, Any]) -> None:
         """Remember the terms of one of Flower's runs.
 
+        Args:
+            run_id: Flower's.
+            terms: those of the study.
+            node: what else has to stay as it is: the node's number, and a digest of the options.
+
         Raises:
-            WireError: its study began under other terms, there are too many studies, or the folder
-                is another node's.
+            WireError: its study began under other terms or options, there are too many studies, or
+                the folder is another node's.
             OutputError: the folder cannot be written.
         """
         study = refuse_no_study(str(terms["study"]))
-        whose = self._read(f"{study}/node.json")
-        if whose not in (None, partition_id):
-            raise WireError(f"its state is that of node {whose}: give each a folder of its own")
+        began = self._read(f"{study}/node.json")
+        if began is not None and began["partition"] != node["partition"]:
+            raise WireError(
+                f"its state is that of node {began['partition']}: give each a folder of its own"
+            )
+        if began not in (None, node):
+            raise WireError("this study began with other options: begin a new one")
         known = self._read(f"{study}/terms.json")
         if known not in (None, terms):
             raise WireError("this study began under other terms: begin a new one")
         if known is None and sum(1 for _ in self._folder.glob("*/terms.json")) >= _MOST_STUDIES:
             raise WireError(f"this node took part in {_MOST_STUDIES:,} studies: empty its state")
-        self._write(f"{study}/node.json", partition_id)
+        self._write(f"{study}/node.json", node)
         self._write(f"{study}/terms.json", terms)
         self._write(f"{_RUNS}/{run_id}.json", study)
 
@@ -66,6 +75,10 @@ class NodeState:
         study = self._read(f"{_RUNS}/{run_id}.json")
         terms: dict[str, Any] | None = None if study is None else self._read(f"{study}/terms.json")
         return terms
+
+    def options(self, study: str) -> str:
+        """The digest of the options that a study began with."""
+        return str(self._read(f"{study}/node.json")["options"])
 
     def states(self, study: str) -> KeptStates:
         """What the protocol's client keeps between rounds."""

@@ -108,7 +108,11 @@ def inner_folder(folder: Path) -> Path | None:
 
     The revision that the cache calls main, the last checkpoint, else the first by name.
     """
-    found = [path.parent for depth in ("*", "*/*") for path in folder.glob(f"{depth}/config.json")]
+    try:
+        files = [path for depth in ("*", "*/*") for path in folder.glob(f"{depth}/config.json")]
+    except OSError:  # folders that go while they are looked at
+        return None
+    found = [path.parent for path in files]
     if not found:
         return None
     main = folder / "refs" / "main"

@@ -92,9 +92,10 @@ def calibrate_counting(epsilon: float, delta: float, bound: Counted, share: floa
     def cost(noise: float) -> float:
         return counting_spent(noise, bound, delta, share)
 
-    high = rounded(bound.norm / bound.deviation(1.0) * calibrate(epsilon, delta, 1.0, 1))
-    if high > MOST_NOISE:
+    first = bound.norm / bound.deviation(1.0) * calibrate(epsilon, delta, 1.0, 1)
+    if first > MOST_NOISE:
         return math.inf
+    high = rounded(first)
     while cost(high) > epsilon:
         high = rounded(high * 1.1)
         if high > MOST_NOISE:

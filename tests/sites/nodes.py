@@ -48,6 +48,10 @@ class Nodes(Grid):
         self.run_id = run_id
         self._contexts = {n: self._context(n) for n in range(len(self.configs))}
 
+    def change(self, number: int, **options: Any) -> None:
+        """Change the options that a node is told from now on."""
+        self._contexts[number].run_config = self.run_config | options
+
     def _context(self, number: int) -> Context:
         return Context(
             self.run_id, 100 + number, dict(self.configs[number]), RecordDict(), self.run_config

@@ -167,8 +167,26 @@ def test_a_study_keeps_its_terms(of_sites: dict[str, Any], sites: Path, tmp_path
     again.mkdir()
     (again / "study").write_text((tmp_path / "first" / "study").read_text())
     longer = Nodes(configs, of_sites | WEIGHTS | {"rounds": 4}, run_id=2)
-    with pytest.raises(RunError, match="this study began under other terms"):
+    with pytest.raises(RunError, match="this study began with other options"):
         serve(longer, longer.run_config | {FOLDER: str(again)})
+
+
+@pytest.mark.parametrize("state", [True, False])
+def test_a_run_keeps_the_options_that_were_agreed(
+    of_sites: dict[str, Any], sites: Path, tmp_path: Path, state: bool
+) -> None:
+    """Whoever carries the messages may change a run's options under way."""
+    configs = configs_of(sites, tmp_path) if state else node_configs(sites)
+    nodes = Nodes(configs, of_sites | WEIGHTS)
+
+    def changed(message: Message, number: int) -> str:
+        if message.metadata.message_type == "train":
+            nodes.change(number, steps=4)
+        return ""
+
+    nodes.loss = changed
+    with pytest.raises(RunError, match="the run's options are not those that were agreed"):
+        deployed(nodes, tmp_path / "out")
 
 
 @pytest.mark.parametrize("study", ["../../etc", "", "0" * 31, "zz" * 16])

@@ -121,4 +121,4 @@ class SumClient:
 
 
 def _called(group: str) -> str:
-    return f"round {group}" if group.isdecimal() else f"the test of '{group}'"
+    return f"round {group}" if group.isdecimal() else f"the test of {group!r:.100}"
