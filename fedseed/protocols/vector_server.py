@@ -88,7 +88,8 @@ class VectorServer(SharedModelServer):
     def take_sum(self, examples: int, total: Words, clients: int) -> None:  # noqa: ARG002
         """See :class:`SharedModelServer`: the mean is all that there is."""
         ranges = ranges_of(self.parts, self.setup.recipe)
-        if (np.abs(total.view(np.int32).astype(np.int64)) > LEVELS * examples).any():
+        most = (LEVELS + 1) * examples  # rounding at random may go one beyond
+        if (np.abs(total.view(np.int32).astype(np.int64)) > most).any():
             raise WireError("not believable: changes beyond their ranges")
         change = from_sum(total, limits_of(self.parts, ranges), examples)
         start = self.start() if self._vector is None else self._vector

@@ -58,11 +58,18 @@ def test_only_seeds_of_texts_know(small: dict[str, Any]) -> None:
 
 
 def _client(plan: Any) -> Any:
-    from fedseed.federation.client_app import _Parts
+    from flwr.app import Context, Message, RecordDict
+    from flwr.supercore.task_identity import TaskIdentity
+
+    from fedseed.federation.client import Client, Given
     from fedseed.protocols.base import ClientTask
     from fedseed.randomness import generator
 
-    client = _Parts(plan.config, None, plan.federated).client(plan.config)
+    context = Context(1, 1, {"partition-id": 0}, RecordDict(), {})
+    TaskIdentity.run_id = TaskIdentity.node_id = TaskIdentity.task_id = 1
+    message = Message(RecordDict(), 1, "train", group_id="1")
+    given = Given(plan.config, None, plan.federated)
+    client = Client(given, message, context).protocol_client()
     memories: dict[int, dict[str, bytes]] = {}
 
     def contribute(pid: int, payload: bytes, number: int = 1) -> bytes:
