@@ -112,11 +112,12 @@ class Cluster:
         if started is not None:
             started(run_id)
         try:
-            self.flwr("log", str(run_id), CONNECTION, timeout=max(1.0, end - time.monotonic()))
+            left = max(1.0, end - time.monotonic())
+            output = self.flwr("log", str(run_id), CONNECTION, timeout=left)
         except subprocess.TimeoutExpired:
             self.flwr("stop", str(run_id), CONNECTION)
             raise TimeoutError(f"run {run_id} was stopped after {timeout:g} seconds") from None
-        return self.look(run_id)
+        return self.look(run_id, output)
 
     def submit(self, app: Path, run_config: Mapping[str, Cell]) -> int:
         """Hand an app to the SuperLink, and return the run's id at once."""
@@ -127,8 +128,8 @@ class Cluster:
             command += ["--run-config", str(options)]
         return int(_json(self.flwr(*command))["run-id"])
 
-    def look(self, run_id: int) -> Run:
-        """What Flower knows of a run now, and what its ServerApp has printed so far."""
+    def look(self, run_id: int, output: str | None = None) -> Run:
+        """What Flower knows of a run now, and what its ServerApp has printed; asked for if None."""
         said = self.flwr("list", CONNECTION, "--run-id", str(run_id), "--format", "json")
         row = _json(said)["runs"][0]
         traffic = row["network-traffic"]
@@ -138,7 +139,7 @@ class Cluster:
             row["status-details"],
             traffic["inbound-bytes"],
             traffic["outbound-bytes"],
-            self.flwr("log", str(run_id), CONNECTION, "--show"),
+            self.flwr("log", str(run_id), CONNECTION, "--show") if output is None else output,
         )
 
     def flwr(self, *arguments: str, timeout: float = 120.0) -> str:

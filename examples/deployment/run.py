@@ -25,10 +25,10 @@ STUDIES: dict[str, dict[str, Cell]] = {
     },
     "weights in int8, from those words": COMMON | {
         "protocol": "weights", "codec": "int8", "rounds": 1, "steps": 10, "epsilon": 8.0,
-        "clip": 1.0, "smallest-site": 500,
+        "clip": 1.0, "smallest-site": 500, "classes": "negative,positive",
     },
 }  # fmt: skip
-"""Both under secure aggregation and differential privacy; the classes are asked of the nodes."""
+"""Both under secure aggregation and differential privacy; the first asks nodes for the classes."""
 
 
 def main() -> int:

@@ -11,7 +11,7 @@ from fedseed.data.sources import open_source
 from fedseed.randomness import generator
 
 Review = tuple[str, int]
-SIZES = {"north": 2000, "south": 1500, "west": 1000}
+SIZES = {"north": 1500, "south": 1200, "west": 800}
 
 
 def write_sites(folder: Path) -> list[Path]:
