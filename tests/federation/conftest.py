@@ -13,6 +13,14 @@ from fedseed.runs.plan import make_plan
 from tests.federation.running import Run
 
 
+@pytest.fixture(autouse=True)
+def _identity() -> None:
+    """What Flower asks for before it makes a message, whichever test comes first."""
+    from flwr.supercore.task_identity import TaskIdentity
+
+    TaskIdentity.run_id = TaskIdentity.node_id = TaskIdentity.task_id = 1
+
+
 @pytest.fixture
 def run(small: dict[str, Any], tmp_path: Path) -> Run:
     """Run with the small options and some changes; returns the record."""
