@@ -6,7 +6,7 @@ anything is trained.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from flwr.app import Message
@@ -21,7 +21,6 @@ from fedseed.federation.terms import Terms
 _LONGEST = 1 << 16
 _NAMED = 5
 """Nodes that an error names, at most."""
-Ask = Callable[[str, bytes], Mapping[int, bytes]]
 
 
 class Agreement:

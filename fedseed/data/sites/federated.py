@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from fedseed.data.federated_dataset import FederatedDataset
+from fedseed.data.labels import MAX_CLASSES
 from fedseed.data.public_texts import PublicTexts, open_public
 from fedseed.data.site_options import SiteOptions
 from fedseed.data.sites.site import Site, read_site_file, site_files
@@ -19,7 +20,6 @@ from fedseed.errors import ConfigError, DataError
 from fedseed.models.published import tokenizer_file
 
 _SOURCE = "sites, each with its own texts"
-_MOST_CLASSES = 255
 _NONE = np.zeros(0, dtype=np.int64)
 
 
@@ -53,7 +53,7 @@ def joined_classes(told: set[str]) -> str:
     Raises:
         ConfigError: there are fewer than two, or one has a comma.
     """
-    if not 2 <= len(told) <= _MOST_CLASSES or any("," in name for name in told):
+    if not 2 <= len(told) <= MAX_CLASSES or any("," in name for name in told):
         raise ConfigError(
             f"the sites tell {len(told)} class(es) that a run can have: name them with --classes"
         )
