@@ -17,17 +17,8 @@ from fedseed.protocols.shared_model import encode_download
 from fedseed.runs.plan import Plan, make_plan
 from fedseed.seeds.codec import encode
 
-pytestmark = pytest.mark.usefixtures("identity")
 EXAMPLE = {"protocol": "weights", "privacy": "example", "clip": 1.0}
 RECIPE = {"protocol": "recipe", "privacy": "client"}
-
-
-@pytest.fixture
-def identity() -> None:
-    """What Flower asks for before it makes a message."""
-    from flwr.supercore.task_identity import TaskIdentity
-
-    TaskIdentity.run_id = TaskIdentity.node_id = TaskIdentity.task_id = 1
 
 
 class Deployed:

@@ -133,13 +133,11 @@ def staged(small: dict[str, Any], **changes: Any) -> tuple[Any, StagedServer]:
 
 def test_a_payload_of_no_stage_is_refused(small: dict[str, Any]) -> None:
     from flwr.app import Context, Message, RecordDict
-    from flwr.supercore.task_identity import TaskIdentity
 
     from fedseed.federation.client import Client, Given
 
     plan, server = staged(small)
     context = Context(1, 1, {"partition-id": 0}, RecordDict(), {})
-    TaskIdentity.run_id = TaskIdentity.node_id = TaskIdentity.task_id = 1
     message = Message(RecordDict(), 1, "train", group_id="1")
     given = Given(plan.config, None, plan.federated)
     client = Client(given, message, context).protocol_client()
