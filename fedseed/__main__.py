@@ -1,9 +1,8 @@
-"""``python -m fedseed``: look at records, seeds and protocols, extract seeds."""
+"""``python -m fedseed``: the command ``fedseed``."""
 
 import sys
 
-from fedseed.cli.exit_status import run_app
-from fedseed.cli.main import app
+from fedseed.cli.main import main
 
 if __name__ == "__main__":
-    sys.exit(run_app(app))
+    sys.exit(main())

@@ -45,14 +45,14 @@ FOLDER = "folder"  # in Flower's run_config: where the server writes
 class RunConfig(DifferentialPrivacyOptions, SecureAggregationOptions, SiteOptions):
     """A federated run. Field descriptions are the command line's help texts."""
 
+    subject: ClassVar[str] = "The run"
     execution: ClassVar[frozenset[str]] = frozenset({"engine", "workers"})
     small: ClassVar[Mapping[str, Any]] = {
         "clients": 4, "newcomers": 1, "rounds": 2, "steps": 15, "test_examples": 500,
         "participants_test_examples": 200,
     }  # fmt: skip
     small_of_bodies: ClassVar[Mapping[str, Any]] = {
-        "steps": 5, "test_examples": 100, "participants_test_examples": 50,
-        "validation_share": 0.02,
+        "steps": 5, "test_examples": 100, "participants_test_examples": 50, "validation_share": 0.02
     }  # fmt: skip
     """Beside :attr:`small`, of a published model, whose steps take twenty times as long."""
 

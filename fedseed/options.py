@@ -17,6 +17,8 @@ class Options(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
 
+    subject: ClassVar[str] = "How it is computed"
+    """The heading under which ``--help`` shows a class's own options."""
     execution: ClassVar[frozenset[str]] = frozenset({"workers"})
     """Options that say how a run is executed and change no result."""
     small: ClassVar[Mapping[str, Any]] = {}
@@ -85,6 +87,12 @@ class Options(BaseModel):
         options = [base for base in cls.__mro__ if issubclass(base, Options)]
         names = [name for base in options for name in base.__annotations__]
         return list(dict.fromkeys(name for name in names if name in cls.model_fields))
+
+    @classmethod
+    def subject_of(cls, name: str) -> str:
+        """The heading of an option: that of the class which it is first declared in."""
+        owners = [base for base in cls.__mro__ if issubclass(base, Options)]
+        return next(base.subject for base in owners[::-1] if name in base.__annotations__)
 
     def with_quick(self) -> Self:
         """The configuration that runs: ``--quick`` shrinks what was not given."""

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Callable
 
 import click
-import typer
 
+from fedseed.cli.deferred import command_of
 from fedseed.errors import FedseedError, InputError
 from fedseed.machine import ensure_home, replace_letters
 
@@ -16,16 +16,14 @@ PIPE_CLOSED = 141
 
 def run_main(main: Callable[..., None], arguments: list[str] | None = None) -> int:
     """Run a single typer command as :func:`run_app` does."""
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(main)
-    return run_app(app, arguments)
+    return run_app(command_of(main), arguments)
 
 
-def run_app(app: typer.Typer, arguments: list[str] | None = None) -> int:
+def run_app(app: click.Command, arguments: list[str] | None = None) -> int:
     """Run a command line and turn its errors into one line and an exit status.
 
     Args:
-        app: the commands.
+        app: the command, or a group of them.
         arguments: the words of the command line; the process's own when None.
 
     Returns:

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import click
 import typer
 
 from fedseed.cli.console import make_console
-from fedseed.cli.exit_status import run_main
+from fedseed.cli.deferred import command_of
+from fedseed.cli.exit_status import run_app
 from fedseed.cli.flags import (
     flags_of,
     flags_of_choices,
@@ -31,9 +33,23 @@ def run_federated(arguments: list[str] | None = None) -> int:
     Args:
         arguments: the words of the command line; the process's own when None.
     """
-    words = sys.argv[1:] if arguments is None else arguments
+    return run_app(make_run(sys.argv[1:] if arguments is None else arguments), arguments)
+
+
+def make_run(words: list[str]) -> click.Command:
+    """``fedseed run``; its help shows the options of the protocol that the words name."""
     flags = [*flags_of(RunConfig), *_protocol_flags(_named_protocol(words))]
-    return run_main(with_flags(flags)(_command), arguments)
+    return command_of(with_flags(flags)(_command), "run", _EXAMPLES)
+
+
+_EXAMPLES = (
+    "fedseed run --clients 10",
+    "fedseed run --data reviews.csv --dry-run",
+    "fedseed run --protocol weights --codec int8 --test-every 1",
+    "fedseed run --protocol lexicon --estimate counts --rounds 1 --secure-aggregation "
+    "--privacy example --epsilon 4",
+    "fedseed run --model minilm --protocol coordinates --max-length 256",
+)
 
 
 def _named_protocol(words: Sequence[str]) -> str:

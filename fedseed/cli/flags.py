@@ -45,8 +45,11 @@ def make_flag(
 
 
 def flags_of(options: type[Options]) -> list[inspect.Parameter]:
-    """Flags of all options, a class's before those of its base classes."""
-    return [make_flag(name, options.model_fields[name]) for name in options.names_for_help()]
+    """Flags of all options by subject, a class's before those of its base classes."""
+    return [
+        make_flag(name, options.model_fields[name], options.subject_of(name))
+        for name in options.names_for_help()
+    ]
 
 
 def flags_of_choices(

@@ -1,126 +1,90 @@
-"""The commands of ``python -m fedseed``: look at records, seeds and protocols, extract seeds."""
+"""The command ``fedseed``: its parts, none of which is imported before it is called."""
 
-import contextlib
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Annotated, Any
+import sys
 
-import typer
+from typer.main import get_install_completion_arguments
 
-from fedseed.cli.console import make_console
-from fedseed.cli.seeds import register
-from fedseed.errors import OutputError
-from fedseed.results.fitting import FittingMarkdown
+from fedseed.cli.deferred import Entry, group_of, placed
+from fedseed.cli.exit_status import run_app
+from fedseed.federation.workers import asks_for_workers, start_early
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
+_RUN, _MODELS, _LOOK = "Run", "Seeds and models", "Look"
+COMMANDS = {
+    "run": Entry(
+        placed("fedseed.cli.federated:make_run"),
+        "A federated run: many private shards, one model.",
+        _RUN,
+    ),
+    "study": Entry(
+        placed("fedseed.cli.study:make_studies"),
+        "A study that ends in one table: comparison, privacy, ...",
+        _RUN,
+    ),
+    "doctor": Entry(
+        placed("fedseed.cli.doctor:make_doctor"),
+        "What this machine has, and what would make it faster.",
+        _RUN,
+    ),
+    "package": Entry(
+        placed("fedseed.cli.models:make_package"),
+        "Put what a run ends with into one file of kilobytes.",
+        _MODELS,
+    ),
+    "grow": Entry(
+        placed("fedseed.cli.models:make_grow"),
+        "Make, test and save a model of a package and your own table.",
+        _MODELS,
+    ),
+    "predict": Entry(
+        placed("fedseed.cli.models:make_predict"), "Label the texts of a table.", _MODELS
+    ),
+    "seed": Entry(
+        placed("fedseed.cli.seeds:make_seeds"),
+        "Extract seeds, look into them, assemble their models.",
+        _MODELS,
+    ),
+    "show": Entry(placed("fedseed.cli.records:make_show"), "Print the tables of a record.", _LOOK),
+    "report": Entry(
+        placed("fedseed.cli.records:make_report"),
+        "Write the report of a record as one HTML page.",
+        _LOOK,
+    ),
+    "bytes": Entry(
+        placed("fedseed.cli.records:make_bytes"),
+        "Draw accuracy against bytes, from several records.",
+        _LOOK,
+    ),
+    "protocols": Entry(
+        placed("fedseed.cli.records:make_protocols"),
+        "List the protocols, or one protocol's options.",
+        _LOOK,
+    ),
+    "inspect": Entry(
+        placed("fedseed.cli.seeds:make_inspect"), "The same as seed inspect.", hidden=True
+    ),
+    "extract": Entry(
+        placed("fedseed.cli.seeds:make_extract"), "The same as seed extract.", hidden=True
+    ),
+}
 
-
-@app.command()
-def show(
-    record: Annotated[
-        str, typer.Argument(help="record.json of a completed federated run or study.")
-    ],
-) -> None:
-    """Print the tables of a record."""
-    from fedseed.results.table import summary
-    from fedseed.studies import find_studies
-
-    content = _completed(record)
-    is_run = content["kind"] == "federated"
-    with _whole(record, "tables are"):
-        tables = (
-            summary(content)
-            if is_run
-            else FittingMarkdown(find_studies()[content["kind"]].make_table(content))
-        )
-    make_console().print(tables, highlight=False, soft_wrap=is_run)
-
-
-@app.command()
-def report(
-    record: Annotated[str, typer.Argument(help="record.json of a completed study.")],
-    out: Annotated[
-        str | None, typer.Option(help="File to write; report.html beside the record without it.")
-    ] = None,
-) -> None:
-    """Make the report of a study again, as one HTML page for readers who have to decide."""
-    from fedseed.files import write_text
-    from fedseed.studies import find_studies
-    from fedseed.studies.base import REPORT
-
-    content, studies = _completed(record), find_studies()
-    study = studies.get(content["kind"])
-    if study is None or study.report is None:
-        having = ", ".join(name for name, one in studies.items() if one.report)
-        raise OutputError(
-            f"{record} is a record of kind {content['kind']}, which has no report: give one of "
-            f"kind {having}"
-        )
-    with _whole(record, "report is"):
-        page = study.make_report(content)
-    path = Path(record).parent / REPORT if out is None else Path(out)
-    write_text(path, page)
-    make_console().print(f"report: {path}", highlight=False, markup=False, soft_wrap=True)
-
-
-def _completed(record: str) -> dict[str, Any]:
-    """The record of a completed federated run or study."""
-    from fedseed.results.record import read_record
-    from fedseed.studies import find_studies
-
-    content = read_record(Path(record))
-    known = content.get("kind") in ("federated", *find_studies())
-    if not known or content.get("status") != "completed":
-        raise OutputError(f"{record} is not the record of a completed federated run or study")
-    return content
-
-
-@contextlib.contextmanager
-def _whole(record: str, what: str) -> Iterator[None]:
-    """Say in one line that a record lacks what its tables are, or its report is, made of."""
-    try:
-        yield
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        raise OutputError(
-            f"{record} lacks what its {what} made of ({type(error).__name__}: {error}): "
-            "it was changed by hand or by another program"
-        ) from error
+app = group_of(
+    "fedseed",
+    "Train one text classifier from texts that stay where they are: a few bytes travel, what they "
+    "cost and what they give away is measured.",
+    COMMANDS,
+    (
+        "fedseed run --clients 10",
+        "fedseed run --data reviews.csv --protocol lexicon --estimate counts --rounds 1",
+        "fedseed package results/scratch/RUN --out sentiment.fseed",
+        "fedseed grow sentiment.fseed --data my.csv --out my-model",
+    ),
+)
+app.params += get_install_completion_arguments()
 
 
-@app.command()
-def protocols(
-    name: Annotated[
-        str | None, typer.Argument(help="Show this protocol's options; without it all protocols.")
-    ] = None,
-) -> None:
-    """List the protocols that are installed, or one protocol's options."""
-    from fedseed.cli.tables import option_table, protocol_table
-
-    make_console().print(FittingMarkdown(protocol_table() if name is None else option_table(name)))
-
-
-@app.command("bytes")
-def all_bytes(
-    records: Annotated[
-        list[str], typer.Argument(help="Folders of zero-shot studies and comparisons.")
-    ],
-    out: Annotated[str, typer.Option(help="Folder for record, table and figure.")],
-) -> None:
-    """Draw accuracy against bytes: the seeds and protocols of several records."""
-    from fedseed.files import write_text
-    from fedseed.results.all_bytes.figure import bytes_figure
-    from fedseed.results.all_bytes.points import gather
-    from fedseed.results.all_bytes.table import bytes_table
-    from fedseed.results.folder import RECORD, make_folder
-
-    gathered = gather(records)
-    folder = make_folder(Path(out))
-    record = gathered.to_dict()
-    table = bytes_table(record)
-    bytes_figure(record, folder / "figure.png")
-    write_text(folder / "table.md", table)
-    gathered.write(folder / RECORD)
-    make_console().print(FittingMarkdown(table))
-
-
-register(app)
+def main() -> int:
+    """Run the command line of this process; see :func:`fedseed.cli.exit_status.run_app`."""
+    words = sys.argv[1:]
+    if words[:1] == ["run"] and asks_for_workers(words[1:]):
+        start_early()
+    return run_app(app)

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
+import click
 import typer
 
 from fedseed.cli.console import make_console
+from fedseed.cli.deferred import Entry, command_of, group_of
 from fedseed.cli.flags import flag_of, flags_of_choices, given, make_flag, with_flags
 from fedseed.data.options import DataOptions
 from fedseed.errors import ConfigError, OutputError
@@ -30,14 +32,54 @@ def _extracted_kinds() -> list[SeedKind]:
 _KINDS = "; ".join(f"{kind.name}: {kind.summary}" for kind in _extracted_kinds())
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to a command line."""
-    app.command("inspect")(_inspect)
+def make_seeds(_words: list[str]) -> click.Command:
+    """``fedseed seed``: the commands about seeds."""
+    entries = {
+        "extract": Entry(make_extract, "Extract a seed from weights or labelled texts."),
+        "inspect": Entry(make_inspect, "Print what a seed says, and its bytes by part."),
+        "grow": Entry(make_seed_grow, "Assemble a seed's model and save it, without any training."),
+    }
+    return group_of("seed", "Seeds: files of a few bytes from which a model is assembled.", entries)
+
+
+def make_inspect(_words: list[str]) -> click.Command:
+    """``fedseed seed inspect``."""
+    return command_of(_inspect, "inspect", ("fedseed seed inspect reviews.fseed",))
+
+
+def make_extract(_words: list[str]) -> click.Command:
+    """``fedseed seed extract``."""
     models = {kind.name: kind.options for kind in _extracted_kinds()}
     flags = flags_of_choices("--kind", models, shown=list(models))
     panel = "Labelled texts (--kind lexicon)"
     flags += [make_flag(name, DataOptions.model_fields[name], panel) for name in _READING]
-    app.command("extract")(with_flags(flags)(_extract))
+    return command_of(
+        with_flags(flags)(_extract), "extract",
+        (
+            "fedseed seed extract reviews.csv --kind lexicon --max-bytes 600 --out reviews.fseed",
+            "fedseed seed extract minilm --k 16 --out minilm.fseed",
+        ),
+    )  # fmt: skip
+
+
+def make_seed_grow(_words: list[str]) -> click.Command:
+    """``fedseed seed grow``."""
+    example = "fedseed seed grow reviews.fseed --classes negative,positive --out model"
+    return command_of(_grow, "grow", (example,))
+
+
+def _grow(
+    seed: Annotated[str, typer.Argument(help="A .fseed file, or a package.")],
+    out: Annotated[str, typer.Option(help="Folder for the model, new or empty.")],
+    classes: Annotated[
+        str | None,
+        typer.Option(help="Names of the classes, by number, joined by commas; a package has them."),
+    ] = None,
+) -> None:
+    """Assemble a seed's model and save it as transformers loads it, without any training."""
+    from fedseed.runs.model_folder import assemble_to
+
+    print(assemble_to(Path(seed), classes, Path(out)))
 
 
 def _inspect(

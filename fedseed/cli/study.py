@@ -1,11 +1,14 @@
 """The command of a study: its options, and where and how it runs."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
+import click
 import typer
 
 from fedseed.cli.console import make_console
+from fedseed.cli.deferred import Entry, command_of, group_of
 from fedseed.cli.flags import flags_of, given, refuse_two_folders, with_flags
 from fedseed.studies import find_studies
 
@@ -42,3 +45,23 @@ def study(kind: str) -> Callable[..., None]:
 
     command.__doc__ = f"{about.summary}\n\n{about.details}"
     return command
+
+
+def make_studies(_words: list[str]) -> click.Command:
+    """``fedseed study``: a command for each study."""
+    entries = {
+        _name(kind): Entry(functools.partial(_make_study, kind), about.summary)
+        for kind, about in find_studies().items()
+    }
+    return group_of("study", "A study: many measurements that end in one table.", entries)
+
+
+def _make_study(kind: str, _words: list[str]) -> click.Command:
+    name = _name(kind)
+    examples = (f"fedseed study {name} --quick", f"fedseed study {name} --out my-{name}")
+    return command_of(study(kind), name, examples)
+
+
+def _name(kind: str) -> str:
+    """What a study is called on the command line."""
+    return kind.replace("_", "-")

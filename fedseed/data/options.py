@@ -5,7 +5,7 @@ Light to import, so that a command line is read without numpy.
 
 import os
 from pathlib import PurePath
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -52,6 +52,8 @@ def task_name(data: str) -> str:
 
 class DataOptions(Options):
     """Model and data. Field descriptions are the command line's help texts."""
+
+    subject: ClassVar[str] = "Model and data"
 
     model: str = Field(
         "bert-tiny", description="bert-tiny, bert-mini, bert-small (random start), minilm "
@@ -116,6 +118,8 @@ class DataOptions(Options):
 
 class ShardOptions(DataOptions):
     """How the data are split among clients."""
+
+    subject: ClassVar[str] = "Clients and their texts"
 
     clients: int = Field(10, ge=1, le=1_000_000, description="Clients that take part.")
     newcomers: int = Field(

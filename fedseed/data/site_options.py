@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -43,6 +43,8 @@ def class_names(classes: str) -> list[str]:
 
 class SiteOptions(ShardOptions):
     """How clients are tested, and what is said of data that nobody has together."""
+
+    subject: ClassVar[str] = "Sites with their own tables"
 
     evaluate: Literal["auto", "common", "federated"] = Field(
         "auto", description="Where models are tested: common (one test split for all), federated "

@@ -1,6 +1,6 @@
 """Options of privacy: differential privacy, and sums of which nobody sees one answer."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -9,6 +9,8 @@ from fedseed.options import Options
 
 class DifferentialPrivacyOptions(Options):
     """What is protected, and how much may be spent. Field descriptions are help texts."""
+
+    subject: ClassVar[str] = "Privacy"
 
     privacy: Literal["example", "client"] | None = Field(
         None, description="What differential privacy protects: one example of a client (DP-SGD), "
@@ -34,6 +36,8 @@ class DifferentialPrivacyOptions(Options):
 
 class SecureAggregationOptions(Options):
     """Whether the server sees sums alone. Field descriptions are help texts."""
+
+    subject: ClassVar[str] = "Privacy"
 
     secure_aggregation: bool = Field(
         False, description="Let the server learn the sum of a round's contributions and none of "

@@ -167,7 +167,7 @@ class ProtocolServer(ABC):
 
     @abstractmethod
     def files(self) -> dict[str, bytes]:
-        """What a user takes home from a run: contents by file name."""
+        """What a user takes home from a run beside :meth:`model`: contents by file name."""
 
     @abstractmethod
     def products(self) -> dict[str, bytes]:

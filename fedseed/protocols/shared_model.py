@@ -233,13 +233,8 @@ class SharedModelServer(ProtocolServer):
         self._broadcast.holders = set(np.frombuffer(checkpoint[start:end], dtype="<u4").tolist())
 
     def files(self) -> dict[str, bytes]:
-        """See :class:`ProtocolServer`: the final model and the recipe."""
-        from safetensors.numpy import save
-
-        return {
-            "recipe.toml": self.setup.recipe.to_toml().encode(),
-            "model.safetensors": save(to_state(self.model())),
-        }
+        """See :class:`ProtocolServer`: the recipe; the model is saved by the run."""
+        return {"recipe.toml": self.setup.recipe.to_toml().encode()}
 
     @property
     def _alone(self) -> Recipe:

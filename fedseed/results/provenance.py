@@ -42,6 +42,14 @@ def code() -> dict[str, Any]:
     return {"commit": commit, "dirty": None if commit is None else bool(status)}
 
 
+def own_version() -> str:
+    """Of fedseed as it is installed; empty where it is not."""
+    try:
+        return importlib.metadata.version("fedseed")
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
 def packages() -> dict[str, str]:
     """Versions of the packages that decide results."""
     versions = {"python": platform.python_version()}
@@ -53,7 +61,8 @@ def packages() -> dict[str, str]:
     return versions
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
+    """What the processor calls itself."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
@@ -68,7 +77,7 @@ def machine(
 ) -> dict[str, Any]:
     """Cores that the run could use, processor and how the run used them."""
     return {
-        "cores": usable_cores(), "cpu": _cpu_name(), "device": device, "precision": precision,
+        "cores": usable_cores(), "cpu": cpu_name(), "device": device, "precision": precision,
         "kernels": kernels(), "engine": engine, "workers": workers,
     }  # fmt: skip
 

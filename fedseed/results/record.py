@@ -55,7 +55,7 @@ class RunRecord:
 
     def to_json(self) -> str:
         """Return the record as JSON text."""
-        return json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n"
+        return to_json(self.to_dict())
 
     def write(self, path: Path) -> None:
         """Write the record, whole or not at all.
@@ -64,6 +64,11 @@ class RunRecord:
             OutputError: the file cannot be written.
         """
         write_text(path, self.to_json())
+
+
+def to_json(record: Mapping[str, Any]) -> str:
+    """A record as the text of its file."""
+    return json.dumps(record, indent=1, allow_nan=False) + "\n"
 
 
 def read_record(path: Path) -> dict[str, Any]:

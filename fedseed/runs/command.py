@@ -17,6 +17,7 @@ from fedseed.results.display import Display, Workload, make_display
 from fedseed.results.folder import STATE, default_folder, is_begun
 from fedseed.results.table import summary
 from fedseed.runs.by_clients import can_be_alone
+from fedseed.runs.model_folder import FOLDER
 from fedseed.runs.plan import Plan, make_plan
 from fedseed.runs.plan_object import plan_object
 from fedseed.runs.resume import Begun, find_run, goes_on, run_folder
@@ -68,8 +69,16 @@ def run_command(
     finally:
         display.stop()
     console.print(summary(record), highlight=False, soft_wrap=True)
-    line = f"record, figure, recipe and seed: {folder}"
-    console.print(line, highlight=False, markup=False, soft_wrap=True)
+    for line in _what_next(folder):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _what_next(folder: Path) -> list[str]:
+    """Where everything is, and what can be done with it."""
+    lines = [f"record, figure, recipe and seed: {folder}"]
+    if (folder / FOLDER).is_dir():
+        lines.append(f"the model, as transformers loads it: {folder / FOLDER}")
+    return [*lines, f"next: fedseed package {folder} --out NAME.fseed, for others to grow from"]
 
 
 def _run_in_folder(

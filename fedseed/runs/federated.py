@@ -28,6 +28,7 @@ from fedseed.results.record import RunRecord, read_record
 from fedseed.results.table import percent
 from fedseed.runs.by_clients import ClientTests, pooled
 from fedseed.runs.evaluate import judge, tested_model
+from fedseed.runs.model_folder import save_of_run
 from fedseed.runs.original import describe_dataset
 from fedseed.runs.plan import Plan
 from fedseed.seeds.codec import write_seed
@@ -156,11 +157,18 @@ class RecordedRun:
             self.record.results = self._tests.results(server)
         else:
             self._evaluate(session, server)
-        for name, content in server.files().items():
-            write_bytes(self.out / name, content)
+        self._save_products(server)
         # A run is complete when all of it is there: a record says so last.
         write_figure(self.record.to_dict(), self.out / "figure.png")
         self.record.status = "completed"
+
+    def _save_products(self, server: ProtocolServer) -> None:
+        """Write what a user takes home: the protocol's files, and the model if there is one."""
+        for name, content in server.files().items():
+            write_bytes(self.out / name, content)
+        model, plan = server.model(), self.plan
+        if model is not None:
+            save_of_run(self.out, model, plan.seed, plan.max_length, self.record.to_dict())
 
     def _agree(self, session: Session, study: str) -> None:
         """Have all nodes take part under the run's terms."""

@@ -7,6 +7,8 @@ from fedseed.errors import SeedError
 from fedseed.files import write_bytes
 from fedseed.models.architecture import Shapes, State
 from fedseed.seeds.base import Seed
+from fedseed.seeds.package import MAGIC as PACKAGE
+from fedseed.seeds.package import decode_package
 from fedseed.seeds.registry import find_kind, format_of, kind_of_code
 
 MAGIC = b"FSED"
@@ -105,7 +107,7 @@ def write_seed(path: Path, seed: Seed) -> None:
 
 
 def read_seed(path: Path) -> Seed:
-    """Read a .fseed file.
+    """Read a .fseed file, or the seed in a package.
 
     Raises:
         SeedError: the file cannot be read or is no valid seed.
@@ -117,7 +119,7 @@ def read_seed(path: Path) -> Seed:
     except OSError as error:
         raise SeedError(f"cannot read the seed {path}: {error.strerror}") from error
     try:
-        return decode(data)
+        return decode(decode_package(data).seed if data.startswith(PACKAGE) else data)
     except SeedError as error:
         raise SeedError(f"{path}: {error}; make it again or fetch it again") from error
 

@@ -1,5 +1,7 @@
 """Options that studies share. Light to import: they make the command line."""
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from fedseed.data.options import DataOptions
@@ -8,6 +10,8 @@ from fedseed.models.architecture import FROM_PRNG
 
 class StudyOptions(DataOptions):
     """What every study takes."""
+
+    subject: ClassVar[str] = "The study"
 
     repeats: int = Field(
         5, ge=1, le=1000, description="Repeats of every cell, each with its own key and order of "

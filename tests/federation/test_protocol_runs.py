@@ -29,7 +29,7 @@ def test_weights_are_the_same_for_any_number_of_workers(run: Run, tmp_path: Path
     assert (tmp_path / "run0" / "transcript.jsonl").stat().st_size < 100_000
     from safetensors.numpy import load_file
 
-    model = load_file(tmp_path / "run0" / "model.safetensors")
+    model = load_file(tmp_path / "run0" / "model" / "model.safetensors")
     assert sum(part.size for part in model.values()) == 4_386_178
     assert not (tmp_path / "run0" / "server.bin").exists()
 

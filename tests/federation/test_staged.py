@@ -81,7 +81,7 @@ def test_the_seed_travels_once(run: Run, tmp_path: Path) -> None:
     made = (tmp_path / "run0" / "lexicon.fseed").read_bytes()
     assert len(made) == seed
     assert decode(made).kind == "lexicon"
-    assert not (tmp_path / "run0" / "model.safetensors").exists()  # a recipe is what it ends with
+    assert not (tmp_path / "run0" / "model").exists()  # a recipe is what it ends with
 
 
 @pytest.mark.parametrize(("protocol", "stops"), [("recipe", 2), ("recipe", 3), ("weights", 3)])

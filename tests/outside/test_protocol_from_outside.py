@@ -61,7 +61,7 @@ def test_a_run_its_table_and_its_figure(script: Script, flags: list[str], tmp_pa
     assert record["protocol"]["travelled"] == "signs of changes travelled"
     assert all("test" in result for result in record["rounds"])
     assert (out / "figure.png").stat().st_size > 10_000
-    assert (out / "model.safetensors").is_file()
+    assert (out / "model" / "model.safetensors").is_file()
     # The record has what its table is made of: the package may be gone.
     alone = [sys.executable, "-m", "fedseed", "show", str(out / "record.json")]
     shown = subprocess.run(alone, cwd=ROOT, capture_output=True, text=True)

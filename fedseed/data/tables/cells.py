@@ -44,6 +44,8 @@ class Wanted:
     header: Literal["auto", "yes", "no"] = "auto"
     keep: tuple[str, str] | None = None
     """A column and a value: rows with another value are passed over."""
+    labelled: bool = True
+    """Whether there are labels; without them the label of a row is its text."""
 
 
 @dataclass(frozen=True)
@@ -110,8 +112,9 @@ def choose_columns(
 
     text = wanted.text
     parts = [text] if text is None or text in columns else text.split("+")
-    texts, label = tuple(one(part, "text") for part in parts), one(wanted.label, "label")
-    if label in texts:
+    texts = tuple(one(part, "text") for part in parts)
+    label = one(wanted.label, "label") if wanted.labelled else texts[0]
+    if label in texts and wanted.labelled:
         raise DataError(f"{where}: one column cannot be text and label: give two columns")
     return Choice(
         texts,
@@ -181,4 +184,5 @@ def describe_choice(columns: Sequence[str], choice: Choice) -> str:
     names = [column.strip() or f"number {n + 1}" for n, column in enumerate(columns)]
     text = " + ".join(names[column] for column in choice.text)
     whose = "" if choice.group is None else f", whose they are in {names[choice.group]}"
-    return f"texts in column {text}, labels in {names[choice.label]}{whose}"
+    labels = "" if choice.label in choice.text else f", labels in {names[choice.label]}"
+    return f"texts in column {text}{labels}{whose}"
