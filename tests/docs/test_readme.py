@@ -1,0 +1,112 @@
+"""README.md: short, and every figure in it from an official record."""
+
+import re
+
+import pytest
+
+from fedseed.evaluation.frontier import client_bytes
+from fedseed.results.markdown import size
+from fedseed.results.table import percent
+from tests.docs.pages import OFFICIAL, README, ROOT, flat, official, printed, read_page, shown
+
+LINES = README.splitlines()
+TEXT = flat(README)
+TABLE = next(part for part in README.split("\n\n") if part.startswith("| protocol |"))
+
+
+def test_it_can_be_read() -> None:
+    assert len(LINES) <= 150
+    wide = [line for line in LINES if len(line) > 160 and not line.startswith("|")]
+    assert wide == []
+
+
+def test_its_two_commands_are_targets_of_the_makefile() -> None:
+    makefile = read_page("Makefile")
+    assert "```\nmake demo\nmake test\n```" in README
+    for target in re.findall(r"`make (\w+)`", README):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_its_output_is_what_the_record_shows() -> None:
+    """Some lines of it, in their order."""
+    block = README.split("federated-seed0/record.json`")[1].split("```")[1]
+    lines = [line for line in block.strip("\n").splitlines() if line]
+    assert 8 <= len(lines) <= 14
+    remaining = iter(printed(OFFICIAL / "federated-seed0" / "record.json").splitlines())
+    for line in lines:
+        assert line in remaining, line  # the iterator goes on from the line before
+
+
+def test_what_it_says_below_the_output() -> None:
+    record = official("federated-seed0")
+    up = record["ledger"]["payload_bytes"]["per_client_round_max"]["up"]
+    assert f"Ten clients sent words once, {up} bytes each" in TEXT
+
+
+def test_its_first_result_is_followed_by_its_caveat() -> None:
+    """The seed that knows: test_seed_claims.py has its figures."""
+    first = next(part for part in README.split("\n- ") if part.startswith("**"))
+    assert "before any training**" in flat(first)
+    assert "until it is trained it computes a bag of words and no more" in flat(first)
+
+
+def test_its_other_results() -> None:
+    words = {
+        cell["row"]: cell
+        for cell in official("comparison-words-512")["results"]["cells"]
+        if cell["partition"] == "iid"
+    }
+    up = client_bytes(words["lexicon"])[1]
+    sent = f"Ten clients who each send {up:.0f} bytes once make a seed that has "
+    assert sent + shown(words["lexicon"]["accuracy"]) in TEXT
+    faster = official("benchmark")["results"]["end_to_end_ratio"]["flower_ray_hf"]
+    low, high = faster["min"], faster["max"]
+    figures = f"{faster['median']:.2f} times faster ({low:.2f} - {high:.2f}, n = {faster['n']})"
+    assert f"{figures} than with Flower and ray" in TEXT
+    private = official("comparison-private-words")["results"]["cells"]
+    cell = next(c for c in private if c["row"] == "lexicon-counts-private-4")
+    assert f"**Privacy that is proven: {shown(cell['accuracy'])} at epsilon 4**" in TEXT
+    for accuracy in (words["lexicon"]["accuracy"], cell["accuracy"]):
+        n, counts = accuracy["n"], accuracy["class_counts"]
+        majority = percent(accuracy["majority_baseline"])
+        balance = f"majority baseline {majority}, classes {counts[0]:,} to {counts[1]:,}"
+        assert f"n = {n:,}, {balance}" in TEXT
+
+
+def test_what_it_says_of_weights_of_a_published_model() -> None:
+    """test_bodies.py has the rest of that sentence."""
+    cells = {c["series"]: c for c in official("comparison-models")["results"]["cells"]}
+    weights = cells["weights-int8 (minilm)"]
+    up = max(r["client_payload_bytes"]["up"] for r in weights["rounds"])
+    assert f"averaged weights at {size(up)} a round {shown(weights['accuracy'])}" in TEXT
+
+
+def test_where_a_bag_of_words_is_better() -> None:
+    cells = official("comparison")["results"]["cells"]
+    light = [c for c in cells if c["rounds"] and sum(client_bytes(c)) < 1e6]
+    assert {"recipe", "labels", "lexicon", "lexicon-counts"} <= {c["row"] for c in light}
+    for cell in light:
+        assert cell["accuracy"]["value"] < cell["linear_of_equal_bytes"]["value"], cell["row"]
+    assert "every protocol that sends less than a megabyte ends below a linear model" in TEXT
+
+
+def test_the_fewest_and_the_most_that_travel() -> None:
+    cells = {c["row"]: c for c in official("comparison")["results"]["cells"]}
+    up = client_bytes(cells["lexicon-50"])[1]
+    assert f"from {up:.0f} bytes of words, once, to all weights in every round" in TEXT
+
+
+def test_its_files_of_commands_are_named_alike() -> None:
+    """What one command writes, the next one reads."""
+    assert "fedseed package second --out reviews.fseed" in README
+    assert "fedseed grow reviews.fseed --data mine.csv --out mine" in README
+    assert "fedseed predict mine/model new.csv" in README
+
+
+@pytest.mark.parametrize("folder", ["docs/protocols", "docs/results"])
+def test_every_page_is_within_two_clicks(folder: str) -> None:
+    """README links to it, or to the index of its folder, which does."""
+    index = read_page(f"{folder}/README.md")
+    assert f"({folder}/README.md)" in README
+    for page in sorted((ROOT / folder).glob("*.md")):
+        assert page.name == "README.md" or f"({page.name})" in index, page
