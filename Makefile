@@ -1,11 +1,12 @@
 # make setup: .venv with everything under pinned versions; does nothing when nothing changed.
 # make demo: ten clients with private shards of IMDB. make test: the whole suite.
+# make docs: these pages as a site in site/, with every link checked.
 # make deployment: three sites over TLS, on this machine. make faults: 30 of their nodes and servers killed.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test deployment faults
+.PHONY: setup demo test deployment faults docs
 
 setup: $(VENV)/.stamp
 
@@ -26,3 +27,10 @@ faults: setup
 
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+$(VENV)/.docs: $(VENV)/.stamp
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $@
