@@ -11,7 +11,6 @@ from tests.docs.pages import OFFICIAL, README, ROOT, flat, official, printed, re
 
 LINES = README.splitlines()
 TEXT = flat(README)
-TABLE = next(part for part in README.split("\n\n") if part.startswith("| protocol |"))
 
 
 def test_it_can_be_read() -> None:
@@ -66,6 +65,7 @@ def test_its_other_results() -> None:
     private = official("comparison-private-words")["results"]["cells"]
     cell = next(c for c in private if c["row"] == "lexicon-counts-private-4")
     assert f"**Privacy that is proven: {shown(cell['accuracy'])} at epsilon 4**" in TEXT
+    assert f"for {size(client_bytes(cell)[1])} up ([private words]" in TEXT
     for accuracy in (words["lexicon"]["accuracy"], cell["accuracy"]):
         n, counts = accuracy["n"], accuracy["class_counts"]
         majority = percent(accuracy["majority_baseline"])
