@@ -81,7 +81,7 @@ def run_ray(config: RunConfig, main: Main) -> None:
         import ray  # noqa: F401  # only to say clearly that it is missing
     except ImportError as error:
         raise ConfigError(
-            "--engine ray needs ray: pip install 'flwr[simulation]==1.41.0', or use --engine local"
+            "--engine ray needs ray: pip install 'fedseed[ray]', or use --engine local"
         ) from error
     from flwr.simulation import run_simulation
 

@@ -1,5 +1,6 @@
 """Which privacy options fit together, and with a protocol."""
 
+import importlib.util
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -35,6 +36,7 @@ def refuse_impossible_privacy(
     if unit is None:
         _refuse_without_unit(options)
         return
+    _refuse_without_packages(unit)
     if unit not in protections:
         raise ValueError(advice.get(unit) or _unable(unit, protocol, able))
     protection = protections[unit]
@@ -48,6 +50,12 @@ def refuse_impossible_privacy(
         raise ValueError(
             f"--clip: what a client of protocol {protocol} sends is bounded: leave it out"
         )
+
+
+def _refuse_without_packages(unit: str) -> None:
+    """Refuse privacy that cannot be accounted for: its packages are an extra."""
+    if any(importlib.util.find_spec(name) is None for name in ("dp_accounting", "opacus")):
+        raise ValueError(f"--privacy {unit} needs more packages: pip install 'fedseed[privacy]'")
 
 
 def _refuse_without_unit(options: DifferentialPrivacyOptions) -> None:
