@@ -1,16 +1,13 @@
 """The commands that look at records and protocols."""
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import click
 import typer
 
 from fedseed.cli.console import make_console
 from fedseed.cli.deferred import command_of
-from fedseed.errors import OutputError
 
 
 def make_show(_words: list[str]) -> click.Command:
@@ -37,17 +34,19 @@ def make_bytes(_words: list[str]) -> click.Command:
 
 def _show(
     record: Annotated[
-        str, typer.Argument(help="record.json of a completed federated run or study.")
+        str,
+        typer.Argument(help="record.json of a completed federated run or study, or its folder."),
     ],
 ) -> None:
     """Print the tables of a record."""
+    from fedseed.cli.reports import completed, whole
     from fedseed.results.fitting import FittingMarkdown
     from fedseed.results.table import summary
     from fedseed.studies import find_studies
 
-    content = _completed(record)
+    content = completed(record)
     is_run = content["kind"] == "federated"
-    with _whole(record, "tables are"):
+    with whole(record, "tables are"):
         tables = (
             summary(content)
             if is_run
@@ -57,53 +56,22 @@ def _show(
 
 
 def _report(
-    record: Annotated[str, typer.Argument(help="record.json of a completed study.")],
+    records: Annotated[
+        list[str],
+        typer.Argument(
+            help="record.json of a completed federated run or study, or the folder that it is in; "
+            "several runs make one page, side by side."
+        ),
+    ],
     out: Annotated[
         str | None, typer.Option(help="File to write; report.html beside the record without it.")
     ] = None,
 ) -> None:
-    """Make the report of a study again, as one HTML page for readers who have to decide."""
-    from fedseed.files import write_text
-    from fedseed.studies import find_studies
-    from fedseed.studies.base import REPORT
+    """Make the report of a run or a study again, as one HTML page; or of several runs together."""
+    from fedseed.cli.reports import write_report
 
-    content, studies = _completed(record), find_studies()
-    study = studies.get(content["kind"])
-    if study is None or study.report is None:
-        having = ", ".join(name for name, one in studies.items() if one.report)
-        raise OutputError(
-            f"{record} is a record of kind {content['kind']}, which has no report: give one of "
-            f"kind {having}"
-        )
-    with _whole(record, "report is"):
-        page = study.make_report(content)
-    path = Path(record).parent / REPORT if out is None else Path(out)
-    write_text(path, page)
+    path = write_report(records, out)
     make_console().print(f"report: {path}", highlight=False, markup=False, soft_wrap=True)
-
-
-def _completed(record: str) -> dict[str, Any]:
-    """The record of a completed federated run or study."""
-    from fedseed.results.record import read_record
-    from fedseed.studies import find_studies
-
-    content = read_record(Path(record))
-    known = content.get("kind") in ("federated", *find_studies())
-    if not known or content.get("status") != "completed":
-        raise OutputError(f"{record} is not the record of a completed federated run or study")
-    return content
-
-
-@contextlib.contextmanager
-def _whole(record: str, what: str) -> Iterator[None]:
-    """Say in one line that a record lacks what its tables are, or its report is, made of."""
-    try:
-        yield
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        raise OutputError(
-            f"{record} lacks what its {what} made of ({type(error).__name__}: {error}): "
-            "it was changed by hand or by another program"
-        ) from error
 
 
 def _protocols(

@@ -178,4 +178,5 @@ class Protocol:
             "name": self.name, "summary": self.summary, "ends_with": self.ends_with,
             "colour": style.colour, "marker": style.marker, "travelled": style.travelled,
             "given": style.given, "aggregated": style.aggregated,
+            "reveals": sorted(self.reveals),
         }  # fmt: skip

@@ -56,14 +56,26 @@ def _tried_recipes(rounds: list[dict[str, Any]]) -> bool:
 
 
 def save_figure(figure: "Figure", path: Path) -> None:
-    """Write a figure as PNG, whole or not at all, without the library's name in it.
+    """Write a figure, whole or not at all, without the library's name in it.
 
     Letters that the font lacks are drawn as boxes.
+
+    Args:
+        figure: what is drawn.
+        path: of a file that becomes SVG where its name ends in ``.svg``, else PNG.
     """
+    from matplotlib import rc_context
+
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(buffer, format="png", dpi=130, metadata={"Software": None})
+        if path.suffix == ".svg":
+            nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+            # The same names every time, and letters that look the same everywhere.
+            with rc_context({"svg.hashsalt": "fedseed", "svg.fonttype": "path"}):
+                figure.savefig(buffer, format="svg", metadata=nothing)
+        else:
+            figure.savefig(buffer, format="png", dpi=130, metadata={"Software": None})
     write_bytes(path, buffer.getvalue())
 
 

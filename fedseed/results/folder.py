@@ -17,6 +17,7 @@ from fedseed.machine import private_folder
 RECORD, TRANSCRIPT, STATE = "record.json", "transcript.jsonl", "clients"
 CHECKPOINT, CELLS = "server.bin", "cells.jsonl"
 OPTIONS = "options.json"
+REPORT = "report.html"
 _LOCK = ".lock"
 _HELD = frozenset({errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES})
 """What the system says of a lock that another process has."""

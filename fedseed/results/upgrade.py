@@ -38,7 +38,7 @@ def describe_by_name(name: str) -> dict[str, Any]:
         return {
             "name": name, "summary": name, "ends_with": "model", "colour": "dimgray",
             "marker": "o", "travelled": f"{name} travelled", "given": "given",
-            "aggregated": "aggregated",
+            "aggregated": "aggregated", "reveals": None,
         }  # fmt: skip
     return description
 

@@ -14,7 +14,7 @@ from fedseed.evaluation.alone import ALONE
 from fedseed.federation.engines import count_workers
 from fedseed.results.class_counts import plan_table
 from fedseed.results.display import Display, Workload, make_display
-from fedseed.results.folder import STATE, default_folder, is_begun
+from fedseed.results.folder import REPORT, STATE, default_folder, is_begun
 from fedseed.results.table import summary
 from fedseed.runs.by_clients import can_be_alone
 from fedseed.runs.model_folder import FOLDER
@@ -74,11 +74,14 @@ def run_command(
 
 
 def _what_next(folder: Path) -> list[str]:
-    """Where everything is, and what can be done with it."""
-    lines = [f"record, figure, recipe and seed: {folder}"]
-    if (folder / FOLDER).is_dir():
-        lines.append(f"the model, as transformers loads it: {folder / FOLDER}")
-    return [*lines, f"next: fedseed package {folder} --out NAME.fseed, for others to grow from"]
+    """Where everything is, and three things to try."""
+    model = [f"model: {folder / FOLDER}"] if (folder / FOLDER).is_dir() else []
+    return [
+        f"report: {folder / REPORT}", *model, "next:",
+        f"  fedseed package {folder} --out NAME.fseed      # one file, for others to grow from",
+        "  fedseed run --data YOUR.csv --dry-run        # what is understood of your own texts",
+        "  fedseed run --protocol weights --codec int8  # another protocol; fedseed protocols",
+    ]  # fmt: skip
 
 
 def _run_in_folder(

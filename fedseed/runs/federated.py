@@ -16,15 +16,16 @@ from fedseed.federation.history import History
 from fedseed.federation.round_record import RoundResult
 from fedseed.federation.session import AfterRound, Session
 from fedseed.federation.terms import Terms
-from fedseed.files import write_bytes
+from fedseed.files import write_bytes, write_text
 from fedseed.ledger import ledger
 from fedseed.protocols import find_protocol
 from fedseed.protocols.base import ProtocolServer
 from fedseed.results.display import Display
 from fedseed.results.figure import write_figure
-from fedseed.results.folder import CHECKPOINT, RECORD, STATE, TRANSCRIPT
+from fedseed.results.folder import CHECKPOINT, RECORD, REPORT, STATE, TRANSCRIPT
 from fedseed.results.provenance import PeakMemory, code, describe_seed, machine, packages
 from fedseed.results.record import RunRecord, read_record
+from fedseed.results.run_report import run_report
 from fedseed.results.table import percent
 from fedseed.runs.by_clients import ClientTests, pooled
 from fedseed.runs.evaluate import judge, tested_model
@@ -103,6 +104,7 @@ class RecordedRun:
             "seed": describe_seed(plan.seed), **describe_start(plan),
             **describe_shards(plan.federated), **describe_public(plan.federated),
             **({} if plan.budget is None else {"privacy": plan.budget.to_record()}),
+            **({"warnings": plan.warnings} if plan.warnings else {}),
             "started": self._earlier.get(
                 "started", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
             ),
@@ -158,8 +160,15 @@ class RecordedRun:
         else:
             self._evaluate(session, server)
         self._save_products(server)
+        self._finish()
+
+    def _finish(self) -> None:
+        """Write figure and report of what is then the record to the last digit."""
+        self._measure()
+        finished = self.record.to_dict() | {"status": "completed"}
+        write_figure(finished, self.out / "figure.png")
+        write_text(self.out / REPORT, run_report(finished))
         # A run is complete when all of it is there: a record says so last.
-        write_figure(self.record.to_dict(), self.out / "figure.png")
         self.record.status = "completed"
 
     def _save_products(self, server: ProtocolServer) -> None:
@@ -217,7 +226,8 @@ class RecordedRun:
         tested = self._tests.test(name, {name: server.products()["aggregated"]}, testers)
         return pooled(tested[name])
 
-    def _save(self) -> None:
+    def _measure(self) -> None:
+        """Bytes, time and memory until now."""
         self.record.ledger = ledger(self.history.transcript, self.plan.fp32_model_bytes())
         self._memory.sample()
         seconds = time.monotonic() - self._clock + self._earlier.get("wall_seconds", 0.0)
@@ -225,6 +235,10 @@ class RecordedRun:
             "wall_seconds": round(seconds, 3),
             "peak_memory_bytes": max(self._memory.bytes, self._earlier.get("peak_memory_bytes", 0)),
         }
+
+    def _save(self) -> None:
+        if self.record.status != "completed":  # of which a report is there already
+            self._measure()
         self.record.write(self.out / RECORD)
 
 

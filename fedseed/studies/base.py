@@ -19,7 +19,7 @@ from fedseed.federation.workers import count_cores
 from fedseed.files import write_text
 from fedseed.results.display import Display, make_display
 from fedseed.results.fitting import FittingMarkdown
-from fedseed.results.folder import CELLS, RECORD, default_folder, is_begun
+from fedseed.results.folder import CELLS, RECORD, REPORT, default_folder, is_begun
 from fedseed.results.markdown import DETAILS
 from fedseed.results.provenance import (
     PeakMemory,
@@ -36,7 +36,7 @@ from fedseed.studies.description import StudyDescription
 from fedseed.studies.options import StudyOptions
 from fedseed.training.precision_and_device import choose
 
-TABLE, FIGURE, REPORT = "table.md", "figure.png", "report.html"
+TABLE, FIGURE = "table.md", "figure.png"
 
 
 class Study(ABC):

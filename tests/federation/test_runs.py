@@ -12,8 +12,11 @@ from fedseed.config import RunConfig
 from fedseed.errors import RunError
 from fedseed.protocols.base import ClientTask
 from fedseed.protocols.recipe.client import RecipeClient
+from fedseed.results.record import read_record
+from fedseed.results.run_report import run_report
 from fedseed.runs.plan import make_plan
 from tests.federation.running import Run, lasting
+from tests.results.html_page import check_page
 
 
 def test_workers_change_nothing(run: Run) -> None:
@@ -44,8 +47,12 @@ def test_record(run: Run, tmp_path: Path) -> None:
     assert record["provenance"]["dataset"]["duplicates_dropped"] == 0
     names = {path.name for path in (tmp_path / "run0").iterdir()}
     assert names == {
-        "record.json", "transcript.jsonl", "figure.png", "recipe.toml", "seed.fseed", "clients",
+        "record.json", "report.html", "transcript.jsonl", "figure.png", "recipe.toml",
+        "seed.fseed", "clients",
     }  # fmt: skip
+    written = (tmp_path / "run0" / "report.html").read_text(encoding="utf-8")
+    assert written == run_report(read_record(tmp_path / "run0" / "record.json"))
+    check_page(written)
 
 
 def test_the_aggregated_recipe_and_the_seed_can_be_used_again(run: Run, tmp_path: Path) -> None:

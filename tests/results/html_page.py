@@ -1,5 +1,8 @@
-"""A page read back, to be checked: anchors, links, headings, what it would load."""
+"""A page read back, to be checked: anchors, links, headings, what it would load and run."""
 
+import base64
+import hashlib
+import re
 from collections.abc import Sequence
 from html.parser import HTMLParser
 
@@ -19,6 +22,7 @@ class Read(HTMLParser):
         self.tags: list[str] = []
         self.named_by: list[str] = []
         self.words: list[str] = []
+        self.scripts: list[str] = []
         self.attributes: list[tuple[str, dict[str, str]]] = []
         self._open: list[str] = []
         self.feed(page)
@@ -39,7 +43,10 @@ class Read(HTMLParser):
         if tag[0] == "h" and tag[1:].isdigit():
             self.levels.append(int(tag[1:]))
         self.ids += [given["id"]] if "id" in given else []
-        self.links += [given["href"]] if "href" in given else []
+        if tag == "image":
+            self.loads.append(("href", given["href"]))
+        elif "href" in given:
+            self.links.append(given["href"])
         self.loads += [(name, value) for name, value in given.items() if name in LOADS]
         for name in ("aria-labelledby", "aria-describedby"):
             self.named_by += given.get(name, "").split()
@@ -54,6 +61,8 @@ class Read(HTMLParser):
         assert self._open.pop() == tag
 
     def handle_data(self, data: str) -> None:
+        if "script" in self._open:
+            self.scripts.append(data)
         if not {"style", "script"} & set(self._open):
             self.words.append(data)
 
@@ -64,10 +73,11 @@ def check_page(page: str) -> Read:
     assert page.startswith("<!doctype html>")
     assert '<html lang="en">' in page
     assert len(page.encode()) < 2_000_000
-    assert "script" not in read.tags
+    check_policy(read)
     assert not {"link", "img", "iframe", "object", "embed", "base", "form"} & set(read.tags)
-    assert read.loads == []
-    assert "url(" not in page
+    assert all(value.startswith("data:image/png;base64,") for _, value in read.loads)
+    assert all(where == "#" for where in re.findall(r"url\((.?)", page))
+    assert not any("://" in value for _, given in read.attributes for value in given.values())
     assert "@import" not in page
     assert not any(name.startswith("on") for _, given in read.attributes for name in given)
     assert len(read.ids) == len(set(read.ids))
@@ -84,3 +94,20 @@ def check_page(page: str) -> Read:
             assert given["role"] == "img"
     assert read.tags.count("svg") == read.tags.count("desc") == read.tags.count("figcaption")
     return read
+
+
+def check_policy(read: Read) -> None:
+    """The page allows itself its own script, by its digest, its own pixels, and nothing else."""
+    policies = [
+        given["content"] for tag, given in read.attributes
+        if tag == "meta" and given.get("http-equiv") == "Content-Security-Policy"
+    ]  # fmt: skip
+    wanted = ["default-src 'none'", "style-src 'unsafe-inline'"]
+    wanted += ["img-src data:"] if read.loads else []
+    for script in read.scripts:
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        wanted.append(f"script-src 'sha256-{digest}'")
+    assert [policy.split("; ") for policy in policies] == [wanted]
+    assert read.tags.count("script") == len(read.scripts) <= 1
+    assert all(given == {} for tag, given in read.attributes if tag == "script")
+    assert any(given.get("class") == "sorts" for _, given in read.attributes) == bool(read.scripts)

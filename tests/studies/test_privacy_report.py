@@ -267,7 +267,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     [
         (None, "cannot read"),
         ({"schema": 2, "kind": "budget", "status": "completed"}, "no report"),
-        ({"schema": 2, "kind": "federated", "status": "completed"}, "no report"),
+        ({"schema": 2, "kind": "federated", "status": "completed"}, "lacks what"),
         ({"schema": 2, "kind": "privacy", "status": "interrupted"}, "not the record of"),
         ({"schema": 2, "kind": "privacy", "status": "completed", "results": {}}, "lacks what"),
         ({"schema": 2, "kind": "privacy", "status": "completed", "config": [], "provenance": 3,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from fedseed.results.report.chart import Chart
+from fedseed.results.report.sorting import Column, column_of
 
 Level = Literal["bad", "warning", "unknown", "bounded"]
 """How a verdict looks; each has a sign of its own, so that no colour is needed to tell them."""
@@ -87,6 +88,20 @@ class Table:
     note: str = ""
     folds: bool = False
     """On a narrow screen every row becomes a card; otherwise the table scrolls in its frame."""
+    sorts: bool = False
+    """A reader may sort the rows by a column."""
+    foot: Sequence[Sequence[Content]] = ()
+    """Rows below the others that no sorting moves; each as long as the head."""
+
+    @property
+    def columns(self) -> list[Column]:
+        """The columns, with the numbers by which they are sorted."""
+        return [column_of(cells) for cells in zip(*self.rows, strict=True)]
+
+    @property
+    def can_be_sorted(self) -> bool:
+        """Whether there is something to sort."""
+        return self.sorts and len(self.rows) > 1
 
 
 @dataclass(frozen=True)
@@ -115,7 +130,38 @@ class Figures:
     items: Sequence[Figure]
 
 
-Block = Paragraph | Notice | Bullets | Answers | Table | Definitions | Figures
+@dataclass(frozen=True)
+class Command:
+    """Words for a command line."""
+
+    kind: ClassVar[str] = "command"
+    text: str
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A picture that was drawn elsewhere, on white in every colour scheme."""
+
+    kind: ClassVar[str] = "drawing"
+    anchor: str
+    title: str
+    """What the picture is, in a few words."""
+    description: str
+    """What it shows, for readers who do not see it."""
+    shapes: str
+    """The inside of an ``svg`` element: SVG that is trusted, not escaped."""
+    width: float
+    height: float
+    """Of the picture, in its own units: points."""
+    caption: str
+
+    @property
+    def has_images(self) -> bool:
+        """Whether pixels stand within the picture."""
+        return "<image" in self.shapes
+
+
+Block = Paragraph | Notice | Bullets | Answers | Table | Definitions | Figures | Command | Drawing
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,87 @@
+"""Records that a command is given: read, shown to be whole, and made into pages."""
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fedseed.errors import OutputError
+
+RUN = "federated"
+
+
+def completed(path: str) -> dict[str, Any]:
+    """The record of a completed federated run or study.
+
+    Args:
+        path: of record.json, or of the folder that it is in.
+
+    Raises:
+        OutputError: there is none, or it is of something else.
+    """
+    from fedseed.results.folder import RECORD
+    from fedseed.results.record import read_record
+    from fedseed.studies import find_studies
+
+    place = Path(path)
+    content = read_record(place / RECORD if place.is_dir() else place)
+    known = content.get("kind") in (RUN, *find_studies())
+    if not known or content.get("status") != "completed":
+        raise OutputError(f"{path} is not the record of a completed federated run or study")
+    return content
+
+
+@contextlib.contextmanager
+def whole(path: str, what: str) -> Iterator[None]:
+    """Say in one line that a record lacks what its tables are, or its report is, made of.
+
+    Raises:
+        OutputError: it does.
+    """
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise OutputError(
+            f"{path} lacks what its {what} made of ({type(error).__name__}: {error}): "
+            "it was changed by hand or by another program"
+        ) from error
+
+
+def write_report(paths: Sequence[str], out: str | None) -> Path:
+    """Write the report of one record, or one page of several runs side by side.
+
+    Args:
+        paths: of records, or of their folders.
+        out: the file; report.html beside the record when None, which needs a single record.
+
+    Returns:
+        Where it was written.
+
+    Raises:
+        OutputError: a record cannot be used, or the file not be written.
+    """
+    from fedseed.files import write_text
+    from fedseed.results.folder import REPORT
+
+    [path] = paths
+    content = completed(path)
+    with whole(path, "report is"):
+        page = _page(content)
+    place = Path(path)
+    folder = place if place.is_dir() else place.parent
+    file = folder / REPORT if out is None else Path(out)
+    write_text(file, page)
+    return file
+
+
+def _page(record: Mapping[str, Any]) -> str:
+    """report.html of a record."""
+    from fedseed.results.run_report import run_report
+    from fedseed.studies import find_studies
+
+    if record["kind"] == RUN:
+        return run_report(record)
+    study = find_studies()[record["kind"]]
+    if study.report is None:
+        raise OutputError(f"a record of kind {record['kind']} has no report")
+    return study.make_report(record)

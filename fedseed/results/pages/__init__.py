@@ -1,0 +1,1 @@
+"""What the reports of runs and of studies share: figure, origin, command, Markdown."""
