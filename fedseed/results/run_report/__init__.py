@@ -66,11 +66,11 @@ _PRODUCTS = {
     "recipe": {"recipe.toml": "the aggregated recipe, for --recipe"},
     "seed": {
         "recipe.toml": "the recipe by which clients trained",
-        "model.safetensors": "the weights of the model that the seed makes",
+        "model": "a folder: the model that the seed makes, as transformers loads it",
     },
     "model": {
         "recipe.toml": "the recipe by which clients trained",
-        "model.safetensors": "the weights of the shared model",
+        "model": "a folder: the shared model, as transformers loads it",
     },
 }  # fmt: skip
 
