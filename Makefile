@@ -1,12 +1,13 @@
 # make setup: .venv with everything under pinned versions; does nothing when nothing changed.
 # make demo: ten clients with private shards of IMDB. make test: the whole suite.
 # make docs: these pages as a site in site/, with every link checked.
+# make records: which official records are stale, and how each is made again. make records-quick: whether those commands work.
 # make deployment: three sites over TLS, on this machine. make faults: 30 of their nodes and servers killed.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test deployment faults docs
+.PHONY: setup demo test deployment faults docs records records-quick
 
 setup: $(VENV)/.stamp
 
@@ -16,7 +17,9 @@ $(VENV)/.stamp: pyproject.toml constraints.txt setup.py $(wildcard fedseed/train
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
-demo: setup
+demo:
+	@echo "ten clients with private shards of IMDB, three rounds, two newcomers: about a minute on two cores, three the first time, and installing before that"
+	@$(MAKE) --no-print-directory setup
 	$(BIN)/python simulations/run_fed.py --clients 10
 
 deployment: setup
@@ -27,6 +30,12 @@ faults: setup
 
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+records: setup
+	$(BIN)/python -m benchmarks.records
+
+records-quick: setup
+	$(BIN)/python -m benchmarks.records --quick
 
 docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
