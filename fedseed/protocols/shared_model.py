@@ -182,7 +182,8 @@ class SharedModelServer(ProtocolServer):
         if self._hides_loss and examples != 1:
             raise WireError(f"{examples} examples, where under privacy every client counts as 1")
         self.take(examples, payload[HEAD_BYTES:])
-        shown = round(loss, 6) if math.isfinite(loss) and not self._hides_loss else None
+        known = steps > 0 and math.isfinite(loss) and not self._hides_loss
+        shown = round(loss, 6) if known else None
         return Report("ok", examples, {"steps": steps, "train_loss": shown})
 
     def sum_length(self) -> int:
