@@ -32,6 +32,12 @@ DECIDING = (
     "training",
 )  # fmt: skip
 """Rooms of the package that decide what a record says; a study's own folder beside them."""
+_OTHERS = {
+    "benchmark": "python benchmarks/simulation.py",
+    "grow": "fedseed grow results/official/federated-seed0/film-reviews.fseed --data "
+    "bundled:sentences --out results/official/grown-sentences",
+}
+"""Commands of records that are of no run and no study."""
 LIMIT = 900
 """Seconds for one small run."""
 
@@ -100,7 +106,7 @@ def command_of(name: str, record: Mapping[str, Any]) -> str:
     elif study is not None:
         options = study.options_class
     else:
-        return {"benchmark": "python benchmarks/simulation.py"}.get(kind, "")
+        return _OTHERS.get(kind, "")
     classes = record["provenance"].get("dataset", {}).get("classes")
     asked = asked_options(options, record["config"], None if classes is None else len(classes))
     script = "fed" if kind == "federated" else kind

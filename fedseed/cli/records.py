@@ -41,10 +41,16 @@ def _show(
     """Print the tables of a record."""
     from fedseed.cli.reports import completed, whole
     from fedseed.results.fitting import FittingMarkdown
+    from fedseed.results.grown import verdict
     from fedseed.results.table import summary
     from fedseed.studies import find_studies
 
-    content = completed(record)
+    content = completed(record, also=["grow"])
+    if content["kind"] == "grow":
+        with whole(record, "verdict is"):
+            lines = verdict(content)
+        make_console().print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
+        return
     is_run = content["kind"] == "federated"
     with whole(record, "tables are"):
         tables = (

@@ -1,7 +1,7 @@
 """Records that a command is given: read, shown to be whole, and made into pages."""
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,12 @@ from fedseed.errors import OutputError
 RUN = "federated"
 
 
-def completed(path: str) -> dict[str, Any]:
+def completed(path: str, also: Collection[str] = ()) -> dict[str, Any]:
     """The record of a completed federated run or study.
 
     Args:
         path: of record.json, or of the folder that it is in.
+        also: further kinds of record that will do.
 
     Raises:
         OutputError: there is none, or it is of something else.
@@ -25,7 +26,7 @@ def completed(path: str) -> dict[str, Any]:
 
     place = Path(path)
     content = read_record(place / RECORD if place.is_dir() else place)
-    known = content.get("kind") in (RUN, *find_studies())
+    known = content.get("kind") in (RUN, *find_studies(), *also)
     if not known or content.get("status") != "completed":
         raise OutputError(f"{path} is not the record of a completed federated run or study")
     return content
