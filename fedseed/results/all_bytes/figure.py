@@ -1,9 +1,11 @@
 """figure.png of all bytes, from its record alone."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fedseed.results.all_bytes.labels import place
 from fedseed.results.figure import draw_linear, save_figure
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ def bytes_figure(record: Mapping[str, Any], path: Path) -> None:
     _protocols(axes, [one for one in points if one["what"] == "protocol"])
     _lines(axes, points, results["baselines"])
     axes.set_xscale("log")
+    axes.set_ylim(top=95)
+    _name(axes, points)
     axes.set_xlabel("bytes (log scale): of a seed; of one client's payloads, down and up")
     axes.set_ylabel("test accuracy (%), 95 % interval")
     axes.grid(alpha=0.25)
@@ -40,11 +44,11 @@ def bytes_figure(record: Mapping[str, Any], path: Path) -> None:
                     ["100 B", "1 KB", "10 KB", "100 KB", "1 MB", "10 MB"])  # fmt: skip
     figure.legend(fontsize=9, loc="outside lower center", ncols=3)
     n = max(one["accuracy"]["n"] for one in points)
-    lengths = sorted({one["max_length"] for one in points})
+    quick = ", QUICK RUN" if record["config"]["quick"] else ""
     axes.set_title(
-        f"What so many bytes know, n = {n:,}; {' and '.join(map(str, lengths))} tokens a text "
-        f"(after the name){', QUICK RUN' if record['config']['quick'] else ''}", fontsize=11,
-    )  # fmt: skip
+        f"Accuracy for bytes: seeds before any training, and protocols, n = {n:,}{quick}",
+        fontsize=11,
+    )
     save_figure(figure, path)
 
 
@@ -63,20 +67,49 @@ def _seeds(axes: "Axes", points: Points, family: str) -> None:
         )  # fmt: skip
 
 
+_PAGE = 810.0, 375.0
+"""Of the axes, in points; names are placed by it."""
+
+
 def _protocols(axes: "Axes", points: Points) -> None:
-    """Protocols, each with its name beside it."""
-    for place, one in enumerate(sorted(points, key=lambda point: float(point["bytes"]))):
-        value = 100 * one["accuracy"]["value"]
+    """Protocols; those of a published model are hollow."""
+    lengths = sorted({one["max_length"] for one in points})
+    named: set[bool] = set()
+    for one in points:
+        published = "body_bytes" in one
+        whose = "protocol, published model" if published else "protocol"
+        label = f"{whose}, {' and '.join(map(str, lengths))} tokens"
         axes.errorbar(
-            one["bytes"], value, _reach([one]), color=one["colour"], marker=one["marker"],
-            markersize=9, markeredgecolor="black", linestyle="", capsize=2, elinewidth=0.8,
-            label="protocol" if place == 0 else None,
+            one["bytes"], 100 * one["accuracy"]["value"], _reach([one]), color=one["colour"],
+            marker=one["marker"], markersize=9, markeredgewidth=1.4,
+            markeredgecolor=one["colour"] if published else "black",
+            markerfacecolor="white" if published else one["colour"],
+            linestyle="", capsize=2, elinewidth=0.8, label=None if published in named else label,
         )  # fmt: skip
+        named.add(published)
+
+
+def _name(axes: "Axes", points: Points) -> None:
+    """Write each protocol's name beside its point, once all points are there."""
+    low, high = axes.get_xlim()
+    bottom, top = axes.get_ylim()
+
+    def on_page(one: Mapping[str, Any]) -> tuple[float, float]:
+        x = math.log(one["bytes"] / low) / math.log(high / low)
+        return x * _PAGE[0], (100 * one["accuracy"]["value"] - bottom) / (top - bottom) * _PAGE[1]
+
+    drawn = sorted((one for one in points if one["bytes"]), key=lambda one: float(one["bytes"]))
+    protocols = [one for one in drawn if one["what"] == "protocol"]
+    several = len({one["max_length"] for one in protocols}) > 1
+    names = [one["row"] + (f", {one['max_length']}" if several else "") for one in protocols]
+    others = [on_page(one) for one in drawn if one["what"] != "protocol"]
+    offsets = place(names, [on_page(one) for one in protocols], others, _PAGE)
+    for name, one, offset in zip(names, protocols, offsets, strict=True):
         axes.annotate(
-            f"{one['row']}, {one['max_length']}", (one["bytes"], value),
-            xytext=(0, 17 if place % 2 == 0 else -19),
+            name, (one["bytes"], 100 * one["accuracy"]["value"]), xytext=offset,
             textcoords="offset points", ha="center", va="center", fontsize=8,
-            arrowprops={"arrowstyle": "-", "linewidth": 0.4},
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.5},
+            arrowprops={"arrowstyle": "-", "linewidth": 0.8, "color": "#777777"},
         )  # fmt: skip
 
 

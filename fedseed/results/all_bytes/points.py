@@ -20,6 +20,8 @@ _FAMILIES = ("lexicon", "pca")
 def gather(folders: Sequence[str]) -> RunRecord:
     """One record of the points of several.
 
+    A row that an earlier record has at as many tokens is not taken again.
+
     Args:
         folders: of zero-shot studies and comparisons, or their record.json.
 
@@ -38,7 +40,8 @@ def gather(folders: Sequence[str]) -> RunRecord:
         record = read_record(path)
         found = _points_of(record, path)
         length = found[0]["max_length"]
-        points += found
+        drawn = {(one["row"], one["max_length"]) for one in points}
+        points += [one for one in found if (one["row"], one["max_length"]) not in drawn]
         known = {(one["model"], one["bytes"], one["max_length"]) for one in linear}
         linear += [
             {**one, "max_length": length}
@@ -102,10 +105,12 @@ def _of_protocols(record: Mapping[str, Any]) -> list[dict[str, Any]]:
         sent = cell["payload_bytes"]["per_client"]
         style = styles[cell["row"]]
         points.append({
-            "what": _PROTOCOL, "row": cell["row"], "family": cell["protocol"],
+            "what": _PROTOCOL, "row": cell.get("series", cell["row"]), "family": cell["protocol"],
             "max_length": cell["max_length"], "bytes": round(sent["down"] + sent["up"]),
             "up": round(sent["up"]), "accuracy": cell["accuracy"], "partition": first,
-            "colour": style.colour, "marker": style.marker, "model_bytes": weights,
+            "colour": style.colour, "marker": style.marker,
+            **({"body_bytes": cell["body_bytes"]} if cell.get("body_bytes") else
+               {"model_bytes": weights}),
         })  # fmt: skip
     return points
 
