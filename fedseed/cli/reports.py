@@ -79,10 +79,8 @@ def _page(record: Mapping[str, Any]) -> str:
     """report.html of a record."""
     from fedseed.results.run_report import run_report
     from fedseed.studies import find_studies
+    from fedseed.studies.page import study_report
 
     if record["kind"] == RUN:
         return run_report(record)
-    study = find_studies()[record["kind"]]
-    if study.report is None:
-        raise OutputError(f"a record of kind {record['kind']} has no report")
-    return study.make_report(record)
+    return study_report(find_studies()[record["kind"]], record)

@@ -34,6 +34,7 @@ from fedseed.runs.resume import run_folder
 from fedseed.studies.cells import Cell, Work, read_cells, run_cells
 from fedseed.studies.description import StudyDescription
 from fedseed.studies.options import StudyOptions
+from fedseed.studies.page import study_report
 from fedseed.training.precision_and_device import choose
 
 TABLE, FIGURE = "table.md", "figure.png"
@@ -138,8 +139,7 @@ def study_command(
     brief, _, more = kind.about.make_table(record).partition(DETAILS)
     console.print(FittingMarkdown(brief))
     rest = f"; the rest of the table: {folder / TABLE}" if more else ""
-    report = f"; the report: {folder / REPORT}" if kind.about.report else ""
-    line = f"record, table and figure: {folder}{rest}{report}"
+    line = f"record, table and figure: {folder}{rest}; the report: {folder / REPORT}"
     console.print(line, highlight=False, markup=False, soft_wrap=True)
     return record
 
@@ -196,8 +196,7 @@ def _written(study: Study, record: RunRecord, folder: Path) -> dict[str, Any]:
     finished = record.to_dict()
     study.about.draw(finished, folder / FIGURE)
     write_text(folder / TABLE, study.about.make_table(finished))
-    if study.about.report:
-        write_text(folder / REPORT, study.about.make_report(finished))
+    write_text(folder / REPORT, study_report(study.about, finished))
     record.write(folder / RECORD)  # last: a completed record has everything beside it
     (folder / CELLS).unlink(missing_ok=True)
     return finished

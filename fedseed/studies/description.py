@@ -34,7 +34,8 @@ class StudyDescription:
     figure: str
     """Place of a function that draws figure.png, of a record, to a path."""
     report: str | None = None
-    """Place of a function that makes report.html, as text, of a record; None without a report."""
+    """Place of a function that makes report.html, as text, of a record; None where it is the usual
+    page of :mod:`fedseed.studies.page`."""
 
     @property
     def options_class(self) -> type[StudyOptions]:
@@ -53,7 +54,7 @@ class StudyDescription:
         return make(record)
 
     def make_report(self, record: Mapping[str, Any]) -> str:
-        """report.html, from the record alone; of a study that has a report."""
+        """report.html, from the record alone; of a study that has a report of its own."""
         assert self.report is not None
         make: Callable[[Mapping[str, Any]], str] = load(self.report)
         return make(record)

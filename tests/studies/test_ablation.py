@@ -50,7 +50,7 @@ def test_every_cell_is_there(record: dict[str, Any], folder: Path) -> None:
     baselines = record["results"]["baselines"]
     assert baselines["tfidf_full"]["value"] > 0.9
     assert {p.name for p in (folder / "run").iterdir()} == {
-        "record.json", "table.md", "figure.png",
+        "record.json", "table.md", "figure.png", "report.html",
     }  # fmt: skip
     table = (folder / "run" / "table.md").read_text()
     assert "majority baseline 100.0 %" in table

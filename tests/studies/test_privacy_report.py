@@ -266,7 +266,8 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     ("record", "said"),
     [
         (None, "cannot read"),
-        ({"schema": 2, "kind": "budget", "status": "completed"}, "no report"),
+        ({"schema": 2, "kind": "budget", "status": "completed"}, "lacks what"),
+        ({"schema": 2, "kind": "original", "status": "completed"}, "not the record of"),
         ({"schema": 2, "kind": "federated", "status": "completed"}, "lacks what"),
         ({"schema": 2, "kind": "privacy", "status": "interrupted"}, "not the record of"),
         ({"schema": 2, "kind": "privacy", "status": "completed", "results": {}}, "lacks what"),

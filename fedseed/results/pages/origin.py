@@ -5,6 +5,8 @@ from typing import Any
 
 from fedseed.results.report.blocks import Table
 
+QUICK = "This was a --quick run: its numbers mean little."
+
 
 def commit_words(where: Mapping[str, Any]) -> str:
     """The commit of the code that ran, from a record's provenance."""

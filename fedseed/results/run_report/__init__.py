@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fedseed.config import RunConfig
-from fedseed.results.pages.origin import options_table, origin_table, versions_table
+from fedseed.results.pages.origin import QUICK, options_table, origin_table, versions_table
 from fedseed.results.pages.repeat import repeat_blocks
 from fedseed.results.report.blocks import Page, Paragraph, Section, Table
 from fedseed.results.report.page import render
@@ -12,7 +12,7 @@ from fedseed.results.run_report.bytes_by_round import bytes_section, rounds_sect
 from fedseed.results.run_report.data import data_section, sites_section
 from fedseed.results.run_report.in_short import accuracy_section, in_short
 from fedseed.results.run_report.lost import lost_section
-from fedseed.results.run_report.outcome import QUICK, is_quick
+from fedseed.results.run_report.outcome import is_quick
 from fedseed.results.run_report.travelled import travelled_section
 
 SCRIPT = "python simulations/run_fed.py"

@@ -5,6 +5,7 @@ from typing import Any
 
 from fedseed.results.class_counts import class_balance
 from fedseed.results.markdown import interval
+from fedseed.results.pages.origin import QUICK
 from fedseed.results.report.blocks import (
     Answer,
     Answers,
@@ -19,7 +20,6 @@ from fedseed.results.report.blocks import (
 from fedseed.results.report.chart import Chart, Item
 from fedseed.results.run_report.lost import lost_words
 from fedseed.results.run_report.outcome import (
-    QUICK,
     Accuracy,
     beside,
     best_baseline,

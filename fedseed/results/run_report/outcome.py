@@ -84,6 +84,3 @@ def best_baseline(results: Mapping[str, Any]) -> Accuracy | None:
 def is_quick(record: Mapping[str, Any]) -> bool:
     """Whether a run was made only to see that everything works."""
     return bool(record["config"].get("quick"))
-
-
-QUICK = "This was a --quick run: its numbers mean little."
