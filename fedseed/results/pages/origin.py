@@ -19,12 +19,10 @@ def commit_words(where: Mapping[str, Any]) -> str:
 def origin_table(record: Mapping[str, Any]) -> Table:
     """Code, data, machine, time and memory."""
     where = record["provenance"]
-    data, machine = where.get("dataset", {}), where.get("machine", {})
     rows = [
         ["begun", str(where.get("started", "not in the record"))], ["commit", commit_words(where)],
-        *([["data", str(data["source"])]] if "source" in data else []),
-        *([["checksum of the data (SHA-256)", str(data["sha256"])]] if "sha256" in data else []),
-        *[[name.replace("_", " "), str(value)] for name, value in machine.items()],
+        *_data(where.get("dataset", {})),
+        *[[name.replace("_", " "), str(value)] for name, value in where.get("machine", {}).items()],
     ]  # fmt: skip
     if "wall_seconds" in where:
         rows.append(["seconds, in all", f"{where['wall_seconds']:,.1f}"])
@@ -34,6 +32,19 @@ def origin_table(record: Mapping[str, Any]) -> Table:
     return Table("table-origin", "Code, data and machine", ["what", "value"], rows)
 
 
+def _data(data: Mapping[str, Any]) -> list[list[str]]:
+    rows = []
+    if "source" in data:
+        rows.append(["data", str(data["source"])])
+    if "sha256" in data:
+        rows.append(["checksum of the data (SHA-256)", str(data["sha256"])])
+    if data.get("classes"):
+        rows.append(["classes", ", ".join(str(name) for name in data["classes"])])
+    if "train" in data and "test" in data:
+        rows.append(["training and test texts", f"{data['train']:,} and {data['test']:,}"])
+    return rows
+
+
 def versions_table(record: Mapping[str, Any]) -> Table:
     """Versions of the packages that decide results."""
     versions = record["provenance"].get("packages", {})
@@ -41,10 +52,10 @@ def versions_table(record: Mapping[str, Any]) -> Table:
     return Table("table-versions", "Versions", ["package", "version"], rows)
 
 
-def options_table(record: Mapping[str, Any]) -> Table:
+def options_table(record: Mapping[str, Any], sorts: bool = True) -> Table:
     """Every option that has a value."""
     rows = [
         [f"--{name.replace('_', '-')}", str(value)]
         for name, value in record["config"].items() if value is not None and name != "given_recipe"
     ]  # fmt: skip
-    return Table("table-options", "Options of the run", ["option", "value"], rows, sorts=True)
+    return Table("table-options", "Options of the run", ["option", "value"], rows, sorts=sorts)

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from fedseed.results.pages.origin import commit_words
 from fedseed.results.report.blocks import Page, Section
 from fedseed.results.report.page import render
 from fedseed.studies.privacy.report.attack_sections import attack_section, every_membership
 from fedseed.studies.privacy.report.background import (
     bytes_section,
-    commit_words,
     glossary_section,
     not_tried_section,
     observer_section,

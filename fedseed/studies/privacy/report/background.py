@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fedseed.results.markdown import size
+from fedseed.results.pages.origin import options_table, origin_table, versions_table
 from fedseed.results.report.blocks import Bullets, Definitions, Notice, Paragraph, Section, Table
 from fedseed.studies.privacy.report import numbers
 from fedseed.studies.privacy.report.budgets import best_bound, budgets, of_use
@@ -154,33 +155,8 @@ def glossary_section() -> Section:
 
 def origin_section(view: View) -> Section:
     """Code, versions, data and options: what is needed to do it again."""
-    where, data = view.provenance, view.provenance.get("dataset", {})
-    machine = where.get("machine", {})
-    rows = [
-        ["begun", where.get("started", "not in the record")], ["commit", commit_words(where)],
-        ["data", str(data.get("source", view.config["data"]))],
-        ["checksum of the data (SHA-256)", str(data.get("sha256", "not in the record"))],
-        ["classes", ", ".join(str(name) for name in view.classes) or "not in the record"],
-        ["training and test texts", f"{data.get('train', 0):,} and {data.get('test', 0):,}"],
-        ["machine", ", ".join(f"{k} {v}" for k, v in machine.items())],
-        ["record schema", str(view.record.get("schema", "not in the record"))],
-    ]  # fmt: skip
-    versions = [[name, str(version)] for name, version in where.get("packages", {}).items()]
-    options = [
-        [f"--{name.replace('_', '-')}", str(value)]
-        for name, value in view.config.items() if value is not None
-    ]  # fmt: skip
     return Section("origin", "Where the figures come from", [
         Paragraph("Everything in this report is computed from one file, record.json."),
-        Table("table-origin", "Code, data and machine", ["what", "value"], rows),
-        Table("table-versions", "Versions", ["package", "version"], versions),
-        Table("table-options", "Options of the run", ["option", "value"], options),
+        origin_table(view.record), versions_table(view.record),
+        options_table(view.record, sorts=False),
     ])  # fmt: skip
-
-
-def commit_words(where: Mapping[str, Any]) -> str:
-    """The commit of the code that ran, from a record's provenance."""
-    commit = where.get("commit")
-    if commit is None:
-        return "not known"
-    return f"{commit}, with changes that were not committed" if where.get("dirty") else str(commit)
