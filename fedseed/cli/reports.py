@@ -64,15 +64,29 @@ def write_report(paths: Sequence[str], out: str | None) -> Path:
     from fedseed.files import write_text
     from fedseed.results.folder import REPORT
 
-    [path] = paths
-    content = completed(path)
-    with whole(path, "report is"):
-        page = _page(content)
-    place = Path(path)
+    if out is None and len(paths) > 1:
+        raise OutputError("several records make one page: give --out FILE, where it is to stand")
+    contents = {path: completed(path) for path in paths}
+    with whole(" or ".join(paths), "report is"):
+        page = _together(contents) if len(contents) > 1 else _page(*contents.values())
+    place = Path(paths[0])
     folder = place if place.is_dir() else place.parent
     file = folder / REPORT if out is None else Path(out)
     write_text(file, page)
     return file
+
+
+def _together(records: Mapping[str, Mapping[str, Any]]) -> str:
+    """One page of several runs."""
+    from fedseed.results.run_report.side_by_side import side_by_side
+
+    for path, record in records.items():
+        if record["kind"] != RUN:
+            raise OutputError(
+                f"{path} is a record of kind {record['kind']}: only federated runs are set side by "
+                "side; give each study alone"
+            )
+    return side_by_side(records)
 
 
 def _page(record: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """Several repeats of one measurement: intervals over repeats, and paired comparisons."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -105,6 +105,27 @@ def paired_answers(changes: Sequence[tuple[int, int]], n: int) -> dict[str, Any]
         "difference": mean, "ci95": [mean - half, mean + half],
         "repeats": [round(gap, 6) for gap in gaps], "p_values": [float(p) for p in tests],
     }  # fmt: skip
+
+
+def unpaired(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """Compare two accuracies of which no more is known than their intervals.
+
+    Newcombe's hybrid score interval (1998, method 10), by the method of variance estimates recovery
+    from the two Wilson intervals (Zou and Donner 2008). It holds for tests on different texts. Of
+    two models that were tested on the same texts, and tend to be right on the same ones, it is
+    wider than it need be: only their answers text by text would tell by how much.
+
+    Args:
+        first: an accuracy of record.json, with ``value`` and ``ci95``.
+        second: the other.
+
+    Returns:
+        ``difference``, first minus second, and its ``ci95``.
+    """
+    gap = first["value"] - second["value"]
+    below = math.hypot(first["value"] - first["ci95"][0], second["ci95"][1] - second["value"])
+    above = math.hypot(first["ci95"][1] - first["value"], second["value"] - second["ci95"][0])
+    return {"difference": gap, "ci95": [gap - below, gap + above]}
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:

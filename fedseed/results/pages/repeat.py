@@ -118,8 +118,8 @@ def repeat_blocks(record: Mapping[str, Any], options: type[Options], script: str
         asked["engine"] = engine
     lines = [
         "Options that are not named are at their defaults. The same command gives the same "
-        "results, whatever the number of workers, with the versions and kernels named below; on "
-        "other ones the last digits may differ."
+        "results, whatever the number of workers, with the versions and kernels of the record; "
+        "with others the last digits may differ."
     ]
     if commit := provenance.get("commit"):
         lines.append(f"It was run at commit {commit}.")

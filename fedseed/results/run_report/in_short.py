@@ -18,6 +18,7 @@ from fedseed.results.report.blocks import (
     Table,
 )
 from fedseed.results.report.chart import Chart, Item
+from fedseed.results.run_report.charts import accuracy_chart
 from fedseed.results.run_report.lost import lost_words
 from fedseed.results.run_report.outcome import (
     Accuracy,
@@ -136,13 +137,7 @@ def _reading(reached: Accuracy) -> str:
 def _chart(record: Mapping[str, Any]) -> Chart:
     items = [Item(label, share(one), one["value"], *one["ci95"]) for label, one in _charted(record)]
     majority = outcome(record["results"]).accuracy["majority_baseline"]
-    ends = [majority, *(end for item in items for end in (item.low, item.high) if end is not None)]
-    low = max(0, int(10 * min(ends) - 0.2)) / 10
-    ticks = [(place / 10, f"{10 * place} %") for place in range(round(10 * low), 11)]
-    return Chart(
-        "Accuracy of what came out, and of what else there is", "share of test texts named rightly",
-        items, low, 1.0, ticks, (majority, f"always the largest class, {percent(majority)}"),
-    )  # fmt: skip
+    return accuracy_chart("Accuracy of what came out, and of what else there is", items, majority)
 
 
 def _charted(record: Mapping[str, Any]) -> list[tuple[str, Accuracy]]:

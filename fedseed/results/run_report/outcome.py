@@ -7,7 +7,7 @@ from fedseed.results.markdown import interval
 from fedseed.results.table import PRODUCTS, percent
 
 Accuracy = Mapping[str, Any]
-_ROLES = ("newcomers", "pooled", "participants_mean")
+ROLES = ("newcomers", "pooled", "participants_mean")
 """Whose test counts, the first that there is: a model for somebody who took part in no round."""
 _BETTER, _WORSE, _ALIKE = (
     "the whole interval of the run lies above it", "the whole interval of the run lies below it",
@@ -23,17 +23,19 @@ class Outcome(NamedTuple):
     accuracy: Accuracy
 
 
+def outcomes(results: Mapping[str, Any]) -> list[Outcome]:
+    """The accuracies that may stand for a run: of what it ended with, newcomers' first."""
+    made = results["aggregated"]
+    return [Outcome(role, made[role]) for role in ROLES if made.get(role) is not None]
+
+
 def outcome(results: Mapping[str, Any]) -> Outcome:
     """The accuracy that stands for a run: what it ended with, tested by newcomers if there are any.
 
     Raises:
         LookupError: nobody tested it.
     """
-    made = results["aggregated"]
-    for role in _ROLES:
-        if made.get(role) is not None:
-            return Outcome(role, made[role])
-    raise LookupError("no test of what was aggregated")
+    return outcomes(results)[0]
 
 
 def product_of(record: Mapping[str, Any]) -> str:

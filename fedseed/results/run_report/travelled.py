@@ -52,6 +52,19 @@ def protection_words(record: Mapping[str, Any]) -> list[str]:
     return [*lines, *(f"{line[0].upper()}{line[1:]}." for line in rest)]
 
 
+def protection_label(record: Mapping[str, Any]) -> str:
+    """The same in a few words."""
+    spent = record["provenance"].get("privacy")
+    words = []
+    if spent is not None:
+        epsilon = spent["epsilon"]
+        bound = "no bound" if epsilon is None else f"epsilon {epsilon:.3g}"
+        words.append(f"{bound} for one {spent['unit']}")
+    if record["config"].get("secure_aggregation"):
+        words.append("summed unseen")
+    return ", ".join(words) or "none"
+
+
 def _start(record: Mapping[str, Any]) -> str:
     seed, config = record["provenance"]["seed"], record["config"]
     words = f"a seed of kind {seed['seed_kind']} for {seed['model']}"
