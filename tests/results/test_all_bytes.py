@@ -91,16 +91,38 @@ def test_records_that_do_not_fit(tmp_path: Path, change: str) -> None:
 
 
 def test_the_command_writes_a_folder(tmp_path: Path) -> None:
-    from typer.testing import CliRunner
-
+    from fedseed.cli.exit_status import run_app
     from fedseed.cli.main import app
 
     out = tmp_path / "bytes"
-    done = CliRunner().invoke(app, ["bytes", SEEDS, PROTOCOLS, "--out", str(out)])
-    assert done.exit_code == 0, done.output
+    assert run_app(app, ["bytes", SEEDS, PROTOCOLS, "--out", str(out)]) == 0
     names = {path.name for path in out.iterdir() if not path.name.startswith(".")}
     assert names == {"record.json", "table.md", "figure.png"}
     record = json.loads((out / "record.json").read_text())
     assert (record["kind"], record["status"]) == ("bytes", "completed")
     assert [one["record"] for one in record["provenance"]["records"]] == [SEEDS, PROTOCOLS]
     assert bytes_table(record) == (out / "table.md").read_text()
+
+
+def test_published_models_stand_beside_and_nothing_stands_twice() -> None:
+    models = str(OFFICIAL / "comparison-models")
+    points = gather([SEEDS, PROTOCOLS, models]).results["points"]
+    names = [(one["row"], one["max_length"]) for one in points]
+    assert len(set(names)) == len(names)
+    published = {one["row"] for one in points if "body_bytes" in one}
+    assert published == {name for name, _ in names if name.endswith("(minilm)")} != set()
+
+
+def test_names_hide_neither_points_nor_each_other() -> None:
+    from fedseed.results.all_bytes.labels import OFFSETS, place
+
+    points = [(100.0 + 12 * n, 100.0 + 5 * (n % 3)) for n in range(6)]
+    offsets = place(["a name"] * 6, points, [(100.0, 120.0)], (400.0, 300.0))
+    assert set(offsets) <= set(OFFSETS)
+    middles = [(x + dx, y + dy) for (x, y), (dx, dy) in zip(points, offsets, strict=True)]
+    for n, (x, y) in enumerate(middles):
+        for u, v in middles[n + 1 :]:
+            assert abs(x - u) > 28 or abs(y - v) > 10.9
+        for u, v in (*points, (100.0, 120.0)):
+            assert abs(x - u) > 14 + 6.9 or abs(y - v) > 5.5 + 6.9
+    assert offsets[0] != OFFSETS[0]  # a point stands there
