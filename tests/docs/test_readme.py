@@ -39,13 +39,25 @@ def test_its_output_is_what_the_record_shows() -> None:
 def test_what_it_says_below_the_output() -> None:
     record = official("federated-seed0")
     up = record["ledger"]["payload_bytes"]["per_client_round_max"]["up"]
-    assert f"Ten clients sent words once, {up} bytes each" in TEXT
+    assert f"Ten clients sent words once, {up} bytes each at most, then scores" in TEXT
+    sent = record["ledger"]["rounds"][1]["payload_bytes"]["up"] / record["config"]["clients"]
+    tokens = record["config"]["max_length"]
+    assert f"scores of recipes, {sent:.0f} bytes a round; {tokens} tokens" in TEXT
+    results = record["results"]
+    gain = results["aggregated"]["newcomers"]["value"] - results["aggregated_seed"]["value"]
+    assert 0.4 < 100 * gain < 0.6
+    assert "here that adds half a point" in TEXT
 
 
 def test_its_first_result_is_followed_by_its_caveat() -> None:
     """The seed that knows: test_seed_claims.py has its figures."""
     first = next(part for part in README.split("\n- ") if part.startswith("**"))
     assert "before any training**" in flat(first)
+    cells = official("zero_shot")["results"]["cells"]
+    (seed,) = [c for c in cells if c["row"] == "lexicon(1500)" and c["test_set"] == "balanced"
+               and c["part"] == "classifier"]  # fmt: skip
+    linear = percent(seed["linear_of_equal_bytes"]["value"])
+    assert f"a linear model of {seed['bytes']:,} bytes has {linear}" in flat(first)
     assert "until it is trained it computes a bag of words and no more" in flat(first)
 
 
@@ -56,8 +68,11 @@ def test_its_other_results() -> None:
         if cell["partition"] == "iid"
     }
     up = client_bytes(words["lexicon"])[1]
-    sent = f"Ten clients who each send {up:.0f} bytes once make a seed that has "
+    sent = f"Of ten clients who each send {up:.0f} bytes of words once, the seed has "
     assert sent + shown(words["lexicon"]["accuracy"]) in TEXT
+    assert (
+        f"in the clear `lexicon` has {percent(words['lexicon']['accuracy']['value'])} there" in TEXT
+    )
     faster = official("benchmark")["results"]["end_to_end_ratio"]["flower_ray_hf"]
     low, high = faster["min"], faster["max"]
     figures = f"{faster['median']:.2f} times faster ({low:.2f} - {high:.2f}, n = {faster['n']})"
@@ -90,10 +105,31 @@ def test_where_a_bag_of_words_is_better() -> None:
     assert "every protocol that sends less than a megabyte ends below a linear model" in TEXT
 
 
-def test_the_fewest_and_the_most_that_travel() -> None:
-    cells = {c["row"]: c for c in official("comparison")["results"]["cells"]}
-    up = client_bytes(cells["lexicon-50"])[1]
-    assert f"from {up:.0f} bytes of words, once, to all weights in every round" in TEXT
+def test_what_the_baselines_of_all_texts_reach() -> None:
+    whole = official("zero_shot")["results"]["baselines"]["tfidf_full"]["value"]
+    assert f"on all whole reviews has {percent(whole)}, more than anything above but" in TEXT
+    cells = {c["series"]: c for c in official("comparison-models")["results"]["cells"]}
+    above = [name for name, cell in cells.items() if cell["accuracy"]["value"] > whole]
+    assert above == ["weights-int8 (minilm)"]
+
+
+def test_the_three_commands_are_those_of_the_rows() -> None:
+    """But for a run's rounds and steps, which are a study's in the table."""
+    block = README.split("## Which protocol, and when")[1].split("```")[1]
+    counts, coordinates, weights = block.strip().splitlines()
+    cells = {c["series"]: c for c in official("comparison-models")["results"]["cells"]}
+    used = cells["coordinates-4k (minilm)"]
+    for option in ("rank", "steps"):
+        assert f"--{option} {used['options'][option]} " in coordinates
+    assert f"--max-length {used['max_length']}" in coordinates
+    private = official("comparison-private-words")
+    (cell,) = [c for c in private["results"]["cells"] if c["row"] == "lexicon-counts-private-4"
+               and c["partition"] == "iid"]  # fmt: skip
+    assert "--epsilon 4 " in counts
+    assert cell["row"].endswith("-4")
+    assert f"--max-length {private['config']['max_length']}" in counts
+    assert "delta 1e-5" in TEXT
+    assert "--protocol lexicon --then weights --codec int8" in weights
 
 
 def test_its_files_of_commands_are_named_alike() -> None:

@@ -38,7 +38,7 @@ def test_a_seed_that_knows_in_readme() -> None:
     value = {row: cell["accuracy"]["value"] for row, cell in cells.items()}
     lexicon, large, original = (cells[r] for r in ("lexicon(1500)", "lexicon(4096)", "original"))
     start = flat(README[: README.index("## Two commands")])
-    made = f"a seed of {lexicon['bytes']:,} bytes makes BERT-tiny right on "
+    made = f"a seed of {lexicon['bytes']:,} bytes makes a small transformer (BERT-tiny) right on "
     assert made + shown(lexicon["accuracy"]) in start
     assert f"one of {large['bytes']:,} bytes on {percent(value['lexicon(4096)'])}" in start
     assert f"trained on all reviews it has {percent(original['accuracy']['value'])}" in start

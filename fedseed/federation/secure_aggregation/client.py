@@ -59,7 +59,10 @@ class SumClient:
         if not 0 < len(group) <= _LONGEST_GROUP or not group.isprintable():  # kept a line each
             raise WireError("secure aggregation: a sum's name is too long, or none to be shown")
         if self._once and self._is_past(group):
-            raise WireError(f"secure aggregation: {_called(group)} is summed already")
+            raise WireError(
+                f"secure aggregation: {_called(group)} is summed already, and no "
+                "sum is answered twice: begin a study of another name"
+            )
         person = Participant(self._number, self._least)
         answer = person.advertise()
         self._keep(person, group)
