@@ -26,8 +26,8 @@ def main(
     """Train the reference model of a data set on all shards together."""
     from fedseed.config import RunConfig
     from fedseed.data.federated_dataset import open_dataset
-    from fedseed.results.display import make_display
     from fedseed.results.folder import RECORD, locked, make_folder
+    from fedseed.results.live import make_display
     from fedseed.results.table import percent
     from fedseed.runs.original import train_original
 

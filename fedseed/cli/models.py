@@ -104,8 +104,8 @@ def _grow(
     as it came where training does not help.
     """
     from fedseed.data.sites.site import Site
-    from fedseed.results.display import make_display
     from fedseed.results.grown import verdict
+    from fedseed.results.live import make_display
     from fedseed.runs.growing import grow_package
     from fedseed.runs.model_folder import refuse_filled
     from fedseed.seeds.package import read_package

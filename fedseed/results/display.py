@@ -6,9 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
-
 from fedseed.transcript import EVALUATE, TRAIN, Exchange
 
 
@@ -129,21 +126,41 @@ class Quiet(Display):
         """See :class:`Display`."""
 
 
+@dataclass(frozen=True)
+class RoundFigures:
+    """What a finished round comes down to."""
+
+    replies: int
+    """Usable ones."""
+    clients: int
+    what: str
+    """``training loss``, or ``validation loss`` where recipes were tried."""
+    losses: tuple[float, ...]
+    down: int
+    """Bytes of all payloads."""
+    up: int
+
+    @classmethod
+    def of(cls, result: Any) -> "RoundFigures":
+        """Those of a RoundResult."""
+        metrics = [one["metrics"] for one in result.clients if one["status"] == "ok"]
+        tried = any("recipes" in one for one in metrics)
+        loss = "validation_loss" if tried else "train_loss"
+        trials = [trial for one in metrics for trial in one.get("recipes", [one])]
+        losses = tuple(trial[loss] for trial in trials if trial.get(loss) is not None)
+        sizes = result.bytes["payload_bytes"]
+        what = "validation loss" if tried else "training loss"
+        return cls(len(metrics), len(result.clients), what, losses, sizes["down"], sizes["up"])
+
+
 def round_line(result: Any) -> str:
     """One line about a finished round: replies, losses and bytes."""
-    ok = [client for client in result.clients if client["status"] == "ok"]
-    metrics = [client["metrics"] for client in ok]
-    tried = any("recipes" in one for one in metrics)
-    loss, words = (
-        ("validation_loss", "validation loss") if tried else ("train_loss", "training loss")
-    )
-    trials = [trial for one in metrics for trial in one.get("recipes", [one])]
-    losses = [trial[loss] for trial in trials if trial.get(loss) is not None]
-    span = f"{words} {min(losses):.3f} to {max(losses):.3f}" if losses else "no loss"
-    sizes = result.bytes["payload_bytes"]
+    one = RoundFigures.of(result)
+    losses = one.losses
+    span = f"{one.what} {min(losses):.3f} to {max(losses):.3f}" if losses else "no loss"
     return (
-        f"round {result.round}: {len(ok)} of {len(result.clients)} clients, {span}, "
-        f"payload {sizes['down']:,} B down, {sizes['up']:,} B up"
+        f"round {result.round}: {one.replies} of {one.clients} clients, {span}, "
+        f"payload {one.down:,} B down, {one.up:,} B up"
     )
 
 
@@ -193,75 +210,3 @@ class Lines(Display):
     def progress(self, what: str, done: float, total: float, note: str) -> None:
         """See :class:`Display`."""
         self._write(f"{what}: {100 * done / max(total, 1e-9):.0f} %, {note}")
-
-
-class Live(Display):
-    """A live bar with finished rounds above it, for a terminal."""
-
-    def __init__(self, console: Console) -> None:
-        """Draw on this console."""
-        super().__init__()
-        self._console = console
-        self._bar: Progress | None = None
-        self._tasks: dict[str, TaskID] = {}
-
-    def _progress(self) -> Progress:
-        if self._bar is None:
-            self._bar = Progress(
-                TextColumn("{task.description}"), BarColumn(),
-                TextColumn("{task.percentage:>3.0f} %  {task.fields[note]}", markup=False),
-                console=self._console, transient=True,
-            )  # fmt: skip
-            self._bar.start()
-        return self._bar
-
-    def _show(self, name: str, done: float, total: float, note: str = "") -> None:
-        bar = self._progress()
-        if name not in self._tasks:
-            self._tasks[name] = bar.add_task(name, total=total, note=note)
-        bar.update(self._tasks[name], completed=done, note=note)
-        if done >= total:
-            bar.remove_task(self._tasks.pop(name))
-
-    def show_exchange(self, exchange: Exchange, line: str) -> None:
-        """See :class:`Display`."""
-        if exchange.status != "ok":
-            self._console.print(line, style="yellow", markup=False)
-        if self.workload is not None:
-            note = f"{self.workload.time_left()} left, {line}"
-            self._show("clients", self.workload.done, self.workload.total, note)
-
-    def round_done(self, result: Any) -> None:
-        """See :class:`Display`."""
-        self._console.print(round_line(result), highlight=False, markup=False)
-
-    def phase(self, text: str) -> None:
-        """See :class:`Display`."""
-        self._console.print(text, highlight=False, markup=False)
-
-    def tokenising(self, done: int, total: int) -> None:
-        """See :class:`Display`."""
-        self._show("tokenising", done, total, f"{done:,} of {total:,} texts")
-
-    def original(self, step: int, steps: int) -> None:
-        """See :class:`Display`."""
-        self._show("training the original", step, steps, f"step {step:,} of {steps:,}")
-
-    def progress(self, what: str, done: float, total: float, note: str) -> None:
-        """See :class:`Display`."""
-        self._show(what, done, total, note)
-
-    def stop(self) -> None:
-        """See :class:`Display`."""
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
-
-
-def make_display(quiet: bool, console: Console) -> Display:
-    """The display that fits: none, a live one on a terminal, or plain lines."""
-    if quiet:
-        return Quiet()
-    if console.is_terminal:
-        return Live(console)
-    return Lines(lambda line: print(line, file=console.file, flush=True))

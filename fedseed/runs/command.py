@@ -13,8 +13,9 @@ from fedseed.errors import OutputError
 from fedseed.evaluation.alone import ALONE
 from fedseed.federation.engines import count_workers
 from fedseed.results.class_counts import plan_table
-from fedseed.results.display import Display, Workload, make_display
+from fedseed.results.display import Display, Workload
 from fedseed.results.folder import REPORT, STATE, default_folder, is_begun
+from fedseed.results.live import make_display
 from fedseed.results.table import summary
 from fedseed.runs.by_clients import can_be_alone
 from fedseed.runs.model_folder import FOLDER

@@ -17,9 +17,10 @@ from fedseed.data.tokens import Dataset
 from fedseed.errors import OutputError
 from fedseed.federation.workers import count_cores
 from fedseed.files import write_text
-from fedseed.results.display import Display, make_display
+from fedseed.results.display import Display
 from fedseed.results.fitting import FittingMarkdown
 from fedseed.results.folder import CELLS, RECORD, REPORT, default_folder, is_begun
+from fedseed.results.live import make_display
 from fedseed.results.markdown import DETAILS
 from fedseed.results.provenance import (
     PeakMemory,

@@ -150,3 +150,10 @@ def test_limits_may_stand_in_a_site_s_file() -> None:
         told = getattr(Limits.of({key: value}), field.name)
         assert told in (value, ("weights",), ("minilm",))
     assert len(LIMITS) == len(fields(Limits)) + 1  # and the folder of the state
+
+
+def test_a_missing_table_is_named_without_its_path(tmp_path: Path) -> None:
+    site = Site(data=str(tmp_path / "secret-ward" / "reviews.csv"))
+    with pytest.raises(DataError, match=r"unknown data 'reviews\.csv'") as caught:
+        open_site(site, tokenizer_file("bert-tiny"), 16)
+    assert "secret-ward" not in str(caught.value)

@@ -1,12 +1,14 @@
 """What a run shows: a live bar on a terminal, plain lines elsewhere, nothing when quiet."""
 
+import dataclasses
 import io
 
 import pytest
 from rich.console import Console
 
 from fedseed.federation.round_record import RoundResult
-from fedseed.results.display import Lines, Live, Quiet, Workload, make_display
+from fedseed.results.display import Lines, Quiet, Workload
+from fedseed.results.live import Live, make_display
 from fedseed.transcript import Exchange
 
 
@@ -69,8 +71,24 @@ def test_live_bar() -> None:
     shown.original(1, 10)
     shown.stop()
     text = screen.getvalue()
-    for words in ("round 1, client 4 failed: gone", "1 of 2 clients", "[/testing]", "left"):
+    for words in ("round 1, client 4 failed: gone", "1 of 2", "[/testing]", "left"):
         assert words in text
+
+
+def test_the_table_of_rounds_stays() -> None:
+    screen = io.StringIO()
+    shown = Live(Console(file=screen, force_terminal=True, width=100, color_system=None))
+    for number in range(1, 12):
+        one = dataclasses.replace(result(), round=number, measured={})
+        shown.round_done(one)
+        one.measured["test"] = {"value": 0.815, "ci95": [0.8, 0.83]}  # tests come later
+    shown.stop()
+    shown.stop()
+    rows = [line.split() for line in screen.getvalue().splitlines() if "1 of 2" in line]
+    assert [row[0] for row in rows] == [str(number) for number in range(1, 12)]
+    assert "81.5 % (80.0 - 83.0)" in screen.getvalue()
+    assert "1.1 KB" in screen.getvalue()
+    assert "0.610 to 0.610" in screen.getvalue()
 
 
 @pytest.mark.parametrize(("quiet", "kind"), [(True, Quiet), (False, Lines)])

@@ -31,9 +31,13 @@ def open_site(
         progress: called with texts done and texts in all while tokenising.
 
     Raises:
-        DataError: the table cannot be read, or nothing is left to train on.
+        DataError: the table cannot be read, or nothing is left to train on. A server may be told
+            why: the message names the table without its path.
     """
-    source = open_source(site.data, site.wanted)
+    try:
+        source = open_source(site.data, site.wanted)
+    except DataError as error:
+        raise DataError(str(error).replace(site.data, Path(site.data).name)) from error
     rules = SplitRules(test_share=site.held_out, of_one_site=True)
     return load_dataset(source, tokenizer, max_length, progress, rules)
 
