@@ -95,6 +95,13 @@ def _command(
     json_: Annotated[
         bool, typer.Option("--json", help="With --dry-run: print the plan as one JSON object.")
     ] = False,
+    tensorboard: Annotated[
+        str | None,
+        typer.Option(
+            help="Also write every round's losses, accuracies and bytes for TensorBoard, "
+            "to this folder."
+        ),
+    ] = None,
 ) -> None:
     """Federated task distillation: one seed, one recipe, many private shards.
 
@@ -118,7 +125,7 @@ def _command(
     with heavy_imports():
         from fedseed.runs.command import run_command
 
-    run_command(values, out, resume, dry_run, quiet, make_console(), as_json=json_)
+    run_command(values, out, resume, dry_run, quiet, make_console(), json_, tensorboard)
 
 
 def _read_toml(config: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -20,7 +20,7 @@ from fedseed.results.provenance import cpu_name, kernels, own_version, packages
 
 _EXTRAS = {
     "ray": ("ray", "--engine ray"), "privacy": ("dp_accounting", "--privacy"),
-    "docs": ("mkdocs", "make docs"),
+    "tensorboard": ("tensorboard", "--tensorboard"), "docs": ("mkdocs", "make docs"),
 }  # fmt: skip
 """What each extra brings, and what for."""
 _LITTLE = 2_000_000_000

@@ -17,6 +17,7 @@ from fedseed.results.display import Display, Workload
 from fedseed.results.folder import REPORT, STATE, default_folder, is_begun
 from fedseed.results.live import make_display
 from fedseed.results.table import summary
+from fedseed.results.tensorboard import ForTensorBoard
 from fedseed.runs.by_clients import can_be_alone
 from fedseed.runs.model_folder import FOLDER
 from fedseed.runs.plan import Plan, make_plan
@@ -37,6 +38,7 @@ def run_command(
     quiet: bool,
     console: Console,
     as_json: bool = False,
+    tensorboard: str | None = None,
 ) -> None:
     """Run, resume or only plan a federated run.
 
@@ -49,11 +51,14 @@ def run_command(
         quiet: print only the final table.
         console: where to print.
         as_json: print the plan as one JSON object.
+        tensorboard: a folder for files that TensorBoard reads.
 
     Raises:
         FedseedError: see there.
     """
     display = make_display(quiet or as_json, console)
+    if tensorboard is not None and not dry_run:
+        display = ForTensorBoard(display, Path(tensorboard))
     folder = Path(resume or out or default_folder(KIND))
     try:
         if dry_run:
