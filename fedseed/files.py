@@ -81,6 +81,17 @@ def write_text(path: Path, content: str) -> None:
     write_bytes(path, content.encode())
 
 
+def refuse_unwritable(path: Path) -> None:
+    """Refuse a place where nothing could be written, before anything is computed for it.
+
+    Raises:
+        OutputError: the nearest folder above it that exists cannot be written, or is a file.
+    """
+    above = next(part for part in (path.absolute().parents) if os.path.lexists(part))
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        raise OutputError(f"cannot write {path}: {above} is no folder that can be written")
+
+
 @contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
     """Fill a temporary folder that becomes ``path`` when the block ends well.

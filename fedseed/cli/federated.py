@@ -71,6 +71,14 @@ def _protocol_flags(name: str) -> list[inspect.Parameter]:
     return flags_of_choices("--protocol", models, shown=shown)
 
 
+_TensorBoard = Annotated[
+    str | None,
+    typer.Option(
+        help="Also write losses, accuracies and bytes of every round for TensorBoard, to this folder."
+    ),
+]
+
+
 def _command(
     options: Mapping[str, Any],
     config: Annotated[
@@ -95,13 +103,7 @@ def _command(
     json_: Annotated[
         bool, typer.Option("--json", help="With --dry-run: print the plan as one JSON object.")
     ] = False,
-    tensorboard: Annotated[
-        str | None,
-        typer.Option(
-            help="Also write every round's losses, accuracies and bytes for TensorBoard, "
-            "to this folder."
-        ),
-    ] = None,
+    tensorboard: _TensorBoard = None,
 ) -> None:
     """Federated task distillation: one seed, one recipe, many private shards.
 

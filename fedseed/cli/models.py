@@ -104,6 +104,7 @@ def _grow(
     as it came where training does not help.
     """
     from fedseed.data.sites.site import Site
+    from fedseed.files import refuse_unwritable
     from fedseed.results.grown import verdict
     from fedseed.results.live import make_display
     from fedseed.runs.growing import grow_package
@@ -111,6 +112,7 @@ def _grow(
     from fedseed.seeds.package import read_package
 
     refuse_filled(Path(out))
+    refuse_unwritable(Path(out))
     values = {name.replace("_", "-"): value for name, value in given(options).items()}
     values |= {"data": data, "tell-labels": True, **({"labels": labels} if labels else {})}
     site = Site.of(values, "the command line")
@@ -143,7 +145,8 @@ def _predict(
 ) -> None:
     """Label the texts of a table: a row for each, with the probability of every class."""
     from fedseed.data.tables.cells import Wanted
-    from fedseed.results.display import make_display
+    from fedseed.files import refuse_unwritable
+    from fedseed.results.live import make_display
     from fedseed.runs.labelling import label_table, open_classifier
 
     path = Path(table)
@@ -151,6 +154,7 @@ def _predict(
         raise ConfigError(f"there is no file {table}: give a table of texts")
     if Path(out).exists():
         raise OutputError(f"{out} is there already: choose another --out")
+    refuse_unwritable(Path(out))
     reading = given(options)
     wanted = Wanted(
         text=reading.pop("text_column", None), labelled=False,
@@ -159,6 +163,8 @@ def _predict(
     console = make_console()
     display = make_display(json_, console)
     classifier = open_classifier(model)
+    for note in classifier.notes:
+        display.phase(f"note: {note}")
     try:
         counts = label_table(classifier, path, wanted, Path(out), texts, display)
     finally:

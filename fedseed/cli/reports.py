@@ -66,6 +66,10 @@ def write_report(paths: Sequence[str], out: str | None) -> Path:
 
     if out is None and len(paths) > 1:
         raise OutputError("several records make one page: give --out FILE, where it is to stand")
+    if len({Path(path).resolve() for path in paths}) < len(paths):
+        raise OutputError("a record stands there twice: give each once")
+    if out is not None and Path(out).exists():
+        raise OutputError(f"{out} is there already: choose another --out")
     contents = {path: completed(path) for path in paths}
     with whole(" or ".join(paths), "report is"):
         page = _together(contents) if len(contents) > 1 else _page(*contents.values())

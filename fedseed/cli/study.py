@@ -11,6 +11,7 @@ from fedseed.cli.console import make_console
 from fedseed.cli.deferred import Entry, command_of, group_of
 from fedseed.cli.flags import flags_of, given, refuse_two_folders, with_flags
 from fedseed.studies import find_studies
+from fedseed.studies.description import StudyDescription
 
 
 def study(kind: str) -> Callable[..., None]:
@@ -50,18 +51,13 @@ def study(kind: str) -> Callable[..., None]:
 def make_studies(_words: list[str]) -> click.Command:
     """``fedseed study``: a command for each study."""
     entries = {
-        _name(kind): Entry(functools.partial(_make_study, kind), about.summary)
-        for kind, about in find_studies().items()
+        about.command: Entry(functools.partial(_make_study, about), about.summary)
+        for about in find_studies().values()
     }
     return group_of("study", "A study: many measurements that end in one table.", entries)
 
 
-def _make_study(kind: str, _words: list[str]) -> click.Command:
-    name = _name(kind)
+def _make_study(about: StudyDescription, _words: list[str]) -> click.Command:
+    name = about.command
     examples = (f"fedseed study {name} --quick", f"fedseed study {name} --out my-{name}")
-    return command_of(study(kind), name, examples)
-
-
-def _name(kind: str) -> str:
-    """What a study is called on the command line."""
-    return kind.replace("_", "-")
+    return command_of(study(about.kind), name, examples)

@@ -13,11 +13,13 @@ def verdict(record: Mapping[str, Any]) -> list[str]:
     chosen = results[results["chosen"]]
     low, high = chosen["ci95"]
     usual = classes[max(range(len(classes)), key=lambda n: chosen["class_counts"][n])]
+    n, right, majority = chosen["n"], chosen["value"], chosen["majority_baseline"]
+    whole = min(n, 100)
     lines = [
-        f"{_of_hundred(chosen['value'])} of 100 of your texts come out right; always answering "
-        f"'{usual}' would give {_of_hundred(chosen['majority_baseline'])}.",
-        f"Tested on {chosen['n']:,} of your texts that were set aside: with others it may be "
-        f"{_of_hundred(low)} to {_of_hundred(high)}.",
+        f"{whole * right:.0f} of {whole} of your texts come out right; always answering "
+        f"'{usual}' would give {whole * majority:.0f}.",
+        f"Tested on {n:,} of your texts that were set aside: with others it may be "
+        f"{_of_hundred(low)} to {_of_hundred(high)}{'' if n >= 100 else ' of 100'}.",
         _about_training(results),
     ]
     if low <= chosen["majority_baseline"]:

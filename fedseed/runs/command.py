@@ -81,10 +81,12 @@ def run_command(
 
 def _what_next(folder: Path) -> list[str]:
     """Where everything is, and three things to try."""
-    model = [f"model: {folder / FOLDER}"] if (folder / FOLDER).is_dir() else []
+    has_model = (folder / FOLDER).is_dir()
+    knows = has_model or (folder / "lexicon.fseed").is_file()
+    pack = f"  fedseed package {folder} --out NAME.fseed      # one file, for others to grow from"
     return [
-        f"report: {folder / REPORT}", *model, "next:",
-        f"  fedseed package {folder} --out NAME.fseed      # one file, for others to grow from",
+        f"report: {folder / REPORT}", *([f"model: {folder / FOLDER}"] if has_model else []),
+        "next:", *([pack] if knows else []),
         "  fedseed run --data YOUR.csv --dry-run        # what is understood of your own texts",
         "  fedseed run --protocol weights --codec int8  # another protocol; fedseed protocols",
     ]  # fmt: skip

@@ -178,10 +178,11 @@ def _refuse_other_labels(
     other = [name for name in own if folded(labels.get(name, name)) not in known]
     if other:
         listed = ", ".join(one_line(name, 40) for name in other[:5])
-        first = f"{one_line(other[0], 40)}={classes[0]}"
+        missing = [f"{one_line(name, 40)}=CLASS" for name in other[:5]]
+        given = ",".join([*(f"{own}={name}" for own, name in labels.items()), *missing])
         raise DataError(
             f"the table's label(s) {listed} are none of the package's classes "
-            f"({', '.join(classes[:8])}): say what they are called there, --labels {first},..."
+            f"({', '.join(classes[:8])}): say what they are called there, --labels '{given}'"
         )
 
 

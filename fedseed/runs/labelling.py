@@ -23,7 +23,7 @@ from fedseed.models.published import model_folder, tokenizer_file
 from fedseed.models.registry import build, find_model, max_tokens
 from fedseed.models.taking import published_weights
 from fedseed.results.display import Display
-from fedseed.runs.model_folder import classes_and_length
+from fedseed.runs.model_folder import classes_and_length, notes_of
 from fedseed.seeds.assemble import grow
 from fedseed.seeds.codec import encode, read_seed
 from fedseed.training import choose, predict
@@ -42,6 +42,8 @@ class Classifier:
     classes: tuple[str, ...]
     max_length: int
     """Tokens of a text that it reads."""
+    notes: tuple[str, ...] = ()
+    """What is to be said of it."""
 
     def probabilities(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Of every class for each text, in fp32, shape ``(texts, classes)``."""
@@ -68,12 +70,15 @@ def open_classifier(source: str) -> Classifier:
     if Path(source).is_file():
         seed = read_seed(Path(source))
         names, length = classes_and_length(Path(source), seed, None)
-        module = grow(encode(seed))
-        return Classifier(module, tokenizer_file(seed.model), tuple(names), length)
+        module, notes = grow(encode(seed)), notes_of(Path(source), seed)
+        return Classifier(module, tokenizer_file(seed.model), tuple(names), length, notes)
     if not Path(source).is_dir() and source.endswith(".fseed"):
         raise ConfigError(f"there is no file {source}")
-    names = list(class_names(source))
-    model = find_model(source, len(names))
+    try:
+        names = list(class_names(source))
+        model = find_model(source, len(names))
+    except ConfigError as error:  # which speaks of a run's option
+        raise ConfigError(str(error).replace("--model ", "")) from error
     if len(names) < 2 or not has_head(model):
         raise ConfigError(f"{source} is no trained classifier: give one with names of its classes")
     module = build(model, published_weights(model).weights)
@@ -96,7 +101,7 @@ def label_table(
     with_texts: bool,
     display: Display,
 ) -> list[int]:
-    """Write a table of labels and probabilities, a row for every row of another.
+    """Write a table of labels and probabilities, a row for every row of another, numbered from 1.
 
     Args:
         classifier: decides.
@@ -119,19 +124,20 @@ def label_table(
     written = io.StringIO()
     writer = csv.writer(written, lineterminator="\n")
     names = [f"probability of {name}" for name in classifier.classes]
-    writer.writerow([*(["text"] if with_texts else []), "label", *names])
+    writer.writerow(["row", *(["text"] if with_texts else []), "label", *names])
     counts = np.zeros(len(classifier.classes), dtype=np.int64)
     for start in range(0, len(texts), _AT_ONCE):
         part = texts[start : start + _AT_ONCE]
         told = classifier.probabilities(part)
         chosen = told.argmax(axis=1)
         counts += np.bincount(chosen, minlength=len(counts))
-        for text, number, row in zip(part, chosen, told, strict=True):
-            cells = [text] if with_texts else []
-            label = classifier.classes[number]
-            writer.writerow([*cells, label, *(f"{share:.6f}" for share in row)])
+        for place, (text, number) in enumerate(zip(part, chosen, strict=True)):
+            cells = [start + place + 1, *([text] if with_texts else [])]
+            shares = (f"{share:.6f}" for share in told[place])
+            writer.writerow([*cells, classifier.classes[number], *shares])
         done = start + len(part)
         display.progress("labelling", done, len(texts), f"{done:,} of {len(texts):,} texts")
+    out.parent.mkdir(parents=True, exist_ok=True)
     write_text(out, written.getvalue())
     return [int(count) for count in counts]
 

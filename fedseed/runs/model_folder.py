@@ -14,6 +14,7 @@ from fedseed.seeds.assemble import grow
 from fedseed.seeds.base import Seed
 from fedseed.seeds.codec import encode, read_seed
 from fedseed.seeds.package import MAGIC, read_package
+from fedseed.seeds.registry import find_kind
 
 FOLDER = "model"
 _LONGEST = 512
@@ -94,9 +95,20 @@ def classes_and_length(path: Path, seed: Seed, classes: str | None) -> tuple[lis
         names, length = list(package.card.classes), package.recipe.max_length
     if classes is not None:
         names = [name.strip() for name in classes.split(",")]
+    if not all(name.isprintable() for name in names):
+        raise ConfigError("names of classes are printable letters: write others")
     if len(names) != seed.labels or len(set(names)) < seed.labels or not all(names):
         raise ConfigError(f"the seed has {seed.labels} classes: give as many different names")
     return names, length
+
+
+def notes_of(path: Path, seed: Seed) -> tuple[str, ...]:
+    """What is to be said of a seed's model before anybody relies on it."""
+    if _is_package(path):
+        return read_package(path).card.notes
+    if find_kind(seed.kind).made_from == "key":
+        return ("the seed is random: without training on texts the model knows nothing",)
+    return ()
 
 
 def _is_package(path: Path) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from fedseed.config import RunConfig
-from fedseed.errors import OutputError, SeedError
+from fedseed.errors import ConfigError, OutputError, SeedError
 from fedseed.given_recipe import given_recipe
 from fedseed.models.architecture import FROM_PRNG
 from fedseed.recipe import Recipe
@@ -37,15 +37,16 @@ def package_of_run(folder: Path, name: str | None = None, max_bytes: int | None 
 
     Raises:
         OutputError: the folder holds no such run.
-        SeedError: its model does not go into kilobytes.
+        SeedError: its model does not go into kilobytes, or names cannot be shown.
+        ConfigError: ``max_bytes`` of a run whose seed is packed as it is.
     """
     record = read_record(folder / RECORD)
     if record.get("kind") != "federated" or record.get("status") != "completed":
         raise OutputError(f"{folder} is not the folder of a completed federated run")
     classes = record["provenance"]["dataset"]["classes"]
-    encoded, notes = _seed(folder, record, len(classes), max_bytes or _WORDS_BYTES)
+    encoded, notes = _seed(folder, record, len(classes), max_bytes)
     recipe = _recipe(folder, record, decode(encoded).kind)
-    card = PackageCard(
+    card = PackageCard.of(
         name=name or folder.resolve().name[:60], classes=tuple(classes), notes=notes,
         made_of=record["provenance"]["dataset"]["source"][:200],
         protocol=record["config"]["protocol"], clients=record["config"]["clients"],
@@ -56,13 +57,15 @@ def package_of_run(folder: Path, name: str | None = None, max_bytes: int | None 
 
 
 def _seed(
-    folder: Path, record: Mapping[str, Any], classes: int, max_bytes: int
+    folder: Path, record: Mapping[str, Any], classes: int, max_bytes: int | None
 ) -> tuple[bytes, tuple[str, ...]]:
     """The encoded seed, and what is to be said of it."""
+    read_off = record["protocol"]["ends_with"] == "model"
     made = next((folder / name for name in _MADE if (folder / name).is_file()), None)
-    if made is not None and record["protocol"]["ends_with"] in ("recipe", "seed"):
-        return encode(read_seed(made)), ()
-    if made is not None and made.name == _MADE[0]:
+    as_made = made is not None and (not read_off or made.name == _MADE[0])
+    if max_bytes is not None and (as_made or not read_off):
+        raise ConfigError("--max-bytes: this run ends with a seed as it is: leave it out")
+    if made is not None and as_made:
         return encode(read_seed(made)), ()
     if record["protocol"]["ends_with"] == "recipe":
         return encode(read_seed(folder / "seed.fseed")), (
@@ -75,7 +78,7 @@ def _seed(
             f"{folder / FOLDER}, or run --protocol coordinates, which ends with a seed"
         )
     weights = read_weights(folder / FOLDER / "model.safetensors")
-    options = {"max_bytes": max_bytes}
+    options = {"max_bytes": max_bytes or _WORDS_BYTES}
     return encode(seed_of_model(model, classes, weights, 0, options)), (
         "the seed is what the trained model says of each word alone: less than the model knows",
     )

@@ -207,10 +207,10 @@ def _refuse_other_options(
     asked = {name: value for name, value in given.items() if name not in options.execution}
     before = _flat(options.parse(values).with_quick().for_record())
     now = _flat(options.parse({**values, **asked}).with_quick().for_record())
+    changed = {name for name in before.keys() | now.keys() if before.get(name) != now.get(name)}
     others = [
         f"--{name.replace('_', '-')} {before.get(name)}, not {now.get(name)}"
-        for name in sorted(before.keys() | now.keys())
-        if before.get(name) != now.get(name)
+        for name in sorted(changed & asked.keys() or changed)  # others may follow from these
     ]
     if others:
         raise OutputError(

@@ -12,6 +12,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -69,6 +70,22 @@ class PackageCard(BaseModel):
         if any(len(word) > 400 or not (word + " ").isprintable() for word in words):
             raise ValueError("give printable letters, at most 400")
         return value
+
+    @classmethod
+    def of(cls, **values: Any) -> Self:
+        """Make a card.
+
+        Raises:
+            SeedError: a value that a package does not hold; it is not quoted.
+        """
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            name = str(error.errors()[0]["loc"][0])
+            raise SeedError(
+                f"the {name} of the package: too long, empty, or letters that cannot be shown: "
+                f"{'give another --name' if name == 'name' else 'rename them in the data'}"
+            ) from error
 
     @field_validator("classes")
     @classmethod
@@ -157,6 +174,15 @@ def write_package(path: Path, package: Package) -> int:
     data = encode_package(package)
     write_bytes(path, data)
     return len(data)
+
+
+def is_package(path: Path) -> bool:
+    """Whether a file begins as a package does; False where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except OSError:
+        return False
 
 
 def read_package(path: Path) -> Package:

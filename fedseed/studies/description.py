@@ -38,6 +38,11 @@ class StudyDescription:
     page of :mod:`fedseed.studies.page`."""
 
     @property
+    def command(self) -> str:
+        """What it is called on the command line: ``zero-shot`` for the kind ``zero_shot``."""
+        return self.kind.replace("_", "-")
+
+    @property
     def options_class(self) -> type[StudyOptions]:
         """The class of its options; imports it."""
         options: type[StudyOptions] = load(self.options)

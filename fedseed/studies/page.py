@@ -36,7 +36,7 @@ def _usual(about: StudyDescription, record: Mapping[str, Any]) -> str:
         record, about.draw, "figure-study", "The figure of the study",
         "The numbers of the figure stand in the tables.",
     )  # fmt: skip
-    script = f"python simulations/run_{about.kind}.py"
+    script = f"fedseed study {about.command}"
     ways = Section("repeat", "How to repeat it", repeat_blocks(record, about.options_class, script))
     origin = Section("origin", "Where the figures come from", [
         Paragraph("Everything in this page is computed from one file, record.json."),

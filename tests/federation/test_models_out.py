@@ -109,13 +109,13 @@ def test_from_a_run_to_somebody_s_model(
     kept = results[results["chosen"]]
     assert kept["n"] == 24
     assert kept["value"] > 0.9
-    assert f"{100 * kept['value']:.0f} of 100 of your texts come out right" in printed
-    assert "would give 50" in printed
+    assert f"{24 * kept['value']:.0f} of 24 of your texts come out right" in printed
+    assert "would give 12" in printed
     assert str(tmp_path) not in (out / "record.json").read_text()
     said("predict", out / "model", own, "--text-column", "remark", "--out", tmp_path / "l.csv")
     with (tmp_path / "l.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 120
+    assert [row["row"] for row in rows] == [str(number) for number in range(1, 121)]
     right = [(row["label"] == "positive") == bool(n % 2) for n, row in enumerate(rows)]
     assert np.mean(right) > 0.9
     for row in rows:
@@ -142,6 +142,8 @@ def test_a_grown_model_is_the_same_again(run: Run, own: Path, tmp_path: Path) ->
         (("--label-column", "mood"), "no text column"),
         ((*OWN[:4], "--labels", "like"), "OWN=CLASS"),
         ((*OWN[:4], "--labels", "like=up,dislike=down"), "none of the package's classes"),
+        ((*OWN[:4], "--labels", "like=positive"), "'like=positive,dislike=CLASS'"),
+        ((*OWN[:4], "--labels", "like=positive,like=negative"), "stands there twice"),
     ],
 )
 def test_tables_that_do_not_fit(
@@ -179,6 +181,47 @@ def test_what_stands_there_is_left_alone(run: Run, own: Path, tmp_path: Path, ca
     assert own.read_text().startswith("remark,mood")
 
 
+def test_places_are_looked_at_before_the_work(
+    run: Run, own: Path, tmp_path: Path, capsys: Any
+) -> None:
+    run(start="auto")
+    package = tmp_path / "p.fseed"
+    said("package", tmp_path / "run0", "--out", package)
+    capsys.readouterr()
+    said("grow", package, "--data", own, "--out", own / "g", *OWN, status=2)
+    said("predict", package, own, "--text-column", "remark", "--out", own / "l", status=2)
+    printed = capsys.readouterr()
+    assert printed.err.count("is no folder that can be written") == 2
+    assert "training" not in printed.out
+    said("predict", package, own, "--text-column", "remark", "--out", tmp_path / "new" / "l.csv")
+    assert (tmp_path / "new" / "l.csv").is_file()
+
+
+def test_what_a_package_cannot_hold(run: Run, tmp_path: Path, capsys: Any) -> None:
+    run(start="auto")
+    name = "\x1b[31mX"
+    said("package", tmp_path / "run0", "--out", tmp_path / "p", "--name", name, status=2)
+    assert "give another --name" in capsys.readouterr().err
+    said("package", tmp_path / "run0", "--out", tmp_path / "p", "--max-bytes", "200", status=2)
+    assert "leave it out" in capsys.readouterr().err
+    record = tmp_path / "run0" / "record.json"
+    content = json.loads(record.read_text())
+    content["provenance"]["dataset"]["classes"][0] = "secret\nword"
+    record.write_text(json.dumps(content))
+    said("package", tmp_path / "run0", "--out", tmp_path / "p", status=2)
+    error = capsys.readouterr().err
+    assert "the classes of the package" in error
+    assert "secret" not in error
+    assert not (tmp_path / "p").exists()
+
+
+def test_a_random_seed_is_called_one(run: Run, own: Path, tmp_path: Path, capsys: Any) -> None:
+    run()
+    seed, out = tmp_path / "run0" / "seed.fseed", tmp_path / "l.csv"
+    said("predict", seed, own, "--text-column", "remark", "--out", out)
+    assert "the seed is random" in capsys.readouterr().out
+
+
 def test_a_seed_becomes_a_folder(run: Run, tmp_path: Path, capsys: Any) -> None:
     run(start="auto")
     seed = tmp_path / "run0" / "lexicon.fseed"
@@ -186,3 +229,5 @@ def test_a_seed_becomes_a_folder(run: Run, tmp_path: Path, capsys: Any) -> None:
     assert open_classifier(str(tmp_path / "m")).classes == ("down", "up")
     said("seed", "grow", seed, "--classes", "up", "--out", tmp_path / "n", status=2)
     assert "2 classes" in capsys.readouterr().err
+    said("seed", "grow", seed, "--classes", "up,do\x1bwn", "--out", tmp_path / "n", status=2)
+    assert "printable" in capsys.readouterr().err

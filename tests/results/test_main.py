@@ -103,6 +103,27 @@ def test_bad_input(words: list[str], capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().err.count("\n") == 1
 
 
+def test_a_report_overwrites_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mine, run = tmp_path / "mine.csv", str(OFFICIAL / "federated-seed0")
+    mine.write_text("my texts")
+    assert run_app(app, ["report", run, "--out", str(mine)]) == 2
+    assert "is there already" in capsys.readouterr().err
+    assert mine.read_text() == "my texts"
+    assert run_app(app, ["report", run, f"{run}/", "--out", str(tmp_path / "r.html")]) == 2
+    assert "stands there twice" in capsys.readouterr().err
+
+
+def test_control_characters_of_a_record_are_not_shown(tmp_path: Path) -> None:
+    record = json.loads((OFFICIAL / "federated-seed0" / "record.json").read_text())
+    record["provenance"]["dataset"]["classes"][0] = "a\x1b[31m\x07b"
+    record["provenance"]["dataset"]["source"] = "x\x0cy"
+    path = tmp_path / "record.json"
+    path.write_text(json.dumps(record))
+    assert run_app(app, ["report", str(path)]) == 0
+    page = (tmp_path / "report.html").read_text()
+    assert not set(page) & set("\x1b\x07\x0c")
+
+
 @pytest.mark.parametrize("kind", ["federated", *find_studies()])
 @pytest.mark.parametrize("results", [{}, {"cells": 3}, {"floors": [], "zero_shot": {"ci95": 1}}])
 def test_damaged_records(

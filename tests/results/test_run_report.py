@@ -53,7 +53,7 @@ def test_the_report_holds_what_its_record_holds(name: str) -> None:
         assert words in read.text
     assert "2,486 negative, 2,494 positive" in read.text
     assert record["protocol"]["summary"] in read.text
-    assert "python simulations/run_fed.py" in read.text
+    assert "fedseed run" in read.text
     assert "None failed: all 30 answers" in read.text
 
 

@@ -58,7 +58,7 @@ def test_a_page_holds_what_the_table_holds(path: Path) -> None:
             assert plain(line).lstrip("# ").rstrip(":") in read.text
     assert about.summary in read.text
     assert plain(about.details) in read.text
-    assert f"python simulations/run_{about.kind}.py" in read.text
+    assert f"fedseed study {about.command}" in read.text
     assert record["provenance"]["commit"] in read.text
     assert read.tags.count("svg") == 1
 

@@ -72,7 +72,10 @@ class Site(BaseModel):
         pairs = [pair.partition("=") for pair in labels.split(",")]
         if not all(equals and own.strip() and run.strip() for own, equals, run in pairs):
             raise ValueError("write OWN=CLASS,OWN=CLASS")
-        return {own.strip(): run.strip() for own, _, run in pairs}
+        mapped = {own.strip(): run.strip() for own, _, run in pairs}
+        if len(mapped) < len(pairs):
+            raise ValueError("a label stands there twice: name each once")
+        return mapped
 
     @property
     def wanted(self) -> Wanted:

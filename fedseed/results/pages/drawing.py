@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fedseed.results.report.blocks import Drawing
+from fedseed.results.report.page import shown_letters
 
 Draw = Callable[[Mapping[str, Any], Path], None]
 """Draws a record's figure, to a path, in the format that its name asks for."""
@@ -50,7 +51,7 @@ def _inside(svg: str) -> tuple[str, float, float]:
     Comments, which quote the figure's words, and names of groups are left out. The style, which
     would hold for the whole page, is one that the page gives the element itself.
     """
-    root = ET.fromstring(svg)  # noqa: S314  # written a moment ago, by matplotlib
+    root = ET.fromstring(shown_letters(svg))  # noqa: S314  # written a moment ago, by matplotlib
     width, height = (float(number) for number in root.attrib["viewBox"].split()[2:])
     for element in root.iter():
         element.tag = _local(element.tag)

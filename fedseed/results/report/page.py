@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
 def render(page: Page) -> str:
     """A whole HTML document, the same for the same page.
 
@@ -38,7 +41,13 @@ def render(page: Page) -> str:
         raise ValueError(f"anchors stand twice on the page: {', '.join(twice)}")
     script = _script() if any(_sorts(block) for block in _blocks(page)) else ""
     template = _environment().get_template("page.html.j2")
-    return template.render(page=page, script=script, policy=_policy(page, script)) + "\n"
+    html = template.render(page=page, script=script, policy=_policy(page, script)) + "\n"
+    return shown_letters(html)
+
+
+def shown_letters(text: str) -> str:
+    """A text with a sign in place of control characters, which neither HTML nor XML may hold."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _script() -> str:

@@ -15,7 +15,7 @@ from fedseed.results.run_report.lost import lost_section
 from fedseed.results.run_report.outcome import is_quick
 from fedseed.results.run_report.travelled import travelled_section
 
-SCRIPT = "python simulations/run_fed.py"
+SCRIPT = "fedseed run"
 """What runs it again."""
 
 

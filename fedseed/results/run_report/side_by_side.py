@@ -35,7 +35,7 @@ from fedseed.results.run_report.outcome import (
 from fedseed.results.run_report.travelled import protection_label
 from fedseed.results.table import percent
 
-SCRIPT = "python simulations/run_fed.py"
+SCRIPT = "fedseed run"
 _TESTED = {
     "newcomers": "by clients that took part in no round, on the common test split",
     "pooled": "by every client on texts of its own that it holds out",
