@@ -74,7 +74,7 @@ def _protocol_flags(name: str) -> list[inspect.Parameter]:
 _TensorBoard = Annotated[
     str | None,
     typer.Option(
-        help="Also write losses, accuracies and bytes of every round for TensorBoard, to this folder."
+        help="Also write losses, accuracies and bytes by round for TensorBoard, to this folder."
     ),
 ]
 

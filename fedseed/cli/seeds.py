@@ -96,8 +96,12 @@ def _inspect(
     from fedseed.results.seed_table import seed_tables
     from fedseed.seeds.base import check_weights
     from fedseed.seeds.codec import read_seed
+    from fedseed.seeds.package import is_package, read_package
 
     decoded = read_seed(Path(seed))
+    if is_package(Path(seed)):
+        card = read_package(Path(seed)).card
+        print(f"package {card.name}: classes {', '.join(card.classes)}; its seed:")
     state = None
     if weights is not None:
         from fedseed.models.registry import find_model

@@ -13,7 +13,7 @@ from fedseed.results.model_card import model_card, plain_card
 from fedseed.seeds.assemble import grow
 from fedseed.seeds.base import Seed
 from fedseed.seeds.codec import encode, read_seed
-from fedseed.seeds.package import MAGIC, read_package
+from fedseed.seeds.package import is_package, read_package
 from fedseed.seeds.registry import find_kind
 
 FOLDER = "model"
@@ -90,7 +90,7 @@ def classes_and_length(path: Path, seed: Seed, classes: str | None) -> tuple[lis
     if not seed.labels:
         raise ConfigError(f"{path} is a seed of a language model: give one of a classifier")
     names, length = [str(n) for n in range(seed.labels)], min(_LONGEST, max_tokens(seed.model))
-    if _is_package(path):
+    if is_package(path):
         package = read_package(path)
         names, length = list(package.card.classes), package.recipe.max_length
     if classes is not None:
@@ -104,13 +104,8 @@ def classes_and_length(path: Path, seed: Seed, classes: str | None) -> tuple[lis
 
 def notes_of(path: Path, seed: Seed) -> tuple[str, ...]:
     """What is to be said of a seed's model before anybody relies on it."""
-    if _is_package(path):
+    if is_package(path):
         return read_package(path).card.notes
     if find_kind(seed.kind).made_from == "key":
         return ("the seed is random: without training on texts the model knows nothing",)
     return ()
-
-
-def _is_package(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(len(MAGIC)) == MAGIC
