@@ -14,7 +14,7 @@ from fedseed.data.sites.site import Site
 from fedseed.data.sites.table import open_site, under_classes
 from fedseed.data.splits import Rows
 from fedseed.data.tokens import Dataset
-from fedseed.errors import DataError, one_line
+from fedseed.errors import DataError, SeedError, one_line
 from fedseed.evaluation.alone import tested_alone
 from fedseed.evaluation.metrics import Accuracy, ClassCounts, accuracy, count_correct
 from fedseed.files import write_text
@@ -23,12 +23,13 @@ from fedseed.models.published import tokenizer_file
 from fedseed.models.registry import find_model, to_state
 from fedseed.models.saving import save_classifier
 from fedseed.randomness import generator
+from fedseed.recipe import Recipe
 from fedseed.results.display import Display
 from fedseed.results.folder import RECORD
 from fedseed.results.grown import grown_card
 from fedseed.results.provenance import code, describe_seed, machine, packages
 from fedseed.results.record import RunRecord, to_json
-from fedseed.runs.model_folder import FOLDER
+from fedseed.runs.model_folder import FOLDER, refuse_foreign
 from fedseed.runs.original import describe_dataset
 from fedseed.seeds.assemble import grow
 from fedseed.seeds.base import Seed
@@ -39,6 +40,8 @@ from fedseed.training.lanes import LANES
 
 _VALIDATION = 0.2
 """Share of the training texts by which it is decided whether training helped."""
+_MOST_TOKENS, _MOST_AT_ONCE = 100_000_000, 1_000_000
+"""Tokens of all steps, and of one, that a package may ask for."""
 _FEWEST = 10
 """Training texts below which nothing is trained."""
 
@@ -72,6 +75,8 @@ def grow_package(package: Package, site: Site, out: Path, display: Display) -> d
         OutputError: a file cannot be written.
     """
     seed, length = decode(package.seed), package.recipe.max_length
+    refuse_foreign(seed)
+    _refuse_long(package.recipe)
     dataset = _opened(package, seed, site, display)
     parts = _split(dataset)
     torch.set_num_threads(1)  # the lanes of a batch are what runs side by side
@@ -98,6 +103,16 @@ def grow_package(package: Package, site: Site, out: Path, display: Display) -> d
     save_classifier(out / FOLDER, model, state, classes, length, grown_card(record))
     write_text(out / RECORD, to_json(record))
     return record
+
+
+def _refuse_long(recipe: Recipe) -> None:
+    """Refuse a recipe by which a package would keep this machine at work for hours."""
+    tokens = recipe.steps * recipe.batch_size * recipe.max_length
+    if tokens > _MOST_TOKENS or recipe.batch_size * recipe.max_length > _MOST_AT_ONCE:
+        raise SeedError(
+            f"the package asks for {recipe.steps:,} steps of {recipe.batch_size:,} texts of "
+            f"{recipe.max_length:,} tokens, more than a package may: ask its maker for another"
+        )
 
 
 def _trained(

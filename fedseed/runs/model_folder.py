@@ -6,7 +6,8 @@ from typing import Any
 
 from torch import nn
 
-from fedseed.errors import ConfigError, OutputError
+from fedseed.errors import ConfigError, OutputError, SeedError, one_line
+from fedseed.models.architecture import REGISTRY
 from fedseed.models.registry import find_model, max_tokens, to_state
 from fedseed.models.saving import save_classifier
 from fedseed.results.model_card import model_card, plain_card
@@ -92,6 +93,7 @@ def classes_and_length(path: Path, seed: Seed, classes: str | None) -> tuple[lis
     names, length = [str(n) for n in range(seed.labels)], min(_LONGEST, max_tokens(seed.model))
     if is_package(path):
         package = read_package(path)
+        refuse_foreign(seed)
         names, length = list(package.card.classes), package.recipe.max_length
     if classes is not None:
         names = [name.strip() for name in classes.split(",")]
@@ -100,6 +102,21 @@ def classes_and_length(path: Path, seed: Seed, classes: str | None) -> tuple[lis
     if len(names) != seed.labels or len(set(names)) < seed.labels or not all(names):
         raise ConfigError(f"the seed has {seed.labels} classes: give as many different names")
     return names, length
+
+
+def refuse_foreign(seed: Seed) -> None:
+    """Refuse a packed seed of a model that does not install with fedseed.
+
+    Its name would be a folder of whoever made the package, or something to be fetched.
+
+    Raises:
+        SeedError: it is one.
+    """
+    if seed.model not in REGISTRY:
+        raise SeedError(
+            f"a package is of a model that installs with fedseed ({', '.join(REGISTRY)}), not of "
+            f"{one_line(seed.model, 40)}: hand on the run's folder {FOLDER} instead"
+        )
 
 
 def notes_of(path: Path, seed: Seed) -> tuple[str, ...]:

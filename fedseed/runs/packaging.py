@@ -13,7 +13,7 @@ from fedseed.results.folder import RECORD
 from fedseed.results.model_card import privacy_words
 from fedseed.results.provenance import own_version
 from fedseed.results.record import read_record
-from fedseed.runs.model_folder import FOLDER
+from fedseed.runs.model_folder import FOLDER, refuse_foreign
 from fedseed.runs.reading_off import seed_of_model
 from fedseed.seeds.codec import decode, encode, read_seed
 from fedseed.seeds.package import Known, Package, PackageCard
@@ -45,7 +45,9 @@ def package_of_run(folder: Path, name: str | None = None, max_bytes: int | None 
         raise OutputError(f"{folder} is not the folder of a completed federated run")
     classes = record["provenance"]["dataset"]["classes"]
     encoded, notes = _seed(folder, record, len(classes), max_bytes)
-    recipe = _recipe(folder, record, decode(encoded).kind)
+    seed = decode(encoded)
+    refuse_foreign(seed)
+    recipe = _recipe(folder, record, seed.kind)
     card = PackageCard.of(
         name=name or folder.resolve().name[:60], classes=tuple(classes), notes=notes,
         made_of=record["provenance"]["dataset"]["source"][:200],

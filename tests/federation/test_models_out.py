@@ -1,6 +1,7 @@
 """What runs end with, handed on: a folder for transformers, a package, a grown model, labels."""
 
 import csv
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,11 @@ import pytest
 
 from fedseed.cli.exit_status import run_app
 from fedseed.cli.main import app
+from fedseed.recipe import Recipe
 from fedseed.runs.labelling import open_classifier
-from fedseed.seeds.package import read_package
+from fedseed.seeds.codec import encode
+from fedseed.seeds.kinds.random import random_seed
+from fedseed.seeds.package import Package, PackageCard, read_package, write_package
 from tests.federation.running import Run
 
 PROTOCOLS: dict[str, dict[str, Any]] = {
@@ -195,6 +199,29 @@ def test_places_are_looked_at_before_the_work(
     assert "training" not in printed.out
     said("predict", package, own, "--text-column", "remark", "--out", tmp_path / "new" / "l.csv")
     assert (tmp_path / "new" / "l.csv").is_file()
+
+
+@pytest.mark.parametrize(
+    ("model", "recipe", "message"),
+    [
+        ("someone/huge", {}, "installs with fedseed"),
+        ("bert-tiny", {"steps": 10_000_000}, "more than a package may"),
+        ("bert-tiny", {"batch_size": 65_535, "max_length": 512}, "more than a package may"),
+    ],
+)
+def test_a_stranger_s_package(
+    model: str, recipe: dict[str, int], message: str, own: Path, tmp_path: Path, capsys: Any
+) -> None:
+    """It neither fetches a model nor keeps the machine at work."""
+    seed = random_seed("bert-tiny", 2, 5, "scaled")
+    encoded = encode(dataclasses.replace(seed, model=model))
+    card = PackageCard(name="gift", classes=("negative", "positive"))
+    write_package(tmp_path / "p", Package(encoded, Recipe().replace(**recipe), card))
+    said("grow", tmp_path / "p", "--data", own, "--out", tmp_path / "g", *OWN, status=2)
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "g").exists()
 
 
 def test_what_a_package_cannot_hold(run: Run, tmp_path: Path, capsys: Any) -> None:
