@@ -276,4 +276,4 @@ if __name__ == "__main__":
     commands = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     commands.command()(server)
     commands.command()(node)
-    sys.exit(run_app(commands))
+    sys.exit(run_app(typer.main.get_command(commands)))

@@ -32,7 +32,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from fedseed.cli.exit_status import run_main
 from fedseed.errors import RunError
 from fedseed.randomness import generator
-from fedseed.results.folder import OPTIONS, RECORD, TRANSCRIPT
+from fedseed.results.folder import OPTIONS, RECORD, REPORT, TRANSCRIPT
+from fedseed.runs.model_folder import FOLDER
 
 KILLS, QUICK_KILLS = 60, 6
 _FLEETING = {"seconds", "started", "wall_seconds", "peak_memory_bytes", "machine"}
@@ -90,12 +91,12 @@ class Outcome:
         payloads = {"/".join(str(e[name]) for name in names): e for e in exchanges}
         if len(payloads) < len(exchanges):
             payloads["twice"] = len(exchanges)
-        named_only = (RECORD, TRANSCRIPT)
+        named_only = (RECORD, TRANSCRIPT, REPORT)  # what they hold has times in it
         files = {
-            path.name: ""
+            str(path.relative_to(folder)): ""
             if path.is_dir() or path.name in named_only
             else hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(folder.iterdir())
+            for path in sorted([*folder.iterdir(), *(folder / FOLDER).glob("*")])
         }
         return cls(_lasting(record), payloads, files)
 

@@ -130,7 +130,7 @@ def decode_package(data: bytes) -> Package:
     body, checksum = data[:-_CHECKSUM], data[-_CHECKSUM:]
     if data[: len(MAGIC)] != MAGIC:
         raise SeedError("these bytes are no package (they do not start with FPKG)")
-    if hashlib.sha256(body).digest()[:_CHECKSUM] != checksum:
+    if len(body) <= len(MAGIC) or hashlib.sha256(body).digest()[:_CHECKSUM] != checksum:
         raise SeedError("the package is truncated or altered (its checksum does not fit)")
     if body[len(MAGIC)] != _VERSION:
         raise SeedError(

@@ -86,7 +86,7 @@ def test_a_page_of_three_runs() -> None:
     assert "85.3 % (84.2 to 86.2; n = 4,980)" in read.text  # the linear model of equal bytes
     assert "--start lexicon random lexicon" in read.text
     assert "--rounds" not in read.text  # alike
-    assert "run_fed.py --run-seed 1" in read.text
+    assert "fedseed run --run-seed 1" in read.text
 
 
 def test_names_tell_the_runs_apart() -> None:
