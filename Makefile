@@ -18,7 +18,7 @@ $(VENV)/.stamp: pyproject.toml constraints.txt setup.py $(wildcard fedseed/train
 	@touch $@
 
 demo:
-	@echo "ten clients with private shards of IMDB, three rounds, two newcomers: about a minute on two cores, three the first time, and installing before that"
+	@echo "ten clients with private shards of IMDB, three rounds, two newcomers: about a minute on two cores (AMX), up to five the first time (AVX2), and installing before that"
 	@$(MAKE) --no-print-directory setup
 	$(BIN)/python simulations/run_fed.py --clients 10
 
