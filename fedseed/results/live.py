@@ -41,13 +41,13 @@ def _row(result: Any) -> tuple[str, ...]:
     """A finished round as the table shows it."""
     one, test = RoundFigures.of(result), result.measured.get("test")
     losses = one.losses
-    accuracy = ""
+    accuracy = "-"
     if test is not None:
         low, high = test["ci95"]
         accuracy = f"{100 * test['value']:.1f} % ({100 * low:.1f} - {100 * high:.1f})"
     return (
         str(result.round), f"{one.replies} of {one.clients}",
-        f"{min(losses):.3f} to {max(losses):.3f}" if losses else "-", accuracy or "-",
+        f"{min(losses):.3f} to {max(losses):.3f}" if losses else "-", accuracy,
         size(one.down), size(one.up), f"{result.seconds:.1f}",
     )  # fmt: skip
 

@@ -14,6 +14,8 @@ from fedseed.results.report.blocks import Block, Command, Paragraph
 _GIVEN = "given_recipe"
 """In the options of a run's record, and no option."""
 _DEPLOYMENT = "deployment"
+RUN = "fedseed run"
+"""The command of a federated run."""
 
 
 def asked_options(

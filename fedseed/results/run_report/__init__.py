@@ -5,7 +5,7 @@ from typing import Any
 
 from fedseed.config import RunConfig
 from fedseed.results.pages.origin import QUICK, options_table, origin_table, versions_table
-from fedseed.results.pages.repeat import repeat_blocks
+from fedseed.results.pages.repeat import RUN, repeat_blocks
 from fedseed.results.report.blocks import Page, Paragraph, Section, Table
 from fedseed.results.report.page import render
 from fedseed.results.run_report.bytes_by_round import bytes_section, rounds_section
@@ -15,7 +15,6 @@ from fedseed.results.run_report.lost import lost_section
 from fedseed.results.run_report.outcome import is_quick
 from fedseed.results.run_report.travelled import travelled_section
 
-SCRIPT = "fedseed run"
 """What runs it again."""
 
 
@@ -49,7 +48,7 @@ def run_report(record: Mapping[str, Any]) -> str:
 def _origin(record: Mapping[str, Any]) -> list[Section]:
     tables = [origin_table(record), versions_table(record), options_table(record)]
     return [
-        Section("repeat", "How to repeat it", repeat_blocks(record, RunConfig, SCRIPT)),
+        Section("repeat", "How to repeat it", repeat_blocks(record, RunConfig, RUN)),
         Section("origin", "Where the figures come from", [
             Paragraph("Everything in this page is computed from one file, record.json."), *tables,
         ]),

@@ -10,7 +10,7 @@ from fedseed.evaluation.repeats import unpaired
 from fedseed.results.class_counts import class_balance
 from fedseed.results.markdown import interval_in_points, points
 from fedseed.results.pages.origin import QUICK, commit_words
-from fedseed.results.pages.repeat import repeat_blocks
+from fedseed.results.pages.repeat import RUN, repeat_blocks
 from fedseed.results.report.blocks import (
     Block,
     Figure,
@@ -35,7 +35,6 @@ from fedseed.results.run_report.outcome import (
 from fedseed.results.run_report.travelled import protection_label
 from fedseed.results.table import percent
 
-SCRIPT = "fedseed run"
 _TESTED = {
     "newcomers": "by clients that took part in no round, on the common test split",
     "pooled": "by every client on texts of its own that it holds out",
@@ -247,7 +246,7 @@ def _value(config: Mapping[str, Any], name: str) -> str:
 
 def _repeat(runs: Sequence[Run]) -> Section:
     parts = [
-        Section(f"repeat-{at}", run.name, repeat_blocks(run.record, RunConfig, SCRIPT))
+        Section(f"repeat-{at}", run.name, repeat_blocks(run.record, RunConfig, RUN))
         for at, run in enumerate(runs, 1)
     ]
     return Section("repeat", "How to repeat them", [], parts)
