@@ -81,6 +81,18 @@ def write_text(path: Path, content: str) -> None:
     write_bytes(path, content.encode())
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, unless it is there.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+
+
 def refuse_unwritable(path: Path) -> None:
     """Refuse a place where nothing could be written, before anything is computed for it.
 

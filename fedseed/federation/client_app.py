@@ -36,13 +36,11 @@ def client_app(
     app = ClientApp()
 
     def worked(message: Message, context: Context, work: "Callable[[Client], bytes]") -> Message:
-        """Answer with texts and a model, once what changed is kept."""
+        """Answer with texts and a model."""
         from fedseed.federation.client import Client, Given
 
         client = Client(Given(config, trainer, federated), message, context)
-        payload = work(client)
-        client.remember()
-        return Message(content(payload), reply_to=message)
+        return Message(content(client.answered(work)), reply_to=message)
 
     @app.query("agree")
     def agree(message: Message, context: Context) -> Message:
@@ -85,10 +83,8 @@ def _add_sums(stage: Callable[..., Callable[..., object]], config: RunConfig | N
     """Three of the four questions of a sum; the fourth is that of a round or test itself."""
 
     def told(message: Message, context: Context, work: Callable[[Member], bytes]) -> Message:
-        member = Member(config, message, context)
-        payload = work(member)
-        member.remember()
-        return Message(content(payload), reply_to=message)
+        answer = Member(config, message, context).answered(work)
+        return Message(content(answer), reply_to=message)
 
     @stage("advertise")
     def advertise(message: Message, context: Context) -> Message:

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from fedseed.errors import OutputError
-from fedseed.files import write_bytes
+from fedseed.files import make_folder, write_bytes
 
 AFTER_ALL = 1 << 32
 """Where tests stand in a run's order: after all rounds."""
@@ -59,10 +58,7 @@ class KeptStates:
         Raises:
             OutputError: the folder cannot be written.
         """
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot write {self._folder}: {error.strerror}") from error
+        make_folder(self._folder)
         earlier = sorted(at for at in self._places() if at < place)
         write_bytes(self.file(place), state)
         for at in earlier[:-1]:

@@ -7,9 +7,9 @@ neither texts nor a model. What needs them is :class:`fedseed.federation.client.
 import functools
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from flwr.app import Context, Message, RecordDict
 
@@ -17,6 +17,7 @@ from fedseed.config import FOLDER, RunConfig
 from fedseed.data.site_options import SITES
 from fedseed.data.sites.site import Site, site_values
 from fedseed.errors import WireError
+from fedseed.federation.kept_answers import Counters
 from fedseed.federation.kept_states import AFTER_ALL, begins
 from fedseed.federation.limits import Limits
 from fedseed.federation.messages import (
@@ -58,7 +59,7 @@ class Member:
         self.limits = Limits.of(self._own)
         self.state = state_of(self._own)
         self.config = config or self._read_options()
-        self._before = self._recall()
+        self._before = b""
 
     def _read_options(self) -> RunConfig:
         config = options_within(self._own, self.context)
@@ -125,19 +126,68 @@ class Member:
     @functools.cached_property
     def memory(self) -> Memory:
         """What it keeps between messages."""
+        self._before = self._recall()
         return ContextMemory(self.context)
+
+    @functools.cached_property
+    def _kept(self) -> Counters | None:
+        """What is on disk of what it answered; None where nothing is."""
+        terms, kind = self.terms, self._kind
+        if self.state is None or terms is None or kind.partition(".")[0] == "query":
+            return None
+        return self.state.counters(terms.study)
 
     @property
     def counters(self) -> Memory:
         """What it answered, which is never taken back."""
-        terms = self.terms
-        if self.state is None or terms is None:
-            return self.memory
-        return self.state.counters(terms.study)
+        return self.memory if self._kept is None else self._kept
+
+    def answered(self, work: Callable[[Self], bytes]) -> bytes:
+        """Answer the message, and keep on disk what is to be kept before the answer leaves.
+
+        An answer that counts, in a sum, for a privacy budget or as a test, is made once: the same
+        question again gets the same bytes.
+
+        Args:
+            work: makes an answer of this member.
+        """
+        kept, counts = self._kept, self._counts
+        if kept is None:
+            return work(self)
+        kind, group, question = self._kind, self.group, self.payload
+        known = kept.answer_to(kind, group, question) if counts else None
+        if known is not None:
+            return known
+        try:
+            answer = work(self)
+        except Exception:
+            self._begin_anew()
+            kept.commit()  # who was told why has been told something
+            raise
+        self._remember()
+        if counts:
+            kept.keep(kind, group, self._place(), question, answer)
+        kept.commit()
+        return answer
+
+    @property
+    def _kind(self) -> str:
+        return str(self.message.metadata.message_type)
+
+    @property
+    def _counts(self) -> bool:
+        config = self.config
+        return not self.of_rounds or config.secure_aggregation or config.privacy is not None
+
+    def _begin_anew(self) -> None:
+        """Let a sum begin anew that went wrong before anything of the client's was in it."""
+        kept, summed = self._kept, self.config.secure_aggregation
+        if kept is not None and summed and not self.sum_client().is_past(self.group):
+            kept.forget(self._kind, self.group)
 
     def _recall(self) -> bytes:
         """Find on disk what it kept; returns its context as it is now."""
-        terms, kind = self.terms, self.message.metadata.message_type
+        terms, kind = self.terms, self._kind
         if self.state is None or terms is None or kind.partition(".")[0] == "query":
             return b""
         anew = begins(kind, self.config.secure_aggregation)
@@ -149,8 +199,8 @@ class Member:
     def _place(self) -> int:
         return self.round_number if self.of_rounds else AFTER_ALL
 
-    def remember(self) -> None:
-        """Keep on disk what has changed, before the answer leaves."""
+    def _remember(self) -> None:
+        """Keep on disk what has changed in its memory."""
         terms = self.terms
         if self.state is None or terms is None or not self._before:
             return

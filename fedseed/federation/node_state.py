@@ -1,24 +1,24 @@
 """What a node remembers over its restarts, in a folder of its own.
 
 ``counters.json`` has what was answered, and is written before an answer leaves: it is never taken
-back. ``*.bin`` have what the protocol's client keeps between rounds, which a run that is taken up
-again may need as it was a round ago. ``runs/`` says which study each of Flower's runs belongs to,
-and ``spent.json`` what all studies together may spend.
+back. ``answers/`` has the answers themselves where none is given but once. ``*.bin`` have what the
+protocol's client keeps between rounds, which a run that is taken up again may need as it was a
+round ago. ``runs/`` says which study each of Flower's runs belongs to, and ``spent.json`` what all
+studies together may spend.
 """
 
 import json
 import re
-from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
 
 from fedseed.errors import OutputError, WireError
+from fedseed.federation.kept_answers import Counters
 from fedseed.federation.kept_states import KeptStates
-from fedseed.files import read_json, write_text
-from fedseed.memory import Memory
+from fedseed.files import make_folder, read_json, write_text
 
 _STUDY = re.compile(r"[0-9a-f]{32}")
-_COUNTERS, _RUNS, _SPENT = "counters.json", "runs", "spent.json"
+_RUNS, _SPENT = "runs", "spent.json"
 _MOST_STUDIES = 10_000
 
 
@@ -84,9 +84,9 @@ class NodeState:
         """What the protocol's client keeps between rounds."""
         return KeptStates(self._folder / study)
 
-    def counters(self, study: str) -> Memory:
-        """What was answered; written at once."""
-        return _Counters(self._folder / study / _COUNTERS)
+    def counters(self, study: str) -> Counters:
+        """What was answered."""
+        return Counters(self._folder / study)
 
     def spend(self, study: str, epsilon: float, most: float | None) -> None:
         """Note what a study may spend, once, before its first answer.
@@ -116,46 +116,5 @@ class NodeState:
 
     def _write(self, name: str, value: object) -> None:
         path = self._folder / name
-        _make(path.parent)
+        make_folder(path.parent)
         write_text(path, json.dumps(value))
-
-
-class _Counters(MutableMapping[str, bytes]):
-    """Values by name in one file, which is whole at any moment."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def _all(self) -> dict[str, str]:
-        if not self._path.exists():
-            return {}
-        values: dict[str, str] = read_json(self._path, "the node's counters", OutputError)
-        return values
-
-    def _write(self, values: dict[str, str]) -> None:
-        _make(self._path.parent)
-        write_text(self._path, json.dumps(values))
-
-    def __getitem__(self, name: str) -> bytes:
-        return bytes.fromhex(self._all()[name])
-
-    def __setitem__(self, name: str, value: bytes) -> None:
-        self._write(self._all() | {name: value.hex()})
-
-    def __delitem__(self, name: str) -> None:
-        values = self._all()
-        del values[name]
-        self._write(values)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._all())
-
-    def __len__(self) -> int:
-        return len(self._all())
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot write the node's state {folder}: {error.strerror}") from error

@@ -1,5 +1,7 @@
 """Nodes and servers that are killed at random: a study goes on, or ends with a line."""
 
+import hashlib
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -10,8 +12,10 @@ from flwr.app import Message
 
 from fedseed.config import FOLDER, RunConfig
 from fedseed.errors import RunError, WireError
+from fedseed.federation.messages import content, payload_of
 from fedseed.federation.node_state import NodeState
 from fedseed.runs.deployment import serve
+from fedseed.transcript import Transcript
 from tests.sites.conftest import node_configs
 from tests.sites.nodes import Nodes
 from tests.sites.test_deployed import COUNTS, SUMMED, deployed, without_envelopes
@@ -84,13 +88,9 @@ def test_a_fault_at_random(
     fault = Fault(int(rng.integers(1, 24)), kind)
     nodes = Nodes(configs_of(sites, tmp_path), of_sites | options, loss=fault)
     record, line, attempts = with_faults(nodes, tmp_path / "out")
-    once = "secure_aggregation" in options or "privacy" in options
-    if record is None:
-        assert once, line
-        assert any(words in line for words in ("summed already", "is past", "too few")), line
-    else:
-        assert record["status"] == "completed"
-        assert attempts == 1 or kind == "server" or once
+    assert record is not None, line
+    assert record["status"] == "completed"
+    assert attempts == 1 or kind == "server" or "secure_aggregation" in options
     for node in range(3):
         spent = tmp_path / f"state{node}" / "spent.json"
         if spent.exists():
@@ -123,12 +123,10 @@ def test_epsilon_is_spent_once_over_restarts_and_in_all(
     first = Nodes(configs, options)
     deployed(first, tmp_path / "first")
     first.restart(2)
-    study = (tmp_path / "first" / "study").read_text()
-    again = tmp_path / "again"
-    again.mkdir()
-    (again / "study").write_text(study)  # a server that pretends to go on
-    with pytest.raises(RunError, match="round 1 is summed already"):
-        serve(first, first.run_config | {FOLDER: str(again)})
+    again = pretending(tmp_path)
+    deployed(first, again)
+    for name in ("train", "train.advertise", "train.reveal", "evaluate"):
+        assert told(again, name) == told(tmp_path / "first", name)  # to the bit: noise too
     other = Nodes(configs, options, run_id=3)
     with pytest.raises(RunError, match="epsilon 4 is asked for, of 6 in all 4 are spent"):
         serve(other, other.run_config | {FOLDER: str(tmp_path / "other")})
@@ -136,6 +134,83 @@ def test_epsilon_is_spent_once_over_restarts_and_in_all(
     assert deployed(smaller, tmp_path / "smaller")["status"] == "completed"
     spent = json.loads((tmp_path / "state0" / "spent.json").read_text())
     assert sorted(spent.values()) == [2.0, 4.0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "words"),
+    [
+        ("train", NOISED | SUMMED, "no sum of round 1 has begun"),
+        ("train.advertise", NOISED | SUMMED, "round 1 is summed already"),
+        ("train.reveal", NOISED | SUMMED, "a map of parts is too long"),
+        ("train", NOISED, "the privacy budget covers it once"),
+    ],
+)
+def test_another_question_of_the_same_round_is_refused(
+    of_sites: dict[str, Any], sites: Path, tmp_path: Path,
+    kind: str, options: dict[str, Any], words: str,
+) -> None:  # fmt: skip
+    nodes = Nodes(configs_of(sites, tmp_path), of_sites | options)
+    deployed(nodes, tmp_path / "out")
+    asked, said = told(tmp_path / "out", kind)[0]
+    assert sha256(replied(nodes, kind, asked)) == said
+    assert sha256(replied(nodes, kind, asked)) == said
+    with pytest.raises(RunError, match=words):
+        replied(nodes, kind, asked + b"!")
+
+
+def test_a_sum_begins_anew_while_nothing_was_in_it(
+    of_sites: dict[str, Any], sites: Path, tmp_path: Path
+) -> None:
+    """Keys were shared without node 2, which is back when the killed server is: other keys."""
+    times = itertools.count()
+
+    def loss(message: Message, number: int) -> str:
+        kind = message.metadata.message_type
+        if kind == "train.advertise" and number == 2 and next(times) == 0:
+            return "before"
+        if kind == "train" and next(times) == 1:
+            raise ServerKilledError
+        return ""
+
+    options = COUNTS | {"secure_aggregation": True, "threshold": 2}
+    nodes = Nodes(configs_of(sites, tmp_path), of_sites | options, loss=loss)
+    record, line, attempts = with_faults(nodes, tmp_path / "out")
+    assert record is not None, line
+    assert attempts == 3
+    statuses = [client["status"] for client in record["rounds"][0]["clients"]]
+    assert statuses == ["ok", "ok", "failed"]  # its keys were shared once more, in between
+
+
+def pretending(tmp_path: Path) -> Path:
+    """A new folder that goes on with the study in the folder ``first``."""
+    again = tmp_path / "again"
+    again.mkdir()
+    (again / "study").write_text((tmp_path / "first" / "study").read_text())
+    return again
+
+
+def told(folder: Path, kind: str) -> list[tuple[bytes, str]]:
+    """Questions of a kind, and digests of their answers, by node."""
+    exchanges = [one for one in Transcript(folder / "transcript.jsonl") if one.phase == kind]
+    found = []
+    for one in sorted(exchanges, key=lambda one: one.partition_id):
+        cut = [digest for name, _, digest in one.left_out if name == "up"]
+        found.append((one.down, cut[0] if cut else sha256(one.up)))
+    return found
+
+
+def sha256(data: bytes) -> str:
+    """The digest of bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def replied(nodes: Nodes, kind: str, payload: bytes) -> bytes:
+    """What node 0 says to one more message of round 1."""
+    message = Message(content(payload), 100, kind, group_id="1")
+    [reply] = nodes.pull_messages(nodes.push_messages([message]))
+    if reply.has_error():
+        raise RunError(reply.error.reason)
+    return payload_of(reply)
 
 
 def test_a_study_keeps_its_epsilon_and_its_delta(
@@ -163,9 +238,7 @@ def test_a_study_keeps_its_epsilon_and_its_delta(
 def test_a_study_keeps_its_terms(of_sites: dict[str, Any], sites: Path, tmp_path: Path) -> None:
     configs = configs_of(sites, tmp_path)
     deployed(Nodes(configs, of_sites | WEIGHTS), tmp_path / "first")
-    again = tmp_path / "again"
-    again.mkdir()
-    (again / "study").write_text((tmp_path / "first" / "study").read_text())
+    again = pretending(tmp_path)
     longer = Nodes(configs, of_sites | WEIGHTS | {"rounds": 4}, run_id=2)
     with pytest.raises(RunError, match="this study began with other options"):
         serve(longer, longer.run_config | {FOLDER: str(again)})

@@ -58,7 +58,7 @@ class SumClient:
         """
         if not 0 < len(group) <= _LONGEST_GROUP or not group.isprintable():  # kept a line each
             raise WireError("secure aggregation: a sum's name is too long, or none to be shown")
-        if self._once and self._is_past(group):
+        if self._once and self.is_past(group):
             raise WireError(
                 f"secure aggregation: {_called(group)} is summed already, and no "
                 "sum is answered twice: begin a study of another name"
@@ -68,7 +68,7 @@ class SumClient:
         self._keep(person, group)
         return answer
 
-    def _is_past(self, group: str) -> bool:
+    def is_past(self, group: str) -> bool:
         """Whether a sum was answered, or one of a later round."""
         if group.isdecimal():
             return int(group) <= int.from_bytes(self._counters.get(_SUMMED, b""), "little")
