@@ -19,8 +19,9 @@ import texts
 from cluster import Cell, Cluster
 from processes import wait_until
 from run import APP, say
+from simulation import simulate_sites
 from strikes import CLIENT, EARLY, KINDS, LATE, SERVER, Strikes
-from verdicts import Attempt, Verdict, ended_line, judge, progress
+from verdicts import Attempt, Verdict, differences, ended_line, judge, progress
 
 COMMON: dict[str, Cell] = {
     "data": "sites", "clients": 3, "newcomers": 0, "max-length": 32, "smallest-site": 20,
@@ -98,7 +99,7 @@ class Drill:
         """The record of a study that nothing disturbs; None where noise makes each another.
 
         Raises:
-            RuntimeError: not even that completes.
+            RuntimeError: not even that completes, or it ends otherwise than in a simulation.
         """
         if "privacy" in STUDIES[study]:
             return None
@@ -108,8 +109,13 @@ class Drill:
             attempt = self._finish(self._submit(study, folder), folder)
             if not attempt.completed:
                 raise RuntimeError(f"'{study}' does not complete: {ended_line(attempt)}")
-            say(f"'{study}' without a fault takes {time.monotonic() - began:.0f} s")
-            self._references[study] = folder / "record.json"
+            seconds, record = time.monotonic() - began, folder / "record.json"
+            simulated = self.folder / f"simulated-{study.replace(' ', '-')}"
+            other = simulate_sites(STUDIES[study], self.folder / "sites", simulated)
+            if unlike := differences(record, other):
+                raise RuntimeError(f"'{study}' is not as in a simulation: {'; '.join(unlike)}")
+            say(f"'{study}' without a fault takes {seconds:.0f} s, and ends as in a simulation")
+            self._references[study] = record
         return self._references[study]
 
     def suffer(self, fault: Fault) -> Verdict:

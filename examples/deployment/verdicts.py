@@ -82,7 +82,8 @@ def judge(
             return Verdict(f"FAILED: {ended_line(attempt)}", failed=True)
     unlike = _overspent(attempts, folder, states, options)
     if last.completed:
-        unlike += _differences(_record(folder), reference)
+        if reference is not None and not _lost(_record(folder)):
+            unlike += differences(folder / "record.json", reference)
         resumes = len(attempts) - 1
         words = f"completed after {resumes} resume(s)" if resumes else "completed"
         first = attempts[0].reason
@@ -152,11 +153,9 @@ def _lost(record: Mapping[str, Any]) -> str:
     return ", ".join(told + tests)
 
 
-def _differences(record: Mapping[str, Any], reference: Path | None) -> list[str]:
-    """In what a record differs from that of the study without a fault."""
-    if reference is None or _lost(record):
-        return []
-    other = json.loads(reference.read_text(encoding="utf-8"))
+def differences(path: Path, reference: Path) -> list[str]:
+    """In what a record differs from that of the study without a fault, or in a simulation."""
+    record, other = (json.loads(one.read_text(encoding="utf-8")) for one in (path, reference))
     unlike = [] if record["results"] == other["results"] else ["other results"]
     same = _payloads(record["ledger"]) == _payloads(other["ledger"])
     return unlike if same else [*unlike, "other payload bytes"]
