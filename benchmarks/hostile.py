@@ -8,12 +8,12 @@ line, in seconds, without much memory, private text, or more epsilon than the no
 tables; the exit status is 1 on any finding. The same seed sends the same.
 """
 
+import hashlib
 import json
 import os
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
@@ -71,18 +71,21 @@ class Node:
     configuration: dict[str, Any]
     private: bool
     spent: dict[tuple[str, int], dict[str, float]] = field(default_factory=dict)
-    rounds: Counter[tuple[str, str]] = field(default_factory=Counter)
+    told: dict[tuple[str, int], set[bytes]] = field(default_factory=dict)
+    """Digests of what was answered in rounds of which there is but one answer."""
 
-    def answered(self, study: str, ask: Ask, watch: Watch) -> None:
-        """Count a round that was answered under privacy."""
+    def answered(self, study: str, ask: Ask, answer: bytes, watch: Watch) -> None:
+        """Note what was answered in a round, under privacy or in a sum."""
         options = ask.options
-        if ask.kind != "train" or not (options.get("privacy") and options.get("epsilon")):
+        private = bool(options.get("privacy") and options.get("epsilon"))
+        if ask.kind != "train" or not (private or options.get("secure-aggregation") is True):
             return
-        detail = f"study {study}, round {ask.group}, epsilon {options['epsilon']}"
-        self.rounds[study, str(int(ask.group))] += 1
-        if self.rounds[study, str(int(ask.group))] > 1:
-            watch.outcomes.find("train: a private round was answered twice", detail)
-        if not self.private:
+        detail = f"study {study}, round {ask.group}, epsilon {options.get('epsilon')}"
+        told = self.told.setdefault((study, int(ask.group)), set())
+        told.add(hashlib.sha256(answer).digest())
+        if len(told) > 1:
+            watch.outcomes.find("train: a round was answered in two ways", detail)
+        if not (private and self.private):
             return
         spent = self.spent.setdefault(("", 0), {})
         spent[study] = max(spent.get(study, 0.0), float(options["epsilon"]))
@@ -207,7 +210,7 @@ class Attack:
                 payload = said[ask.kind] = payload_of(reply)
             if any(marker in payload.lower() for marker in _PRIVATE_BYTES):
                 self.watch.outcomes.find(f"{ask.kind}: private text in a reply", detail())
-            node.answered(study, ask, self.watch)
+            node.answered(study, ask, payload, self.watch)
             return "refused" if payload.startswith(b'{"refused"') else "reply"
 
         self.watch.trial(ask.kind, detail, work)
