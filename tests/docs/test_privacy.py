@@ -22,15 +22,19 @@ def test_what_pages_say_of_privacy_is_in_its_record() -> None:
     audits = {
         c["setting"]: c["epsilon_lower_bound"] for c in cells if c["attack"] == "one-run audit"
     }
-    low, high = audits["no differential privacy"]["ci95"]
     value = audits.pop("no differential privacy")["value"]
-    words = f"{value:.2f} on average of three runs without a defence ({low:.2f} - {high:.2f})"
-    assert words in overview
+    assert f"from below by {value:.2f} without a defence (one run)" in overview
+    assert {claim.removeprefix("epsilon ") for claim in audits} == {"0.5", "1", "4", "8"}
+    asked = [c for c in cells if c["attack"] == "repeated audit" and not c.get("caught")]
+    largest = max(asked, key=lambda c: c["epsilon_lower_bound"]["largest"])
+    assert round(largest["epsilon_claimed"], 2) == 8
+    assert f"find up to {largest['epsilon_lower_bound']['largest']:.2f} of 8" in overview
+    assert all(c["epsilon_lower_bound"]["largest"] <= c["epsilon_claimed"] for c in asked)
     mixes = {c["row"]: c for c in cells
              if c["observer"] == "server" and c["attack"] == "label-distribution"}  # fmt: skip
     for row, cell in mixes.items():  # what is said to be read is read, and only that
         read = cell["label_error"]["ci95"][1] < cell["label_error_of_guessing"]["ci95"][0]
-        assert read == (row != "recipe")
+        assert read == (row not in ("recipe", "lexicon"))
     once = {(c["observer"], c["row"]): c["exposure_bits"]["value"] for c in cells
             if c["attack"] == "canary trained on 1 time(s)"}  # fmt: skip
     bits = {observer: [f"{once[observer, row]:.1f}" for row in ("weights", "adapters", "mask")]
