@@ -20,6 +20,7 @@ from fedseed.studies.privacy.report.budgets import (
     of_use,
 )
 from fedseed.studies.privacy.report.findings import KINDS, findings
+from fedseed.studies.privacy.report.matrix import proven_words
 from fedseed.studies.privacy.report.verdicts import (
     NOTHING,
     ORDER,
@@ -47,17 +48,22 @@ def _may_be_used(view: View) -> list[str]:
     rows: dict[Badge, list[str]] = {badge: [] for badge in ORDER}
     for verdict in verdicts(view):
         rows[verdict.badge].append(verdict.place.label)
-    advice = {
-        NOTHING: "No attack made here found anything. That is not shown to be safe.",
-        UNKNOWN: "It cannot be said.",
-    }
-    away = "Only where the readers who found it may learn that about the texts."
-    lines = [
-        f"{badge.words}: {numbers.listed(labels)} (by attacks; who found it, and lesser findings: "
-        f"in the table of verdicts). {advice.get(badge, away)}"
+    found = [
+        f"{badge.words}: {numbers.listed(labels)}.{_ADVICE.get(badge, '')}"
         for badge, labels in rows.items() if labels
     ]  # fmt: skip
-    return [*lines, *_with_a_bound(view)]
+    away = any(labels for badge, labels in rows.items() if badge not in _ADVICE)
+    return [*_with_a_bound(view), *found, *([_AWAY] if away else [])]
+
+
+_ADVICE = {
+    NOTHING: " No attack made here found anything. That is not shown to be safe.",
+    UNKNOWN: " It cannot be said.",
+}
+_AWAY = (
+    "What gives something away, by attacks, may be used only where the readers who found it may "
+    "learn that about the texts: the table says who found what."
+)
 
 
 def _with_a_bound(view: View) -> list[str]:
@@ -66,14 +72,12 @@ def _with_a_bound(view: View) -> list[str]:
         return ["With a guarantee: no row of this record has one, so nothing here is bounded."]
     doubted = [budget.label for budget in bounded if budget.contradicted]
     lines = []
-    if doubted:
-        lines.append(f"Not with {numbers.listed(doubted)}: an audit contradicts the guarantee.")
     held = [b for b in bounded if not b.contradicted and b.accuracy and not b.useless]
     for loose, words in ((False, "a guarantee"), (True, "a loose guarantee alone")):
         these = [budget for budget in held if (bound_badge(budget).level == "warning") is loose]
         if these:
             lines.append(
-                f"With {words}, and still better than always naming the most frequent class: "
+                f"With {words}, and better than always naming the most frequent class: "
                 f"{_short(these)}. Whether that bound is enough is for the reader to decide."
             )
     useless = [b for b in bounded if not b.contradicted and b.useless]
@@ -82,19 +86,17 @@ def _with_a_bound(view: View) -> list[str]:
             "With a guarantee, but not shown to be better than always naming the most frequent "
             f"class, so not shown to be of use: {_short(useless)}."
         )
+    if doubted:
+        lines.insert(0, f"Not with {numbers.listed(doubted)}: an audit contradicts the guarantee.")
     return lines
 
 
 def _short(group: Sequence[Budget]) -> str:
     """Rows with the epsilons of their settings."""
-    rows: dict[tuple[str, str, str], list[str]] = {}
+    rows: dict[str, list[Budget]] = {}
     for budget in group:
-        key = budget.place.label, budget.world, budget.protects
-        rows.setdefault(key, []).append(numbers.epsilon(budget.claimed))
-    return "; ".join(
-        f"{row} ({world}; epsilon {numbers.listed(epsilons)} for {protects})"
-        for (row, world, protects), epsilons in rows.items()
-    )  # fmt: skip
+        rows.setdefault(budget.place.label, []).append(budget)
+    return "; ".join(f"{row} ({'; '.join(proven_words(of))})" for row, of in rows.items())
 
 
 def _worst(view: View) -> list[str]:

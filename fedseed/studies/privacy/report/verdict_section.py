@@ -6,13 +6,14 @@ from fedseed.results.table import percent
 from fedseed.studies.privacy.report import numbers
 from fedseed.studies.privacy.report.budgets import Budget, budgets, largest_bound, most_found
 from fedseed.studies.privacy.report.findings import members_words
+from fedseed.studies.privacy.report.matrix import matrix_table
 from fedseed.studies.privacy.report.verdicts import bound_badge, rule_lines, verdicts
 from fedseed.studies.privacy.report.view import MEMBERSHIP, Place, View
 
 
 def verdict_section(view: View) -> Section:
     """The verdict on every row, and on every proven bound; the rules."""
-    blocks: list[Block] = [_open_table(view)]
+    blocks: list[Block] = [matrix_table(view), _open_table(view)]
     bounded = _bounded_table(view)
     if bounded:
         blocks.append(bounded)
