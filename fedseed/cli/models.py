@@ -92,7 +92,10 @@ def _grow(
     options: Mapping[str, Any],
     labels: Annotated[
         str | None,
-        typer.Option(help="What your labels are called in the package: bad=negative,good=positive"),
+        typer.Option(
+            help="What your labels are called in the package: bad=negative,good=positive; "
+            'or {"bad, or so": "negative"}'
+        ),
     ] = None,
     json_: Annotated[
         bool, typer.Option("--json", help="Print the record as one JSON object and nothing else.")

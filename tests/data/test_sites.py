@@ -1,5 +1,6 @@
 """A site's file and table: read as its owner means it, or refused in a line without a cell."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,8 @@ def test_a_site_may_have_one_class_and_few_texts(tmp_path: Path) -> None:
         ("data = 'x.csv'\ntexts = 'body'", "unknown name 'texts'"),
         ("data = 'x.csv'\ntests = 'all'", "tests"),
         ("data = 'x.csv'\nlabels = 'a:b'", "write OWN=CLASS"),
+        ("data = 'x.csv'\nlabels = '{a=b}'", "is what it has to look like, and is not JSON"),
+        ("data = 'x.csv'\nlabels = '{\"a\": 1}'", "labels"),
         (f"data = 'x.csv'\nname = '{'n' * 61}'", "at most 60 printable letters"),
         ("data = ", "is not TOML"),
     ],
@@ -85,6 +88,11 @@ def test_a_file_that_is_none(tmp_path: Path, text: str, words: str) -> None:
     file.write_text(text)
     with pytest.raises(ConfigError, match=words):
         Site.of(read_site_file(file), "the site's file")
+
+
+def test_names_with_commas_stand_in_an_object(tmp_path: Path) -> None:
+    text = json.dumps({"bad, or so": "bad", "1=5": "good"})
+    assert Site.of({"data": "x.csv", "labels": text}, "the site").labels == json.loads(text)
 
 
 def test_a_node_s_own_words_count_first(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ a file; the names are the same. The node's limits stand beside them (see
 :mod:`fedseed.federation.limits`).
 """
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -69,9 +70,13 @@ class Site(BaseModel):
         """A node's configuration holds no tables: there, pairs stand in one string."""
         if not isinstance(labels, str):
             return labels
+        if labels.lstrip().startswith("{"):
+            return _object_of(labels)
         pairs = [pair.partition("=") for pair in labels.split(",")]
         if not all(equals and own.strip() and run.strip() for own, equals, run in pairs):
-            raise ValueError("write OWN=CLASS,OWN=CLASS")
+            raise ValueError(
+                'write OWN=CLASS,OWN=CLASS, or {"OWN": "CLASS"} where names have commas'
+            )
         mapped = {own.strip(): run.strip() for own, _, run in pairs}
         if len(mapped) < len(pairs):
             raise ValueError("a label stands there twice: name each once")
@@ -142,6 +147,18 @@ def site_values(node_config: Mapping[str, Any]) -> dict[str, Any]:
     if file is None:
         return own
     return read_site_file(Path(os.path.expanduser(str(file)))) | own
+
+
+def _object_of(text: str) -> object:
+    """Pairs as a JSON object, where names have commas or equals signs.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError('{"OWN": "CLASS"} is what it has to look like, and is not JSON') from error
 
 
 def site_files(folder: str) -> list[Path]:
