@@ -132,6 +132,16 @@ def row_words(config: RowOptions, row: StudyRow) -> str:
     return row.words if config.data == "bundled" else row.words.replace("reviews", "texts")
 
 
+def noised_rows(rows: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Rows that run under differential privacy: its unit and epsilon, by the row's name."""
+    options = {name: ROWS[name].options for name in rows if name in ROWS}
+    return {
+        name: {"unit": its["privacy"], "epsilon": float(its["epsilon"])}
+        for name, its in options.items()
+        if its.get("privacy") and its.get("epsilon")
+    }
+
+
 def described_protocols(rows: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Descriptions of the protocols that some rows run, by name, for a record."""
     names = dict.fromkeys(ROWS[row].protocol for row in rows)

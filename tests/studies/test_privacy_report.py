@@ -28,7 +28,7 @@ from fedseed.studies.privacy.report.verdicts import (
     bound_badge,
     verdicts,
 )
-from fedseed.studies.privacy.report.view import View
+from fedseed.studies.privacy.report.view import Place, View
 from fedseed.studies.privacy.study import Privacy
 from tests.results.html_page import check_page
 from tests.studies.privacy_records import (
@@ -90,6 +90,25 @@ def test_the_official_verdicts() -> None:
     assert not any("safe" in one.badge.words.lower() for one in said.values())
 
 
+def test_rows_that_were_attacked_under_noise_say_so() -> None:
+    """As the record names them; an older one is read by what those rows are today."""
+    record = official()
+    assert "noised_rows" not in record["results"]
+    place = Place("lexicon-counts-private-4", False)
+    assert View(record).noised(place) == "epsilon 4 for one text"
+    assert View(record).noised(Place("weights", False)) == ""
+    read = check_page(privacy_report(record))
+    assert "lexicon-counts-private-4 (epsilon 4 for one text)" in read.text
+    assert "Gives members away, within the guarantee: lexicon-counts-local-4" in read.text
+    named = record | {"results": record["results"] | {
+        "noised_rows": {"weights": {"unit": "client", "epsilon": 2.0}},
+    }}  # fmt: skip
+    assert View(named).noised(place) == ""
+    words = "epsilon 2 for all texts of one client"
+    assert View(named).noised(Place("weights", False)) == words
+    assert f"{words}, in the runs that were attacked" in check_page(privacy_report(named)).text
+
+
 def test_a_newer_record() -> None:
     record = newer()
     view = View(record)
@@ -112,7 +131,8 @@ def test_a_newer_record() -> None:
     }
     best = best_bound(view)
     assert best is not None
-    assert best.place.row == SUMS
+    assert (best.place.row, best.claimed) == ("weights", 4.0)  # the smaller one was not audited
+    assert best_bound(view, "client") is None
 
 
 def test_only_a_proof_bounds_and_a_failed_attack_shows_nothing() -> None:

@@ -25,7 +25,7 @@ from fedseed.studies.privacy.outcomes import (
     update_cells,
 )
 from fedseed.studies.privacy.plans import can_be_crafted, set_aside
-from fedseed.studies.rows import ROWS, described_protocols, row_words
+from fedseed.studies.rows import ROWS, described_protocols, noised_rows, row_words
 
 
 class Privacy(Study):
@@ -75,5 +75,6 @@ class Privacy(Study):
             "cells": [cell for part in parts for cell in part(self.config, measured)],
             "observers": dict(OBSERVERS),
             "rows": {row: row_words(self.config, ROWS[row]) for row in self.config.rows()},
+            "noised_rows": noised_rows(self.config.rows()),
             "attacks": {attack.name: attack.to_record() for attack in made},
         }  # fmt: skip

@@ -49,6 +49,8 @@ def _lead(view: View) -> list[str]:
     lines = [
         "A report for a data-protection officer: what federated training with these texts gives "
         "away, to whom, and what is proven. No private text is in it.",
+        f"Measured on {view.task}. Other texts give away more or less: what holds for yours is "
+        "known when it is measured with yours.",
         f"Attacked: model {config['model']}, {config['clients']:,} clients with "
         f"{config['shard']:,} texts each, {config['repeats']:,} runs of every protocol. Brackets "
         "hold the 95 % interval and the number of attacks (targets), runs or test texts (n). All "

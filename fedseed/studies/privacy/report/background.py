@@ -118,9 +118,11 @@ def _not_audited(view: View) -> list[str]:
     lines = []
     if silent:
         lines.append(f"Proven bounds that were not audited: {'; '.join(silent)}.")
+    tried = [p.label for p in view.places if view.noised(p) and view.of(p)]
+    others = f", but for {numbers.listed(tried)}" if tried else ""
     lines.append(
-        "The attacks of this report on runs with a guarantee: there the proof and the audits alone "
-        "are shown."
+        f"The attacks of this report on runs with a guarantee{others}: there the proof and the "
+        "audits alone are shown."
     )
     return lines
 

@@ -73,9 +73,7 @@ class Budget:
     @property
     def protects(self) -> str:
         """The unit in plain words."""
-        return {"example": "one text", "client": "all texts of one client"}.get(
-            self.unit, self.unit
-        )  # fmt: skip
+        return numbers.protected(self.unit)
 
     @property
     def world(self) -> str:
@@ -113,11 +111,22 @@ def budgets(view: View) -> list[Budget]:
     return sorted(made, key=lambda b: (order[b.place], b.unit, b.world, b.claimed or 0.0))
 
 
-def best_bound(view: View) -> Budget | None:
-    """The smallest proven epsilon that no audit contradicts, of models that are of use if any."""
-    proven = [b for b in budgets(view) if b.claimed is not None and not b.contradicted]
+def best_bound(view: View, unit: str | None = None) -> Budget | None:
+    """The smallest proven epsilon that no audit contradicts.
+
+    Models that are of use come first, and of those the ones whose bound was audited.
+
+    Args:
+        view: the record.
+        unit: what is protected, ``example`` or ``client``; any when None.
+    """
+    proven = [
+        b for b in budgets(view)
+        if b.claimed is not None and not b.contradicted and unit in (None, b.unit)
+    ]  # fmt: skip
     of_any_use = [b for b in proven if b.accuracy and not b.useless]
-    return min(of_any_use or proven, key=lambda b: b.claimed or 0.0, default=None)
+    audited = [b for b in of_any_use if b.audits]
+    return min(audited or of_any_use or proven, key=lambda b: b.claimed or 0.0, default=None)
 
 
 def of_use(best: Budget) -> str:

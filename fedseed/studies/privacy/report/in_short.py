@@ -45,14 +45,19 @@ def in_short(view: View) -> Section:
 
 
 def _may_be_used(view: View) -> list[str]:
-    rows: dict[Badge, list[str]] = {badge: [] for badge in ORDER}
-    for verdict in verdicts(view):
-        rows[verdict.badge].append(verdict.place.label)
+    rows: dict[tuple[Badge, bool], list[str]] = {}
+    for badge in ORDER:
+        for verdict in verdicts(view):
+            noised = view.noised(verdict.place)
+            if verdict.badge == badge:
+                label = f"{verdict.place.label} ({noised})" if noised else verdict.place.label
+                rows.setdefault((badge, bool(noised)), []).append(label)
     found = [
-        f"{badge.words}: {numbers.listed(labels)}.{_ADVICE.get(badge, '')}"
-        for badge, labels in rows.items() if labels
+        f"{badge.words}{'' if badge in _ADVICE else _GUARANTEE[noised]}: "
+        f"{numbers.listed(labels)}.{_ADVICE.get(badge, '')}"
+        for (badge, noised), labels in rows.items()
     ]  # fmt: skip
-    away = any(labels for badge, labels in rows.items() if badge not in _ADVICE)
+    away = any(badge not in _ADVICE for badge, _ in rows)
     return [*_with_a_bound(view), *found, *([_AWAY] if away else [])]
 
 
@@ -60,6 +65,7 @@ _ADVICE = {
     NOTHING: " No attack made here found anything. That is not shown to be safe.",
     UNKNOWN: " It cannot be said.",
 }
+_GUARANTEE = {True: ", within the guarantee", False: ", without a guarantee"}
 _AWAY = (
     "What gives something away, by attacks, may be used only where the readers who found it may "
     "learn that about the texts: the table says who found what."
@@ -146,12 +152,29 @@ def _meaning(view: View) -> str:
     most = percent(most_found(best.claimed, best.delta))
     return (
         "It is proven, and holds against every attack, also future ones. Take epsilon "
-        f"{best.claimed:.2f}, the smallest here{of_use(best)} ({best.place.label}): what is sent "
+        f"{best.claimed:.2f}, the smallest here{of_use(best)}{_audited(best)} "
+        f"({best.place.label}): what is sent "
         f"changes the odds between any two guesses about {best.protects} by a factor of "
         f"{_factor(best.claimed)} at most, but for a probability of "
         f"{numbers.probability(best.delta)} (delta). No attack then finds more than {most} of the "
         f"texts that were used while it wrongly accuses 1 % of the others.{_trust(best)}"
+        f"{_of_clients(view, best)}"
     )
+
+
+def _of_clients(view: View, best: Budget) -> str:
+    """The same for all texts of a client, where the best bound is of one text."""
+    whole = best_bound(view, "client")
+    if best.unit == "client" or whole is None or whole.claimed is None:
+        return ""
+    return (
+        f" For {whole.protects} the smallest is epsilon {whole.claimed:.2f}{of_use(whole)} "
+        f"({whole.place.label}, {whole.clients} clients): a factor of {_factor(whole.claimed)}."
+    )
+
+
+def _audited(best: Budget) -> str:
+    return " and whose bound was audited" if best.audits else ""
 
 
 def _trust(best: Budget) -> str:

@@ -24,14 +24,15 @@ def matrix_table(view: View) -> Table:
         [
             place.label,
             *(_cell(view, place, observer, found) for observer in observers),
-            _proven([one for one in bounds if one.place == place]),
+            _proven(view, place, [one for one in bounds if one.place == place]),
         ]
         for place in view.places
     ]
     head = ["protocol", *(view.observer_name(one) for one in observers), "proven, and of use"]
     return Table(
         "matrix", "At a glance: the worst that each reader found", head, rows, folds=True,
-        note="Nothing found is not shown to be safe. Proven, and of use: under differential "
+        note="Attacks were made on runs without a guarantee, but where the last column says "
+        "otherwise. Nothing found is not shown to be safe. Proven, and of use: under differential "
         "privacy, with a model that is better than always naming the most frequent class.",
     )  # fmt: skip
 
@@ -43,8 +44,11 @@ def _cell(view: View, place: Place, observer: str, found: Sequence[Finding]) -> 
     return _NOT_FOUND if view.of(place, observer) else _NOT_TRIED
 
 
-def _proven(bounds: Sequence[Budget]) -> Content:
+def _proven(view: View, place: Place, bounds: Sequence[Budget]) -> Content:
     said = proven_words([b for b in bounds if b.accuracy and not b.useless])
+    attacked = view.noised(place)
+    if attacked:
+        said = (*said, f"{attacked}, in the runs that were attacked")
     return said if said else "nothing"
 
 

@@ -95,3 +95,8 @@ def listed(words: list[str], last: str = "and") -> str:
 def probability(value: float) -> str:
     """A small probability: ``1 in 100,000``."""
     return f"1 in {1 / value:,.0f}" if 0 < value < 0.1 else f"{value:g}"
+
+
+def protected(unit: str) -> str:
+    """What a guarantee is about, in plain words."""
+    return {"example": "one text", "client": "all texts of one client"}.get(unit, unit)

@@ -33,7 +33,7 @@ def _open_table(view: View) -> Table:
     return Table(
         "verdicts-open", "Found by attacks",
         ["protocol (what travels)", "verdict", "may it be used?", "who found what", "the strongest "
-         "finding of each kind, or the strongest attempt"], rows, folds=True,
+         "finding of each kind (of members by AUC), or the strongest attempt"], rows, folds=True,
     )  # fmt: skip
 
 

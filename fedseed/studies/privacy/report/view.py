@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from fedseed.studies.privacy.budget_table import budgeted
 from fedseed.studies.privacy.report import numbers
+from fedseed.studies.rows import noised_rows
 
 Cell = Mapping[str, Any]
 Cells = Sequence[Cell]
@@ -66,6 +67,17 @@ class View:
     def travels(self, place: Place) -> str:
         """What travels in a row, in the record's words."""
         return str(self._results["rows"].get(place.row, "not described in the record"))
+
+    def noised(self, place: Place) -> str:
+        """The guarantee under which a row was attacked, in words; empty of a row without one.
+
+        An older record does not say: there it is what the row of that name is now.
+        """
+        known = self._results.get("noised_rows", noised_rows([place.row]))
+        if place.row not in known:
+            return ""
+        its = known[place.row]
+        return f"epsilon {its['epsilon']:g} for {numbers.protected(its['unit'])}"
 
     @cached_property
     def watched(self) -> Cells:
