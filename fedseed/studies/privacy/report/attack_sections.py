@@ -69,11 +69,19 @@ def _worst_texts(view: View) -> Section | None:
     cells = view.strong
     if not cells:
         return None
+    groups: list[list[Cell]] = []
+    for cell in cells:  # attacks that look at the same of a text say the same of it
+        group = next((g for g in groups if _same_texts(g[0], cell)), None)
+        if group is None:
+            groups.append([cell])
+        else:
+            group.append(cell)
     rows = []
-    for cell in cells:
-        record = cell["per_record"]
+    for group in groups:
+        cell, record = group[0], group[0]["per_record"]
+        attack = numbers.listed([attack_name(one) for one in group])
         rows.append([
-            f"{place_of(cell).label}: {attack_name(cell)}, {condition(cell)}",
+            f"{place_of(cell).label}: {attack}, {condition(cell)}",
             view.observer_name(cell["observer"]), f"{record['texts']:,}", f"{record['runs']:,}",
             f"{record['auc_median']:.2f}", f"{record['auc_90th_percentile']:.2f}",
             percent(record["share_above_0_9"]), _worst_ten(record["worst"]),
@@ -86,12 +94,21 @@ def _worst_texts(view: View) -> Section | None:
         ["protocol and attack", "reader", "texts", "runs", "AUC of half the texts is above",
          "of one in ten above", "texts above 0.9", "the ten worst texts",
          "found at 1 %, judged text by text", "found at 1 %, all texts pooled"], rows,
+        note="All of it from the model's loss on a text, which every attack starts from. The ten "
+        "worst were chosen on one half of the runs and are judged on the other: on the same runs "
+        "chance would flatter them.",
     )  # fmt: skip
     intro = Paragraph(
         "A mean over people misstates the risk of a single person. Here the AUC of every single "
         "text is taken over the runs. The words of the texts are not in the record."
     )
     return Section("worst-texts", "The worst single texts", [intro, table])
+
+
+def _same_texts(one: Cell, other: Cell) -> bool:
+    """Whether two cells say the same of single texts, of the same runs."""
+    alike = [(place_of(c), c["observer"], condition(c), c["per_record"]) for c in (one, other)]
+    return alike[0] == alike[1]
 
 
 def _worst_ten(values: list[float]) -> str:
