@@ -60,6 +60,7 @@ class Member:
         self.state = state_of(self._own)
         self.config = config or self._read_options()
         self._before = b""
+        self._kept: Counters | None = None
 
     def _read_options(self) -> RunConfig:
         config = options_within(self._own, self.context)
@@ -129,14 +130,6 @@ class Member:
         self._before = self._recall()
         return ContextMemory(self.context)
 
-    @functools.cached_property
-    def _kept(self) -> Counters | None:
-        """What is on disk of what it answered; None where nothing is."""
-        terms, kind = self.terms, self._kind
-        if self.state is None or terms is None or kind.partition(".")[0] == "query":
-            return None
-        return self.state.counters(terms.study)
-
     @property
     def counters(self) -> Memory:
         """What it answered, which is never taken back."""
@@ -151,9 +144,14 @@ class Member:
         Args:
             work: makes an answer of this member.
         """
-        kept, counts = self._kept, self._counts
-        if kept is None:
+        terms = self.terms
+        if self.state is None or terms is None:
             return work(self)
+        with self.state.alone(terms.study):
+            return self._answered(work, self.state.counters(terms.study))
+
+    def _answered(self, work: Callable[[Self], bytes], kept: Counters) -> bytes:
+        self._kept, counts = kept, self._counts
         kind, group, question = self._kind, self.group, self.payload
         known = kept.answer_to(kind, group, question) if counts else None
         if known is not None:
@@ -161,8 +159,10 @@ class Member:
         try:
             answer = work(self)
         except Exception:
-            self._begin_anew()
             kept.commit()  # who was told why has been told something
+            if self._may_begin_anew():
+                kept.forget(kind, group)
+                kept.commit()
             raise
         self._remember()
         if counts:
@@ -179,11 +179,10 @@ class Member:
         config = self.config
         return not self.of_rounds or config.secure_aggregation or config.privacy is not None
 
-    def _begin_anew(self) -> None:
-        """Let a sum begin anew that went wrong before anything of the client's was in it."""
-        kept, summed = self._kept, self.config.secure_aggregation
-        if kept is not None and summed and not self.sum_client().is_past(self.group):
-            kept.forget(self._kind, self.group)
+    def _may_begin_anew(self) -> bool:
+        """Whether a sum went wrong before anything of the client's was in it."""
+        summed = self.config.secure_aggregation
+        return summed and not self.sum_client().is_past(self.group)
 
     def _recall(self) -> bytes:
         """Find on disk what it kept; returns its context as it is now."""

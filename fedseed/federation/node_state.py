@@ -7,10 +7,14 @@ round ago. ``runs/`` says which study each of Flower's runs belongs to, and ``sp
 studies together may spend.
 """
 
+import contextlib
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from fedseed.errors import OutputError, WireError
 from fedseed.federation.kept_answers import Counters
@@ -18,7 +22,7 @@ from fedseed.federation.kept_states import KeptStates
 from fedseed.files import make_folder, read_json, write_text
 
 _STUDY = re.compile(r"[0-9a-f]{32}")
-_RUNS, _SPENT = "runs", "spent.json"
+_RUNS, _SPENT, _LOCK = "runs", "spent.json", "lock"
 _MOST_STUDIES = 10_000
 
 
@@ -80,6 +84,30 @@ class NodeState:
         """The digest of the options that a study began with."""
         return str(self._read(f"{study}/node.json")["options"])
 
+    @contextlib.contextmanager
+    def alone(self, study: str = "") -> Iterator[None]:
+        """Let no other process of the node work on a study, or on all of them, while this does.
+
+        Two messages may come at the same time, and one answer must know of the other.
+
+        Args:
+            study: which; what studies have in common when empty.
+
+        Raises:
+            OutputError: the folder cannot be written.
+        """
+        folder = self._folder / study
+        make_folder(folder)
+        lock = FileLock(folder / _LOCK)
+        try:
+            lock.acquire()
+        except (OSError, NotImplementedError) as error:
+            raise OutputError(f"cannot lock the node's state {folder}: {error}") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
     def states(self, study: str) -> KeptStates:
         """What the protocol's client keeps between rounds."""
         return KeptStates(self._folder / study)
@@ -99,6 +127,10 @@ class NodeState:
         Raises:
             WireError: it is more than is left, or another than when the study began.
         """
+        with self.alone():
+            self._spend(study, epsilon, most)
+
+    def _spend(self, study: str, epsilon: float, most: float | None) -> None:
         spent = self._read(_SPENT) or {}
         if spent.get(study, epsilon) != epsilon:
             raise WireError(f"this study began with epsilon {spent[study]:g}, not {epsilon:g}")

@@ -3,6 +3,8 @@
 import hashlib
 import itertools
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from fedseed.config import FOLDER, RunConfig
 from fedseed.errors import RunError, WireError
 from fedseed.federation.messages import content, payload_of
 from fedseed.federation.node_state import NodeState
+from fedseed.protocols.lexicon.client import LexiconClient
 from fedseed.runs.deployment import serve
 from fedseed.transcript import Transcript
 from tests.sites.conftest import node_configs
@@ -179,6 +182,46 @@ def test_a_sum_begins_anew_while_nothing_was_in_it(
     assert attempts == 3
     statuses = [client["status"] for client in record["rounds"][0]["clients"]]
     assert statuses == ["ok", "ok", "failed"]  # its keys were shared once more, in between
+
+
+def test_two_runs_of_a_study_at_the_same_time_get_one_answer(
+    of_sites: dict[str, Any], sites: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server may submit a study twice, and ask both runs for the same round at once."""
+    nodes = Nodes(configs_of(sites, tmp_path), of_sites | NOISED)
+    agreed = []
+
+    def ends(message: Message, number: int) -> str:
+        agreed.append(number)
+        return "" if message.metadata.message_type.startswith("query") else "before"
+
+    nodes.loss = ends
+    with pytest.raises(RunError):
+        deployed(nodes, tmp_path / "first")
+    nodes.loss = lambda *_: ""
+    asked = told_down(tmp_path / "first")
+    honest, at_work, most = LexiconClient.contribute, [], []
+
+    def slowly(self: Any, task: Any) -> bytes:
+        at_work.append(1)
+        most.append(len(at_work))
+        time.sleep(0.3)
+        try:
+            return honest(self, task)
+        finally:
+            at_work.pop()
+
+    monkeypatch.setattr(LexiconClient, "contribute", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        replies = [pool.submit(replied, nodes, "train", asked) for _ in range(2)]
+        answers = {reply.result() for reply in replies}
+    assert len(answers) == 1  # noise and all
+    assert most == [1]
+
+
+def told_down(folder: Path) -> bytes:
+    """What node 0 was asked in round 1."""
+    return told(folder, "train")[0][0]
 
 
 def pretending(tmp_path: Path) -> Path:
