@@ -208,7 +208,7 @@ class Cluster:
             return all(states.get(self.node_ids[i]) == state for i in which)
 
         longest = max(self.wait, UNTIL_OFFLINE) if wait is None else wait
-        wait_until(reached, longest, f"not all of SuperNodes {list(which)} are {state}")
+        wait_until(reached, longest, f"not all of SuperNodes {list(which)} are {state}", 2.0)
 
     def log(self, part: str) -> Path:
         """The log file of a part: ``superlink``, ``node-0``, ``node-1``, ..."""

@@ -125,8 +125,16 @@ def free_ports(count: int) -> list[int]:
             probe.close()
 
 
-def wait_until(reached: Callable[[], bool], wait: float, otherwise: str) -> None:
+def wait_until(
+    reached: Callable[[], bool], wait: float, otherwise: str, pause: float = 0.1
+) -> None:
     """Ask again and again.
+
+    Args:
+        reached: says whether it is so far.
+        wait: seconds to ask for.
+        otherwise: what is not so, for the message.
+        pause: seconds between two questions.
 
     Raises:
         TimeoutError: not reached within ``wait`` seconds.
@@ -135,7 +143,7 @@ def wait_until(reached: Callable[[], bool], wait: float, otherwise: str) -> None
     while not reached():
         if time.monotonic() > end:
             raise TimeoutError(f"{otherwise} after {wait:g} seconds")
-        time.sleep(0.1)
+        time.sleep(pause)
 
 
 def _tool(name: str) -> str:
