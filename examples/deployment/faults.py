@@ -176,6 +176,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # The deployment has to end with this.
     arguments = _arguments()
     faults = draw(arguments.faults, arguments.seed, arguments.kinds, arguments.studies)
+    faults = faults[arguments.after :]
     with tempfile.TemporaryDirectory(prefix="fedseed-") as temporary:
         folder = Path(arguments.out or temporary).resolve()
         folder.mkdir(parents=True, exist_ok=True)
@@ -231,6 +232,7 @@ def _table(site: Path) -> Path:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--faults", type=int, default=30, help="how many")
+    parser.add_argument("--after", type=int, default=0, help="go on after so many of them")
     parser.add_argument("--seed", type=int, default=0, help="they are drawn from it")
     parser.add_argument("--out", help="a new folder that stays; a temporary one without it")
     parser.add_argument("--limit", type=float, default=900.0, help="seconds for one attempt")
