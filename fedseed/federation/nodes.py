@@ -16,7 +16,8 @@ _ASK_AGAIN = 20.0
 """Seconds after which a node that has not answered is asked again."""
 _STRAGGLE = 60.0
 """Seconds that a question may stay without an answer once all partitions are known."""
-_PAUSE = 0.05
+_PAUSE = 0.25
+"""Seconds between two looks for answers."""
 
 
 def find_nodes(grid: Grid, partitions: int) -> dict[int, int]:

@@ -13,8 +13,9 @@ from fedseed.federation.local_grid import LocalGrid
 from fedseed.federation.messages import content, message_size, payload_of
 from fedseed.transcript import Exchange, Transcript
 
-_PAUSE = 0.05
-"""Seconds between two looks for replies, on a grid that does not wait itself."""
+_SHORTEST, _LONGEST = 0.05, 0.5
+"""Seconds between two looks for replies, on a grid that does not wait itself: twice as long each
+time that there are none, since every look costs a SuperLink as much as a message."""
 
 _RAISED = re.compile(r"<class '(?:\w+\.)*\w+'>:<'(.*)'>", re.DOTALL)
 """How Flower words what a ClientApp raised."""
@@ -108,6 +109,7 @@ class Wire:
     def _collect(self, waiting: dict[str, _Sent], noted: Noted) -> None:
         turns = -(-len(waiting) // self.parallel)
         end = None if self.timeout is None else time.monotonic() + self.timeout * turns
+        pause = _SHORTEST
         while waiting and (end is None or time.monotonic() < end):
             replies = list(self.grid.pull_messages(list(waiting)))
             for reply in replies:
@@ -115,8 +117,9 @@ class Wire:
                 grid = self.grid if isinstance(self.grid, LocalGrid) else None
                 lengths = grid.lengths(message_id) if grid else None
                 self._note(waiting.pop(message_id).answered(reply, lengths), noted)
+            pause = _SHORTEST if replies else min(2 * pause, _LONGEST)
             if not replies and not isinstance(self.grid, LocalGrid):  # which waits itself
-                time.sleep(_PAUSE)
+                time.sleep(pause)
         for sent in waiting.values():
             self._note(sent.without_reply("timeout", f"no reply within {self.timeout:g} s"), noted)
 
