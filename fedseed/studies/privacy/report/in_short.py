@@ -45,9 +45,10 @@ def in_short(view: View) -> Section:
 
 
 def _may_be_used(view: View) -> list[str]:
+    judged = verdicts(view)
     rows: dict[tuple[Badge, bool], list[str]] = {}
     for badge in ORDER:
-        for verdict in verdicts(view):
+        for verdict in judged:
             noised = view.noised(verdict.place)
             if verdict.badge == badge:
                 label = f"{verdict.place.label} ({noised})" if noised else verdict.place.label
@@ -78,6 +79,8 @@ def _with_a_bound(view: View) -> list[str]:
         return ["With a guarantee: no row of this record has one, so nothing here is bounded."]
     doubted = [budget.label for budget in bounded if budget.contradicted]
     lines = []
+    if doubted:
+        lines.append(f"Not with {numbers.listed(doubted)}: an audit contradicts the guarantee.")
     held = [b for b in bounded if not b.contradicted and b.accuracy and not b.useless]
     for loose, words in ((False, "a guarantee"), (True, "a loose guarantee alone")):
         these = [budget for budget in held if (bound_badge(budget).level == "warning") is loose]
@@ -92,8 +95,6 @@ def _with_a_bound(view: View) -> list[str]:
             "With a guarantee, but not shown to be better than always naming the most frequent "
             f"class, so not shown to be of use: {_short(useless)}."
         )
-    if doubted:
-        lines.insert(0, f"Not with {numbers.listed(doubted)}: an audit contradicts the guarantee.")
     return lines
 
 
