@@ -108,7 +108,7 @@ def _recipe(data: bytes, rng: np.random.Generator, _: Sequence[bytes]) -> bytes:
     values: dict[str, list[Any]] = {
         "steps": [0, 1, 200, 201, 10_000_000], "batch_size": [1, 2, 300, 65_535],
         "max_length": [4, 8, 16, 65_535], "learning_rate": [1e-12, 1e-3, 10.0],
-        "embedding_multiplier": [1e-12, 10.0, 1000.0], "schedule": ["linear", "cosine"],
+        "embedding_multiplier": [1e-6, 10.0, 1000.0], "schedule": ["linear", "cosine"],
         "dropout": [0.0, 0.999999], "optimiser": ["adamw", "adam", "sgd"],
         "warmup": [0.0, 0.999999], "label_smoothing": [0.0, 0.999999],
     }  # fmt: skip

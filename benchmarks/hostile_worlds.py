@@ -33,7 +33,9 @@ from fedseed.training import Trainer
 _RECIPE = "steps = 1\nbatch_size = 2\nmax_length = 8\n"
 _SUMMED = {"secure_aggregation": True}
 _PRIVATE = {"privacy": "example", "epsilon": 2.0}
-_COUNTS = {"protocol": "lexicon", "estimate": "counts", "rounds": 1}
+_COUNTS = {
+    "protocol": "lexicon", "estimate": "counts", "rounds": 1, "buckets": 1024, "seed_bytes": 300,
+}  # fmt: skip
 _BITS = {"protocol": "labels", "label_bits": 4, "distil_steps": 1}
 RUNS: Mapping[str, dict[str, Any]] = {
     "recipe": {"protocol": "recipe"},

@@ -30,7 +30,7 @@ class Recipe(BaseModel):
     """``adamw`` (decoupled weight decay), ``adam`` or ``sgd`` (momentum 0.9)."""
     learning_rate: float = Field(default=2e-5, gt=0, le=10)
     """Peak learning rate."""
-    embedding_multiplier: float = Field(default=1.0, gt=0, le=1000)
+    embedding_multiplier: float = Field(default=1.0, ge=1e-6, le=1000)
     """Learning rate of the word embedding's rows, as a multiple of ``learning_rate``."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     """What follows the warm-up: no decay, or a decay to zero at the last step."""

@@ -70,7 +70,8 @@ def test_equal_recipes_have_equal_bytes() -> None:
         {"learning_rate": -1e-3}, {"learning_rate": 0}, {"learning_rate": float("nan")},
         {"learning_rate": float("inf")}, {"learning_rate": "fast"}, {"optimiser": "adamx"},
         {"steps": -1}, {"steps": 1.5}, {"batch_size": 0}, {"max_length": 3}, {"warmup": 1.0},
-        {"dropout": 1.0}, {"embedding_multiplier": 0}, {"momentum": 0.9}, {"schedule": "step"},
+        {"dropout": 1.0}, {"embedding_multiplier": 0},
+        {"embedding_multiplier": 9e-7}, {"momentum": 0.9}, {"schedule": "step"},
     ],
 )  # fmt: skip
 def test_impossible_values(values: dict[str, Any]) -> None:

@@ -113,7 +113,7 @@ def _read(public: str) -> tuple[str, str, Callable[[], list[str]]]:
 
         return "Rotten Tomatoes sentences", f"{file_digest(path)}/{_CORPUS}", sentences
     path = Path(os.path.expanduser(public))
-    if not path.is_file():
+    if not os.path.isfile(path):  # Path.is_file raises for a name that is too long
         raise DataError(
             f"--public {public}: give sentences, reviews:N or a UTF-8 file of one text a line"
         )

@@ -205,11 +205,7 @@ class Client(Member):
         return self.sum_client().mask(self.group, self.payload, self._tests)
 
     def _tests(self, asked: bytes) -> Words:
-        parts, names = split_parts(asked)
-        products = read_names(names)
-        if len(products) != len(parts):
-            raise WireError("the message names other products than it holds")
-        runs = [self.test(name, parts[place]) for place, name in enumerate(products)]
+        runs = [self.test(name, product) for name, product in read_products(asked)]
         return np.concatenate([to_words(one) for one in runs])
 
     def test(self, product: str, payload: bytes) -> ClassCounts:
@@ -258,20 +254,23 @@ class Client(Member):
         return 2 + (0 if config.test_every is None else config.rounds // config.test_every)
 
 
-def read_names(data: bytes) -> list[str]:
-    """Names of products in a request.
+def read_products(asked: bytes) -> list[tuple[str, bytes]]:
+    """Names and bytes of the products in a request, in the order of the sum.
 
     Raises:
-        WireError: they are no list of a few names.
+        WireError: they are no few products with a name each.
     """
+    parts, written = split_parts(asked)
     try:
-        names = json.loads(data)
+        names = json.loads(written)
     except (ValueError, RecursionError):
         names = None
     few = isinstance(names, list) and 0 < len(names) <= _MOST_PRODUCTS
     if not few or not all(isinstance(name, str) for name in names):
         raise WireError("the message names no products")
-    return list(names)
+    if parts.keys() != set(range(len(names))):
+        raise WireError("the message names other products than it holds")
+    return [(name, parts[place]) for place, name in enumerate(names)]
 
 
 def _number(memory: Memory, name: str) -> int:

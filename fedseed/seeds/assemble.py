@@ -30,6 +30,16 @@ def grow(encoded: bytes) -> nn.Module:
     return build(model, state)
 
 
+def grown_tensor(encoded: bytes, name: str) -> NDArray[np.float32]:
+    """One tensor of the model that a seed grows into, without the rest; the caller's own.
+
+    Raises:
+        SeedError, ConfigError: see :func:`grow`.
+        KeyError: the model has no such tensor.
+    """
+    return _assembled(encoded)[1][name].astype(np.float32)  # a copy
+
+
 def tensor_sizes(encoded: bytes) -> list[int]:
     """Weights of every tensor of the model that a seed names, in the architecture's order.
 

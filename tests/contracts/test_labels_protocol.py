@@ -122,6 +122,7 @@ def test_bad_public_texts(small: dict[str, Any], reviews: Path, tmp_path: Path) 
         (str(overlapping), "60 of its texts are test texts"),
         (str(empty), "is empty"),
         ("nowhere.txt", "give sentences, reviews:N"),
+        ("x" * 10_000, "give sentences, reviews:N"),
         ("reviews:many", "write reviews:N"),
         ("reviews:0", "write reviews:N"),
         ("reviews:200", "from 1 to 120"),

@@ -9,8 +9,10 @@ from flwr.app import Context, Message, RecordDict
 
 from fedseed.config import RunConfig
 from fedseed.errors import ConfigError, WireError
+from fedseed.federation.client import read_products
 from fedseed.federation.client_app import client_app
 from fedseed.federation.messages import content
+from fedseed.federation.secure_aggregation.messages import encode_parts
 from fedseed.given_recipe import given_recipe
 from fedseed.protocols.request import SeedBroadcast
 from fedseed.protocols.shared_model import encode_download
@@ -167,3 +169,25 @@ def test_limits_that_are_none_are_refused(small: dict[str, Any], limits: dict[st
     config = RunConfig.parse(small | {"protocol": "weights"})
     with pytest.raises(ConfigError, match="give a number above 0"):
         Deployed(config, make_plan(config), **limits).train(1)
+
+
+@pytest.mark.parametrize(
+    ("parts", "names", "said"),
+    [
+        ({1: b"x"}, b'["aggregated"]', "other products than it holds"),
+        ({0: b"x", 1: b"y"}, b'["aggregated"]', "other products than it holds"),
+        ({0: b"x"}, b"[1]", "names no products"),
+        ({0: b"x"}, b"[" * 100_000, "names no products"),
+        ({}, b"[]", "names no products"),
+    ],
+)
+def test_products_and_their_names_have_to_fit(
+    parts: dict[int, bytes], names: bytes, said: str
+) -> None:
+    with pytest.raises(WireError, match=said):
+        read_products(encode_parts(parts) + names)
+
+
+def test_products_come_with_their_names() -> None:
+    asked = encode_parts({0: b"x", 1: b"y"}) + b'["given", "aggregated"]'
+    assert read_products(asked) == [("given", b"x"), ("aggregated", b"y")]

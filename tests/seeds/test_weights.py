@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from fedseed.models.architecture import architecture
-from fedseed.seeds.assemble import grow
+from fedseed.models.registry import to_state
+from fedseed.seeds.assemble import grow, grown_tensor
 from fedseed.seeds.codec import assemble, encode
 from fedseed.seeds.kinds.random import random_seed
 from fedseed.seeds.prng import integer_normal, normal
@@ -100,3 +101,12 @@ def test_grown_models_do_not_share_weights() -> None:
         next(first.parameters()).zero_()
     assert next(second.parameters()).abs().sum() > 0
     assert next(grow(encoded).parameters()).abs().sum() > 0
+
+
+def test_one_tensor_is_that_of_the_whole_and_the_callers_own() -> None:
+    encoded = encode(random_seed("bert-tiny", 2, KEY, "bert"))
+    name = "bert.pooler.dense.weight"
+    alone = grown_tensor(encoded, name)
+    assert np.array_equal(alone, to_state(grow(encoded))[name])
+    alone[:] = 0
+    assert np.abs(grown_tensor(encoded, name)).sum() > 0

@@ -10,9 +10,8 @@ from fedseed.coding.codecs import CODECS, Codec, codec_of
 from fedseed.coding.vectors import Parts, Vector, believable
 from fedseed.errors import ConfigError, WireError
 from fedseed.models.architecture import Shapes, State
-from fedseed.models.registry import to_state
 from fedseed.models.roles import TARGETS, Target, head_of, matrices_of
-from fedseed.seeds.assemble import grow
+from fedseed.seeds.assemble import grown_tensor, shapes_of
 from fedseed.seeds.base import key_of
 from fedseed.seeds.prng import normal
 
@@ -70,8 +69,7 @@ class Layout:
 
     def start(self, seed: bytes) -> Vector:
         """The vector that stands for the seed's own model."""
-        weights = to_state(grow(seed))
-        parts: State = {name: weights[name] for name in self.whole}
+        parts: State = {name: grown_tensor(seed, name) for name in self.whole}
         drawn = self.drawn(seed)
         zeros = {name: np.zeros(shape, np.float32) for name, shape in self.parts.shapes.items()}
         return self.parts.join(zeros | parts | drawn)
@@ -108,8 +106,7 @@ def read_download(seed: bytes, body: bytes) -> tuple[Layout, Codec, Vector]:
     target, kind = divmod(number, len(KINDS))
     if not 0 < rank <= LARGEST_RANK or target >= len(TARGETS) or code not in _CODES:
         raise WireError(f"adapters of rank {rank}, kind {number} and codec {code} are not known")
-    shapes = {name: tuple(part.shape) for name, part in grow(seed).named_parameters()}
-    layout, coded = _layout(shapes, rank, kind, target), body[HEAD_BYTES:]
+    layout, coded = _layout(shapes_of(seed), rank, kind, target), body[HEAD_BYTES:]
     codec, start = codec_of(code, 1.0), layout.start(seed)
     if not coded:
         return layout, codec, start

@@ -12,7 +12,7 @@ from fedseed.evaluation.repeats import over_repeats
 from fedseed.studies.privacy.attacked_rows import place_of
 from fedseed.studies.privacy.cells import cell_name
 from fedseed.studies.privacy.defences import Setting, budgets_of, settings
-from fedseed.studies.privacy.jobs import audit_repeats, counted_audits, curve_repeats
+from fedseed.studies.privacy.jobs import audit_repeats, curve_repeats, repeated_audits
 from fedseed.studies.privacy.options import PrivacyOptions
 from fedseed.studies.privacy.outcomes import Measured, RecordCells
 
@@ -94,7 +94,7 @@ def _audit(
     if setting.audit == "one-run audit" and audited and setting.row in config.rows_of("audit"):
         return _one_run(config, setting.row, epsilon, measured)
     if setting.audit == "repeated audit" and audited and epsilon is not None:
-        runs = _counted(config, setting, epsilon, 1.0, measured)
+        runs = _repeated(config, setting, epsilon, 1.0, measured)
         return {"attack": setting.audit, **bound_of(runs)}
     return {"attack": NOT_AUDITED, "epsilon_lower_bound": None, "targets": 0}
 
@@ -109,12 +109,12 @@ def _one_run(
     return cell
 
 
-def _counted(
+def _repeated(
     config: PrivacyOptions, setting: Setting, epsilon: float, too_little: float, measured: Measured
 ) -> list[dict[str, Any]]:
     return [
-        measured[cell_name("counts", **arguments)]
-        for arguments in counted_audits(config, setting)
+        measured[cell_name("repeated", **arguments)]
+        for arguments in repeated_audits(config, setting)
         if (arguments["epsilon"], arguments["too_little"]) == (epsilon, too_little)
     ]
 
@@ -124,7 +124,7 @@ def _mistaken(config: PrivacyOptions, setting: Setting, measured: Measured) -> R
     if setting.audit != "repeated audit":
         return
     for epsilon in config.audited_budgets():
-        runs = _counted(config, setting, epsilon, 2.0, measured)
+        runs = _repeated(config, setting, epsilon, 2.0, measured)
         if runs:
             found = bound_of(runs)
             yield {

@@ -5,15 +5,15 @@ from dataclasses import replace
 from typing import Any
 
 from fedseed.studies.federated_run import FederatedRun
-from fedseed.studies.privacy.audits import counts_audit
 from fedseed.studies.privacy.crafted import ask_for_words
 from fedseed.studies.privacy.defences import Setting
 from fedseed.studies.privacy.options import PrivacyOptions
 from fedseed.studies.privacy.plans import clients_of, plan_of, plan_row, world_of
+from fedseed.studies.privacy.planted_run import planted_run
+from fedseed.studies.privacy.repeated_audits import repeated_audit
 from fedseed.studies.privacy.shadow_runs import shadow_run
 from fedseed.studies.privacy.single_client import (
     Arguments,
-    audit_run,
     memorise,
     update_of_few_texts,
 )
@@ -90,6 +90,6 @@ def _accuracy(config: PrivacyOptions, arguments: Arguments) -> dict[str, Any]:
 
 _MEASURES: Mapping[str, Callable[[PrivacyOptions, Arguments], dict[str, Any]]] = {
     "usual": _usual, "skewed": _skewed, "memorise": memorise, "update": update_of_few_texts,
-    "shadow": shadow_run, "audit": audit_run, "counts": counts_audit, "crafted": _crafted,
+    "shadow": shadow_run, "audit": planted_run, "repeated": repeated_audit, "crafted": _crafted,
     "accuracy": _accuracy,
 }  # fmt: skip

@@ -78,7 +78,9 @@ class Setting:
     @property
     def audit(self) -> Audit | None:
         """How its budget is put to the test; None where it is not."""
-        if isinstance(self.protection, CountingNoise) and self.unit == "example":
+        if self.unit == "example" and (
+            isinstance(self.protection, CountingNoise) or self.keeps_features
+        ):
             return "repeated audit"
         audited = attacks()["audit"].applies("server", protocol_of(self.row))
         return "one-run audit" if audited and self.unit == "example" else None

@@ -15,8 +15,8 @@ from fedseed.studies.privacy.cells import cell_name
 from fedseed.studies.privacy.defences import Setting, budgets_of, settings
 from fedseed.studies.privacy.options import PrivacyOptions
 from fedseed.studies.privacy.plans import can_be_crafted, plan_of
+from fedseed.studies.privacy.planted_run import audited_steps
 from fedseed.studies.privacy.shadow_runs import shadowed_rows
-from fedseed.studies.privacy.single_client import audited_steps
 
 _BATCHES = (
     *((batch, steps, "adamw", 64) for steps in (1, 4) for batch in (1, 4, 16, 32)),
@@ -30,13 +30,15 @@ _MISTAKEN = 4.0
 """The budget that a wrong accountant spends, if it is among those that are asked for."""
 _BODY = 20
 """Tests that a test of a published body costs."""
+_PLANTED = 100
+"""Steps that one on thousands of planted texts costs."""
 _DP_STEP = 4.0
 """Training steps that a step of DP-SGD costs."""
 
 
 def audit_repeats(config: PrivacyOptions) -> int:
-    """One-run audits of one budget: each is thousands of steps of DP-SGD."""
-    return min(1, config.repeats)
+    """One-run audits of one budget."""
+    return min(_SEEDS, config.repeats)
 
 
 def curve_repeats(config: PrivacyOptions, setting: Setting) -> int:
@@ -44,8 +46,8 @@ def curve_repeats(config: PrivacyOptions, setting: Setting) -> int:
     return min(setting.repeats, config.repeats)
 
 
-def counted_audits(config: PrivacyOptions, setting: Setting) -> list[dict[str, Any]]:
-    """Audits of noised counts, as arguments of cells: five seeds, and noise halved by mistake."""
+def repeated_audits(config: PrivacyOptions, setting: Setting) -> list[dict[str, Any]]:
+    """Audits of many answers, as arguments of cells: five seeds, and noise halved by mistake."""
     seeds = range(min(_SEEDS, config.repeats))
     budgets = config.audited_budgets()
     asked = [(epsilon, 1.0) for epsilon in budgets]
@@ -104,8 +106,8 @@ def all_cells(config: PrivacyOptions) -> Iterator[Cell]:
                     "accuracy", cost, setting=setting.arguments(), epsilons=epsilons, repeat=repeat
                 )
         if setting.audit == "repeated audit":
-            for arguments in counted_audits(config, setting):
-                yield _cell("counts", config.audit_answers / 6, **arguments)
+            for arguments in repeated_audits(config, setting):
+                yield _cell("repeated", config.audit_answers / 6, **arguments)
 
 
 def _observed_runs(config: PrivacyOptions) -> Iterator[Cell]:
@@ -130,7 +132,7 @@ def _single_clients(config: PrivacyOptions) -> Iterator[Cell]:
     for row in config.rows_of("audit"):
         for epsilon in [None, *config.audited_budgets()]:
             for repeat in range(audit_repeats(config)):
-                cost = config.cut(audited_steps(config)) * (1 if epsilon is None else _DP_STEP)
+                cost = config.cut(audited_steps(config)) if epsilon is None else _PLANTED
                 yield _cell("audit", cost, row=row, epsilon=epsilon, repeat=repeat)
 
 

@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 
 from fedseed.config import RunConfig
+from fedseed.data.federated_dataset import FederatedDataset
 from fedseed.data.splits import Rows
+from fedseed.federation.privacy_budget import within_budget
+from fedseed.recipe import Recipe
 from fedseed.runs.plan import Plan, make_plan
 from fedseed.studies.base import dataset_of
 from fedseed.studies.privacy.attacked_rows import attacked_row
@@ -66,3 +69,19 @@ def can_be_crafted(config: PrivacyOptions) -> bool:
 def clients_of(plan: Plan, repeat: int) -> RunConfig:
     """The configuration that the clients of a repeat draw their choices from."""
     return plan.config.replace(run_seed=plan.config.run_seed + 1 + repeat)
+
+
+def defended(
+    run: RunConfig,
+    config: PrivacyOptions,
+    epsilon: float,
+    given: Recipe,
+    federated: FederatedDataset,
+) -> tuple[RunConfig, float]:
+    """A run's options under DP-SGD within a budget, and what it spends."""
+    asked = run.replace(
+        privacy="example", epsilon=epsilon, delta=config.delta, clip=config.clip
+    )  # fmt: skip
+    resolved, budget = within_budget(asked, given, federated)
+    assert budget is not None
+    return resolved, budget.epsilon

@@ -5,6 +5,7 @@ is in the lexicon is a coin whose chance falls with its place in the order of fr
 have frequencies of their own, which travel in front. ``docs/fseed.md`` is the specification.
 """
 
+import functools
 import math
 import struct
 
@@ -28,12 +29,18 @@ _BERNOULLI = constriction.stream.model.Bernoulli(perfect=False)
 _Coder = constriction.stream.stack.AnsCoder
 
 
-def _chances(words: int, prior: int) -> NDArray[np.float64]:
-    """The chance of every token in the order of frequency; they add up to about ``words``."""
+@functools.cache
+def _shares(prior: int) -> tuple[NDArray[np.float64], float]:
+    """What every token's chance is in proportion to, in the order of frequency; and their sum."""
     offset, root = _PRIORS[prior]
     places = np.arange(len(frequency_order())) + float(offset)
-    shares = 1.0 / (np.sqrt(places) if root else places)
-    total = math.fsum(shares.tolist())
+    shares: NDArray[np.float64] = 1.0 / (np.sqrt(places) if root else places)
+    return shares, math.fsum(shares.tolist())
+
+
+def _chances(words: int, prior: int) -> NDArray[np.float64]:
+    """The chance of every token in the order of frequency; they add up to about ``words``."""
+    shares, total = _shares(prior)
     chances: NDArray[np.float64] = np.minimum(_MOST_SHARE, shares * (words / total))
     return chances
 

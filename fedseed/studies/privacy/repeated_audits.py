@@ -1,0 +1,41 @@
+"""Audits of many answers of real clients, with a text and without it, of whatever mechanism."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from fedseed.attacks.audit.repeated import lower_bounds
+from fedseed.privacy.protection import DpSgd
+from fedseed.randomness import generator
+from fedseed.studies.privacy.answers_of_counts import CountedAnswers
+from fedseed.studies.privacy.answers_of_training import TrainedAnswers
+from fedseed.studies.privacy.defences import Setting
+from fedseed.studies.privacy.options import PrivacyOptions
+
+Score = Callable[[np.random.Generator], float]
+"""One answer's, larger ones speak for the text."""
+
+
+def repeated_audit(config: PrivacyOptions, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Bounds on epsilon from answers of the clients of a sum, or of a single one.
+
+    Args:
+        config: of the study.
+        arguments: ``setting``, ``epsilon``, ``repeat``, and ``too_little``: by which the noise is
+            divided, as a wrong accountant would.
+    """
+    setting = Setting(**arguments["setting"])
+    make = TrainedAnswers if isinstance(setting.protection, DpSgd) else CountedAnswers
+    answers = make(config, setting, arguments)
+
+    def scores(with_text: bool) -> list[float]:
+        score, drawn = answers.scored(with_text), f"privacy/answers/{with_text}"
+        numbers = range(config.audit_answers)
+        return [score(generator(arguments["repeat"], drawn, number)) for number in numbers]
+
+    found = lower_bounds(scores(True), scores(False), config.delta)
+    return {
+        "claimed": answers.claimed, "epsilon": max(found.general, found.gaussian),
+        "general": found.general, "gaussian": found.gaussian, "answers": found.answers,
+    }  # fmt: skip
