@@ -34,7 +34,7 @@ def _shares(prior: int) -> tuple[NDArray[np.float64], float]:
     """What every token's chance is in proportion to, in the order of frequency; and their sum."""
     offset, root = _PRIORS[prior]
     places = np.arange(len(frequency_order())) + float(offset)
-    shares: NDArray[np.float64] = 1.0 / (np.sqrt(places) if root else places)
+    shares: NDArray[np.float64] = np.divide(1.0, np.sqrt(places) if root else places)
     return shares, math.fsum(shares.tolist())
 
 
