@@ -174,10 +174,12 @@ def settings(config: PrivacyOptions) -> Iterator[Setting]:
 
 
 def _within_reach(config: PrivacyOptions, further: tuple[Setting, ...]) -> Iterator[Setting]:
-    """Under ``--quick`` those of few clients, and with fewer."""
+    """Under ``--quick`` those of few clients, with fewer and with the study's own model."""
     for setting in further:
         if not config.quick:
             yield setting
         elif setting.clients <= 10:
-            few = {"clients": _FEWEST_UNDER_QUICK, "max_length": 0, "test_examples": 0}
+            few = {
+                "clients": _FEWEST_UNDER_QUICK, "model": "", "max_length": 0, "test_examples": 0,
+            }  # fmt: skip
             yield Setting(**(setting.arguments() | few))

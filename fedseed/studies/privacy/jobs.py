@@ -38,17 +38,22 @@ _DP_STEP = 4.0
 
 def audit_repeats(config: PrivacyOptions) -> int:
     """One-run audits of one budget."""
-    return min(_SEEDS, config.repeats)
+    return _few(config, _SEEDS)
 
 
 def curve_repeats(config: PrivacyOptions, setting: Setting) -> int:
     """Runs of one point of a curve of accuracy against epsilon."""
-    return min(setting.repeats, config.repeats)
+    return _few(config, setting.repeats)
+
+
+def _few(config: PrivacyOptions, most: int) -> int:
+    """Repeats of what no attack compares: one under ``--quick``."""
+    return 1 if config.quick else min(most, config.repeats)
 
 
 def repeated_audits(config: PrivacyOptions, setting: Setting) -> list[dict[str, Any]]:
     """Audits of many answers, as arguments of cells: five seeds, and noise halved by mistake."""
-    seeds = range(min(_SEEDS, config.repeats))
+    seeds = range(_few(config, _SEEDS))
     budgets = config.audited_budgets()
     asked = [(epsilon, 1.0) for epsilon in budgets]
     asked.append((_MISTAKEN if _MISTAKEN in budgets else budgets[0], 2.0))
