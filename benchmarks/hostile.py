@@ -71,7 +71,8 @@ class Node:
 
     configuration: dict[str, Any]
     private: bool
-    spent: dict[tuple[str, int], dict[str, float]] = field(default_factory=dict)
+    spent: dict[str, float] = field(default_factory=dict)
+    """Epsilon by study."""
     told: dict[tuple[str, int], set[bytes]] = field(default_factory=dict)
     """Digests of what was answered in rounds of which there is but one answer."""
 
@@ -88,7 +89,7 @@ class Node:
             watch.outcomes.find("train: a round was answered in two ways", detail)
         if not (private and self.private):
             return
-        spent = self.spent.setdefault(("", 0), {})
+        spent = self.spent
         spent[study] = max(spent.get(study, 0.0), float(options["epsilon"]))
         if sum(spent.values()) > _EPSILON * (1 + 1e-9):
             watch.outcomes.find("train: answers of more epsilon than the node allows", detail)

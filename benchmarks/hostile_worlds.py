@@ -87,9 +87,8 @@ def options_of(name: str, files: Mapping[str, str], sites: bool) -> dict[str, An
         options["public"] = files["public"]
     if sites:
         options |= {"data": "sites", "classes": "negative,positive"}
-        options |= {"smallest_site": 8} if options["protocol"] == "weights" else {}
-        if "privacy" not in options:
-            options.pop("smallest_site", None)
+        if options["protocol"] == "weights" and "privacy" in options:
+            options["smallest_site"] = 8
     return options
 
 

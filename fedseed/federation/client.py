@@ -258,7 +258,7 @@ def read_products(asked: bytes) -> list[tuple[str, bytes]]:
     """Names and bytes of the products in a request, in the order of the sum.
 
     Raises:
-        WireError: they are no few products with a name each.
+        WireError: there are none or too many, or names and products do not match.
     """
     parts, written = split_parts(asked)
     try:

@@ -31,7 +31,7 @@ def grow(encoded: bytes) -> nn.Module:
 
 
 def grown_tensor(encoded: bytes, name: str) -> NDArray[np.float32]:
-    """One tensor of the model that a seed grows into, without the rest; the caller's own.
+    """One tensor of the model that a seed grows into, without the module; the caller's own.
 
     Raises:
         SeedError, ConfigError: see :func:`grow`.

@@ -99,6 +99,7 @@ def read_download(seed: bytes, body: bytes) -> tuple[Layout, Codec, Vector]:
 
     Raises:
         WireError: malformed bytes, or values that cannot be believed.
+        SeedError, ConfigError: the seed cannot be used.
     """
     if len(body) < HEAD_BYTES:
         raise WireError("the download names no adapters")
@@ -107,8 +108,10 @@ def read_download(seed: bytes, body: bytes) -> tuple[Layout, Codec, Vector]:
     if not 0 < rank <= LARGEST_RANK or target >= len(TARGETS) or code not in _CODES:
         raise WireError(f"adapters of rank {rank}, kind {number} and codec {code} are not known")
     layout, coded = _layout(shapes_of(seed), rank, kind, target), body[HEAD_BYTES:]
-    codec, start = codec_of(code, 1.0), layout.start(seed)
+    codec = codec_of(code, 1.0)
     if not coded:
-        return layout, codec, start
+        return layout, codec, layout.start(seed)
     values = codec.down.decode(coded, layout.parts.sizes)
-    return layout, codec, believable(start + values) if codec.sends_changes else values
+    if codec.sends_changes:
+        values = believable(layout.start(seed) + values)
+    return layout, codec, values

@@ -43,7 +43,10 @@ class CountedAnswers:
         self.claimed = self._plan.budget.epsilon
 
     def scored(self, with_text: bool) -> Callable[[np.random.Generator], float]:
-        """Makes an answer, and returns what stands at the numbers that the text changes."""
+        """A function that asks for one answer, and returns its score.
+
+        Scores are what stands at the numbers that the text changes.
+        """
         setup = self._plan.setup()
         assert setup.defence is not None
         reading = _reading(setup)

@@ -2,8 +2,9 @@
 
 The guarantee is for every text and every recipe, so the auditor chooses them. Every step is on all
 texts at a small rate: the head hardly moves, the audited text pushes it in one direction all the
-time, and the noise of the steps adds up as the accountant says. What is put to the test are the
-clip, the noise and how steps add up, not what sampling would save.
+time, and the noise of the steps adds up. Momentum counts the first of two steps more, which costs
+the audit a tenth of its power. What is put to the test are the clip, the noise and how steps add
+up, not what sampling would save.
 """
 
 from collections.abc import Callable, Mapping
@@ -59,7 +60,10 @@ class TrainedAnswers:
         self._payload = self._server.configure(1, [0])[0]
 
     def scored(self, with_text: bool) -> Callable[[np.random.Generator], float]:
-        """Makes an answer, and returns how far it went where the text alone would have it go."""
+        """A function that asks for one answer, and returns its score.
+
+        Scores are how far the head went where the text alone would have it go.
+        """
         assert self._setup.defence is not None
         noise = self._setup.defence.noise / self._too_little
         rows = self._rows if with_text else self._rows[:-1]
@@ -67,7 +71,7 @@ class TrainedAnswers:
         direction = alone / np.linalg.norm(alone)
 
         def score(rng: np.random.Generator) -> float:
-            # The mean of the texts is what is sent; how many there are is public.
+            # What is sent is a mean, of a number of texts that counts as public.
             return float(direction @ self._trained(rows, noise, rng)) * len(rows)
 
         return score

@@ -77,7 +77,7 @@ def audits(cells: Cells) -> str:
             "largest", "runs", "a wrong accountant")  # fmt: skip
     words = (
         "A lower bound, of 95 % confidence in each run, that is above the claim refutes it. "
-        "One-run audits plant canaries; repeated ones ask a client hundreds of times with a text "
+        "One-run audits plant texts; repeated ones ask a client hundreds of times with a text "
         "and without it."
     )
     return f"**Audits of differential privacy**\n\n{grid(head, lines)}\n\n{words}"

@@ -31,7 +31,7 @@ _MISTAKEN = 4.0
 _BODY = 20
 """Tests that a test of a published body costs."""
 _PLANTED = 100
-"""Steps that one on thousands of planted texts costs."""
+"""Ordinary steps that one of DP-SGD on all planted texts costs."""
 _DP_STEP = 4.0
 """Training steps that a step of DP-SGD costs."""
 
@@ -47,7 +47,7 @@ def curve_repeats(config: PrivacyOptions, setting: Setting) -> int:
 
 
 def _few(config: PrivacyOptions, most: int) -> int:
-    """Repeats of what no attack compares: one under ``--quick``."""
+    """Repeats of cells that are no attack's shadows: one under ``--quick``."""
     return 1 if config.quick else min(most, config.repeats)
 
 
@@ -165,7 +165,7 @@ def _curve_cost(config: PrivacyOptions, setting: Setting, private: bool) -> floa
     there = setting.on(config)
     row = setting.study_row(config)
     steps = (row.rounds or there.rounds_of(there.model)) * there.cut(row.steps or there.steps)
-    slow = _DP_STEP if private and setting.trains_by_dp_sgd and not setting.keeps_features else 1.0
+    slow = _DP_STEP if private and setting.trains_by_dp_sgd else 1.0
     longer = there.length / config.length * (_BODY if setting.keeps_features else 1)
     test = TEST_COST * len(tested_rows(config, dataset_of(config))) * longer
     trained = row.slowdown * there.clients * (0 if setting.keeps_features else steps)

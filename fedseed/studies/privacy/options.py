@@ -16,6 +16,9 @@ from fedseed.studies.privacy.attacked_rows import (
     sums_unseen,
 )
 
+MOST_PLANTED = 27_000
+"""Texts of one word each, all of them others: so many words there are."""
+
 
 class PrivacyOptions(RowOptions):
     """Options of the privacy study."""
@@ -69,8 +72,8 @@ class PrivacyOptions(RowOptions):
         "ROW@MODEL with another model than --model."
     )  # fmt: skip
     audit_secrets: int = Field(
-        5000, ge=20, le=100_000, description="Canaries of the one-run audit; a coin decides on "
-        "each."
+        5000, ge=20, le=MOST_PLANTED, description="Planted texts of the one-run audit; a coin "
+        "decides on each."
     )  # fmt: skip
     audit_answers: int = Field(
         400,

@@ -2,7 +2,7 @@
 
 The auditor chooses texts and recipe so that the texts hardly disturb each other. Every planted text
 is one word that no other planted text has, five times: what it pushes most is that word's own
-embedding. Under differential privacy one step is taken on everything. Whoever sees the model looks
+embedding. Under differential privacy one step is taken on everything. Whoever sees the model checks
 whether a word's embedding has gone where its text alone would have it go; the noise that stands
 there is what the guarantee rests on.
 """
@@ -26,7 +26,7 @@ from fedseed.protocols.base import Setup
 from fedseed.protocols.rows import BEST, USUAL
 from fedseed.randomness import generator
 from fedseed.studies.privacy.attacked_rows import attacked_row
-from fedseed.studies.privacy.options import PrivacyOptions
+from fedseed.studies.privacy.options import MOST_PLANTED, PrivacyOptions
 from fedseed.studies.privacy.plans import clients_of, defended, plan_row, world_of
 from fedseed.studies.privacy.single_client import contributed_model
 from fedseed.studies.privacy.watched_runs import watch
@@ -41,8 +41,8 @@ _ONE_STEP = USUAL.replace(batch_size=65_535, schedule="constant", warmup=0.0)
 _CLIP = 1e-6
 """A gradient's length: after division by thousands of texts its entries are far below 1e-8."""
 _REPEATED = 5
-_FIRST_WORD, _LAST_WORD = 2_000, 29_000
-"""In the vocabulary of bert-base-uncased: whole words and parts of words."""
+_FIRST_WORD = 2_000
+"""In the vocabulary of bert-base-uncased; whole words and parts of words follow."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def planted_run(config: PrivacyOptions, arguments: Mapping[str, Any]) -> dict[st
 
 def _plant(table: TokenTable, config: PrivacyOptions, repeat: int) -> _Planted:
     rng, count = generator(config.run_seed, "privacy/audit", repeat), config.audit_secrets
-    words = rng.permutation(np.arange(_FIRST_WORD, _LAST_WORD))[:count]
+    words = rng.permutation(np.arange(_FIRST_WORD, _FIRST_WORD + MOST_PLANTED))[:count]
     texts = np.repeat(words[:, None], _REPEATED, axis=1)
     whole = with_texts(table, texts, rng.integers(2, size=count))
     rows = np.arange(len(table.labels), len(whole.labels))
@@ -97,13 +97,13 @@ def _scores(model: nn.Module, setup: Setup, planted: _Planted) -> Vector:
     """How far every word's embedding went where its text alone would have it go."""
     start = _embeddings(start_model(setup), planted.words)
     moved = _embeddings(model, planted.words) - start
-    pushed = _embeddings(_trained_on_all(setup, planted), planted.words) - start
+    pushed = _embeddings(_trained_on_planted(setup, planted), planted.words) - start
     lengths = np.linalg.norm(pushed, axis=1)
     scores: Vector = (moved * pushed).sum(axis=1) / np.where(lengths > 0, lengths, 1)
     return scores
 
 
-def _trained_on_all(setup: Setup, planted: _Planted) -> nn.Module:
+def _trained_on_planted(setup: Setup, planted: _Planted) -> nn.Module:
     """The model after one step on all planted texts, without noise."""
     model, recipe = start_model(setup), _ONE_STEP.replace(steps=1, max_length=_REPEATED)
     trainer = Trainer(setup.trainer.compute, dp=DpSgd(_CLIP, 0.0))

@@ -1,9 +1,7 @@
 """Audits of many answers of real clients, with a text and without it, of whatever mechanism."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
-
-import numpy as np
 
 from fedseed.attacks.audit.repeated import lower_bounds
 from fedseed.privacy.protection import DpSgd
@@ -12,9 +10,6 @@ from fedseed.studies.privacy.answers_of_counts import CountedAnswers
 from fedseed.studies.privacy.answers_of_training import TrainedAnswers
 from fedseed.studies.privacy.defences import Setting
 from fedseed.studies.privacy.options import PrivacyOptions
-
-Score = Callable[[np.random.Generator], float]
-"""One answer's, larger ones speak for the text."""
 
 
 def repeated_audit(config: PrivacyOptions, arguments: Mapping[str, Any]) -> dict[str, Any]:

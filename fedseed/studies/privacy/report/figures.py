@@ -141,13 +141,20 @@ def _cost_answer(group: Sequence[Budget]) -> str:
     if not bounded:
         return "Not known: no setting with a guarantee was measured."
     useless = [budget.setting for budget in bounded if budget.useless]
-    if not useless:
-        return "The model stays better than always naming the most frequent class."
-    which = numbers.listed(useless) if len(useless) < len(bounded) else "every guarantee"
-    return (
-        f"Under {which} the model is not shown to be better than always naming the most frequent "
-        "class: it is not shown to be of use."
-    )
+    if useless:
+        which = numbers.listed(useless) if len(useless) < len(bounded) else "every guarantee"
+        return (
+            f"Under {which} the model is not shown to be better than always naming the most "
+            "frequent class: it is not shown to be of use."
+        )
+    words = "The model stays better than always naming the most frequent class."
+    plain = [budget.accuracy["value"] for budget in group if budget.claimed is None]
+    if plain and max(budget.accuracy["value"] for budget in bounded) > max(plain):
+        words += (
+            " Where it comes out above the one without a guarantee, noise has not helped: what is "
+            "clipped or left out for the guarantee's sake changes the model too, and runs scatter."
+        )
+    return words
 
 
 def _by_row(group: Sequence[Budget]) -> dict[str, list[Budget]]:
