@@ -16,6 +16,7 @@ import numpy as np
 from fedseed.coding.vectors import Vector
 from fedseed.data.federated_dataset import FederatedDataset
 from fedseed.data.shard import Shard
+from fedseed.data.splits import Rows
 from fedseed.protocols.base import ClientTask
 from fedseed.protocols.rows import USUAL
 from fedseed.protocols.shared_model import HEAD_BYTES
@@ -24,7 +25,7 @@ from fedseed.randomness import generator
 from fedseed.studies.privacy.defences import Setting
 from fedseed.studies.privacy.options import PrivacyOptions
 from fedseed.studies.privacy.plans import defended, plan_row
-from fedseed.training import DpSgd, Trainer
+from fedseed.training import Trainer
 
 _RECIPE = USUAL.replace(learning_rate=1e-2, batch_size=64, schedule="constant", warmup=0.0)
 """Batches of more texts than a client has: every step is on all of them."""
@@ -76,15 +77,14 @@ class TrainedAnswers:
 
         return score
 
-    def _trained(self, rows: Any, noise: float, rng: np.random.Generator) -> Vector:
+    def _trained(self, rows: Rows, noise: float, rng: np.random.Generator) -> Vector:
         """What the client's answer changes."""
         setup, server = self._setup, self._server
         assert setup.defence is not None
         assert isinstance(server, VectorServer)
-        client = setup.protocol.make_client(
-            setup.options, defence=replace(setup.defence, noise=noise),
-            trainer=Trainer(self._compute, dp=DpSgd(setup.defence.clip, noise)),
-        )  # fmt: skip
+        defence = replace(setup.defence, noise=noise)
+        trainer = Trainer(self._compute, dp=defence.dp_sgd)
+        client = setup.protocol.make_client(setup.options, defence=defence, trainer=trainer)
         shard = Shard(self._table, np.sort(rows), rows[:0])
         sent = client.contribute(ClientTask(self._payload, shard, {}, rng))
         vector = server.decode(sent[HEAD_BYTES:])

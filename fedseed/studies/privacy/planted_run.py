@@ -20,7 +20,7 @@ from fedseed.attacks.replay import start_model
 from fedseed.coding.vectors import Vector
 from fedseed.data.federated_dataset import FederatedDataset
 from fedseed.data.splits import Rows
-from fedseed.data.tokens import TokenTable
+from fedseed.data.tokens import Dataset, TokenTable
 from fedseed.models.registry import to_state
 from fedseed.protocols.base import Setup
 from fedseed.protocols.rows import BEST, USUAL
@@ -69,7 +69,7 @@ def planted_run(config: PrivacyOptions, arguments: Mapping[str, Any]) -> dict[st
     row = attacked_row(arguments["row"], recipe=recipe, steps=steps, rounds=1)
     plan = plan_row(config.replace(clients=1), row)
     world = world_of(config, config.clients, config.shard)
-    planted = _plant(world.dataset.table, config, repeat)
+    planted = _plant(world.dataset, config, repeat)
     shard = np.concatenate([world.candidates[: config.shard], planted.rows[planted.inside]])
     dataset = replace(world.dataset, table=planted.table)
     run, claimed = clients_of(plan, repeat), None
@@ -84,12 +84,12 @@ def planted_run(config: PrivacyOptions, arguments: Mapping[str, Any]) -> dict[st
     return {"audit": audit(scores, planted.inside, config.delta), "claimed": claimed}
 
 
-def _plant(table: TokenTable, config: PrivacyOptions, repeat: int) -> _Planted:
+def _plant(dataset: Dataset, config: PrivacyOptions, repeat: int) -> _Planted:
     rng, count = generator(config.run_seed, "privacy/audit", repeat), config.audit_secrets
     words = rng.permutation(np.arange(_FIRST_WORD, _FIRST_WORD + MOST_PLANTED))[:count]
     texts = np.repeat(words[:, None], _REPEATED, axis=1)
-    whole = with_texts(table, texts, rng.integers(2, size=count))
-    rows = np.arange(len(table.labels), len(whole.labels))
+    whole = with_texts(dataset.table, texts, rng.integers(dataset.labels, size=count))
+    rows = np.arange(len(dataset.table.labels), len(whole.labels))
     return _Planted(whole, rows, words, rng.integers(2, size=count).astype(np.bool_))
 
 

@@ -82,7 +82,7 @@ class World:
         return FederatedDataset(config, self.dataset, (*skewed.parts, self.newcomer), public)
 
 
-def canary_texts(
+def _canary_texts(
     count: int, classes: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Texts of random words with random labels: ids of shape ``(count, tokens)``, and classes."""
@@ -110,7 +110,7 @@ def make_world(
     mixed = rng.permutation(np.setdiff1d(dataset.train, public))
     size = 2 * clients * shard
     count = clients * len(CANARY_REPEATS)
-    planted = canary_texts(count + references, dataset.labels, generator(seed, "privacy/canaries"))
+    planted = _canary_texts(count + references, dataset.labels, generator(seed, "privacy/canaries"))
     table = with_texts(dataset.table, *planted)
     new = np.arange(len(dataset.table.labels), len(table.labels))
     return World(
