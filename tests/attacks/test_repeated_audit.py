@@ -30,7 +30,7 @@ def test_never_above_the_claim_and_near_it(epsilon: float) -> None:
     found = [lower_bounds(*gaussian_scores(epsilon, 100_000, seed), DELTA) for seed in range(5)]
     assert max(max(one.general, one.gaussian) for one in found) <= epsilon
     assert np.mean([one.gaussian for one in found]) > 0.7 * epsilon
-    assert found[0].answers == 50_000
+    assert found[0].answers == 75_000
 
 
 def test_too_little_noise_is_found_out() -> None:

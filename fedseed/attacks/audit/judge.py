@@ -8,8 +8,6 @@ import numpy as np
 from fedseed.attacks.evidence import Evidence
 from fedseed.evaluation.repeats import mean_interval
 
-_CONFIDENCE = 0.95
-
 
 def judge(evidence: Evidence) -> list[dict[str, Any]]:
     """One cell: the best lower bound is of no run alone, but a mean over runs.
@@ -31,16 +29,19 @@ def bound_of(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What audited runs of one budget say of it.
 
     Args:
-        runs: each with ``epsilon``, its lower bound of 95 % confidence, and what is ``claimed``.
+        runs: each with ``epsilon``, its lower bound, the ``confidence`` of that, and what is
+            ``claimed``.
     """
     bounds = [run["epsilon"] for run in runs]
+    each = runs[0]["confidence"]
     interval = mean_interval(bounds)
     return {
         "targets": len(bounds),
         "epsilon_lower_bound": {
             "value": float(np.mean(bounds)),
             "ci95": interval and [max(0.0, interval[0]), interval[1]], "largest": max(bounds),
-            "each_with_confidence": _CONFIDENCE,
+            "each_with_confidence": each,
+            "largest_with_confidence": round(1 - len(runs) * (1 - each), 6),
         },
         "epsilon_claimed": runs[0]["claimed"],
     }  # fmt: skip

@@ -16,6 +16,9 @@ from numpy.typing import ArrayLike
 
 from fedseed.privacy.accounting import spent
 
+_FEWEST = 10
+"""Scores that choose a threshold, at least."""
+
 
 class Bounds(NamedTuple):
     """Largest epsilons that the answers refute."""
@@ -35,7 +38,7 @@ def lower_bounds(
 
     Args:
         inside: scores of independent answers with the text, larger ones speak for it, shape
-            ``(n,)``, at least 20; half of them choose the threshold.
+            ``(n,)``, at least 20; a quarter of them, but not fewer than 10, choose the threshold.
         outside: as many of answers without it.
         delta: in (0, 1).
         confidence: with which each bound holds.
@@ -44,12 +47,12 @@ def lower_bounds(
         ValueError: too few scores, or others on one side than on the other.
     """
     scores = np.asarray([inside, outside], dtype=np.float64)
-    half = scores.shape[1] // 2
-    if half < 10:
-        raise ValueError("give at least 20 scores on either side")
-    counted = scores[:, half:]
+    if scores.shape[1] < 2 * _FEWEST:
+        raise ValueError(f"give at least {2 * _FEWEST} scores on either side")
+    choosing = max(_FEWEST, scores.shape[1] // 4)
+    counted = scores[:, choosing:]
     found = []
-    for threshold in _thresholds(scores[:, :half]):
+    for threshold in _thresholds(scores[:, :choosing]):
         found.append(_bounds(counted > threshold, delta, confidence))
     general, gaussian = (max(0.0, one) for one in np.max(found, axis=0))
     return Bounds(float(general), float(gaussian), counted.shape[1])

@@ -123,23 +123,31 @@ class Coordinator:
         left = np.zeros(self._length, dtype=np.uint32)
         if not around:
             return left
-        pair = KeyPair.from_private(self._secret(number, shares))
+        pair = self._pair_of(number, shares)
         for other in around:
             mask = mask_of(raw(pair.shared(self._keys[other][PUBLIC_BYTES:])), self._length)
             left += mask if number < other else np.uint32(0) - mask
         return left
+
+    def _pair_of(self, number: int, shares: Mapping[int, list[bytes]]) -> KeyPair:
+        """The keys of a lost client, whose public one is known."""
+        try:
+            pair = KeyPair.from_private(self._secret(number, shares))
+        except WireError as error:
+            raise _hidden(number, error) from error
+        if pair.public != self._keys[number][PUBLIC_BYTES:]:
+            raise _hidden(number, "the shares are of another key")
+        return pair
 
     def _size_of_secret(self, owner: int) -> int:
         return KEY_BYTES if owner in self._masked else PRIVATE_BYTES
 
     def _secret(self, owner: int, shares: Mapping[int, list[bytes]]) -> bytes:
         try:
-            return secret_of(shares.get(owner, []), self._graph.threshold)
+            threshold, size = self._graph.threshold, self._size_of_secret(owner)
+            return secret_of(shares.get(owner, []), threshold, size)
         except WireError as error:
-            raise RunError(
-                f"secure aggregation: the masks of client {owner} cannot be taken off ({error}): "
-                "no sum is known, and no answer"
-            ) from error
+            raise _hidden(owner, error) from error
 
     def _around(self, number: int, among: Iterable[int]) -> list[int]:
         """The neighbours of a client, itself counted, that are among some."""
@@ -158,3 +166,11 @@ class Coordinator:
                 f"{self._least}: no sum is known, and no answer"
             )
         return able
+
+
+def _hidden(owner: int, why: object) -> RunError:
+    """What is said when a secret cannot be put together."""
+    return RunError(
+        f"secure aggregation: the masks of client {owner} cannot be taken off ({why}): "
+        "no sum is known, and no answer"
+    )

@@ -91,17 +91,20 @@ def shares_of(secret: bytes, threshold: int, count: int) -> list[bytes]:
     return create_shares(secret, threshold, count)
 
 
-def secret_of(shares: list[bytes], threshold: int) -> bytes:
-    """The secret of some shares.
+def secret_of(shares: list[bytes], threshold: int, length: int) -> bytes:
+    """The secret of some shares, so many bytes.
 
     Raises:
         WireError: too few, of another length, two of one index, or not of one secret.
     """
     if len(shares) < threshold or len({share[:4] for share in shares}) < len(shares):
         raise WireError(f"{len(shares)} shares are too few, or not of different clients")
-    if len({len(share) for share in shares}) != 1 or len(shares[0]) not in SHARE_BYTES.values():
+    if {len(share) for share in shares} != {SHARE_BYTES[length]}:
         raise WireError("shares of different secrets")
     try:
-        return combine_shares(sorted(shares)[:threshold])
+        secret: bytes = combine_shares(sorted(shares)[:threshold])
     except ValueError as error:
         raise WireError("the shares do not fit together") from error
+    if len(secret) != length:  # altered shares may still end like a padded secret
+        raise WireError("the shares do not fit together")
+    return secret

@@ -78,7 +78,8 @@ def _shards(
     plan: Plan, clients: int, repeat: int, with_text: bool
 ) -> tuple[list[Shard], NDArray[np.int64], int]:
     """Shards of few texts, the first with one more; that text's words, and its class."""
-    dataset, rng = plan.federated.dataset, generator(repeat, "privacy/audited text")
+    dataset = plan.federated.dataset
+    rng = generator(plan.config.run_seed, "privacy/audited text", repeat)
     most = plan.max_length - 2  # [CLS] and [SEP] stand beside the words
     words = _reading(plan.setup()).most_telling(most, rng)
     label = int(rng.integers(dataset.labels))

@@ -1,10 +1,10 @@
-"""What an audit asks of a client that trains by DP-SGD: its head, with a text and without it.
+"""What an audit asks of a client that trains by DP-SGD, with a text and without it.
 
 The guarantee is for every text and every recipe, so the auditor chooses them. Every step is on all
-texts at a small rate: the head hardly moves, the audited text pushes it in one direction all the
-time, and the noise of the steps adds up. Momentum counts the first of two steps more, which costs
-the audit a tenth of its power. What is put to the test are the clip, the noise and how steps add
-up, not what sampling would save.
+texts at a small rate: the model hardly moves, the audited text pushes it in one direction all the
+time, and the noise of the steps adds up. A head takes two; momentum counts the first of them more,
+which costs the audit a tenth of its power. A whole model takes one. What is put to the test are the
+clip, the noise and how steps add up, not what sampling would save.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,15 +22,16 @@ from fedseed.protocols.rows import USUAL
 from fedseed.protocols.shared_model import HEAD_BYTES
 from fedseed.protocols.vector_server import VectorServer
 from fedseed.randomness import generator
+from fedseed.studies.privacy.attacked_rows import audited_row
 from fedseed.studies.privacy.defences import Setting
 from fedseed.studies.privacy.options import PrivacyOptions
 from fedseed.studies.privacy.plans import defended, plan_row
 from fedseed.training import Trainer
 
-_RECIPE = USUAL.replace(learning_rate=1e-2, batch_size=64, schedule="constant", warmup=0.0)
+_RECIPE = USUAL.replace(learning_rate=10.0, batch_size=64, schedule="constant", warmup=0.0)
 """Batches of more texts than a client has: every step is on all of them."""
-_STEPS = 2
-_CLIP = 1e-9
+_HEAD_STEPS = 2
+_CLIP = 1e-12
 """Far below Adam's epsilon (1e-8), so that a step is the gradient itself, not its signs."""
 _TEXTS = 6
 """Texts of the client, beside the one that comes and goes."""
@@ -39,16 +40,18 @@ _MODEL, _LENGTH = "bert-tiny", 64
 
 
 class TrainedAnswers:
-    """Answers of one client that trains a head."""
+    """Answers of one client that trains a head, or a model."""
 
     def __init__(
         self, config: PrivacyOptions, setting: Setting, arguments: Mapping[str, Any]
     ) -> None:
         """Plan; see :func:`fedseed.studies.privacy.repeated_audits.repeated_audit`."""
         small = replace(setting, model=_MODEL, max_length=_LENGTH, learning_rate=0.0, clients=1)
-        row = replace(small.study_row(config), recipe=_RECIPE, steps=_STEPS, rounds=1)
+        steps = _HEAD_STEPS if setting.keeps_features else 1
+        row = audited_row(small.study_row(config), _RECIPE, steps)
         plan = plan_row(small.on(config), row)
-        dataset, rng = plan.federated.dataset, generator(arguments["repeat"], "privacy/head")
+        dataset = plan.federated.dataset
+        rng = generator(plan.config.run_seed, "privacy/audited texts", arguments["repeat"])
         self._table, self._compute = dataset.table, plan.compute
         self._rows = rng.choice(dataset.train, _TEXTS + 1, replace=False)
         federated = FederatedDataset(plan.config, dataset, (self._rows[:-1],), None)
@@ -63,7 +66,7 @@ class TrainedAnswers:
     def scored(self, with_text: bool) -> Callable[[np.random.Generator], float]:
         """A function that asks for one answer, and returns its score.
 
-        Scores are how far the head went where the text alone would have it go.
+        Scores are how far the model went where the text alone would have it go.
         """
         assert self._setup.defence is not None
         noise = self._setup.defence.noise / self._too_little

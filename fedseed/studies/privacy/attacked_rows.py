@@ -8,6 +8,7 @@ from fedseed.privacy.protection import Unit
 from fedseed.privacy.rules import FEWEST_CLIENTS
 from fedseed.protocols import find_protocol
 from fedseed.protocols.description import Protocol
+from fedseed.recipe import Recipe
 from fedseed.studies.rows import BOUNDS, ROWS, StudyRow
 
 
@@ -65,6 +66,12 @@ def attacked_row(row: str, **changes: Any) -> StudyRow:
         options={**compared.options, **compared.attacked_options},
     )
     return replace(attacked, **changes)
+
+
+def audited_row(row: StudyRow, recipe: Recipe, steps: int) -> StudyRow:
+    """One round of a row, with what an auditor chooses; no round before it makes its seed."""
+    options = {name: value for name, value in row.options.items() if name != "start"}
+    return replace(row, recipe=recipe, steps=steps, rounds=1, options=options)
 
 
 def defended_unit(row: str) -> Unit | None:

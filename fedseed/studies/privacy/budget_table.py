@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fedseed.results.markdown import grid, size, test_line, with_interval
+from fedseed.results.table import percent
 
 Cells = Sequence[Mapping[str, Any]]
 
@@ -76,8 +77,17 @@ def audits(cells: Cells) -> str:
     head = ("row", "server sees", "audit", "training", "epsilon claimed", "lower bound, mean",
             "largest", "runs", "a wrong accountant")  # fmt: skip
     words = (
-        "A lower bound, of 95 % confidence in each run, that is above the claim refutes it. "
+        f"A lower bound above the claim refutes it: {_confidence(cells)}. "
         "One-run audits plant texts; repeated ones ask a client hundreds of times with a text "
         "and without it."
     )
     return f"**Audits of differential privacy**\n\n{grid(head, lines)}\n\n{words}"
+
+
+def _confidence(cells: Cells) -> str:
+    """How sure the largest bound of a row is."""
+    bounds = [cell["epsilon_lower_bound"] for cell in cells if cell.get("epsilon_lower_bound")]
+    sure = sorted({bound.get("largest_with_confidence", 0.0) for bound in bounds} - {0.0})
+    if not sure:
+        return f"each holds with {percent(bounds[0]['each_with_confidence'])}"
+    return f"the largest of a row holds with {percent(sure[0])}"

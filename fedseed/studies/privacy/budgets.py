@@ -1,5 +1,6 @@
 """Cells of the record that have a budget: what it costs, and what audits say of it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,14 @@ from fedseed.evaluation.metrics import ClassCounts
 from fedseed.evaluation.repeats import over_repeats
 from fedseed.studies.privacy.attacked_rows import place_of
 from fedseed.studies.privacy.cells import cell_name
-from fedseed.studies.privacy.defences import Setting, budgets_of, settings
-from fedseed.studies.privacy.jobs import audit_repeats, curve_repeats, repeated_audits
+from fedseed.studies.privacy.defences import ONE_RUN, REPEATED, Setting, budgets_of, settings
+from fedseed.studies.privacy.jobs import curve_repeats, repeated_audits
 from fedseed.studies.privacy.options import PrivacyOptions
 from fedseed.studies.privacy.outcomes import Measured, RecordCells
 
-NOT_AUDITED = "not audited"
+_NOTHING: Mapping[str, Any] = {
+    "attack": "not audited", "epsilon_lower_bound": None, "targets": 0
+}  # fmt: skip
 
 
 def budget_cells(config: PrivacyOptions, measured: Measured) -> RecordCells:
@@ -24,14 +27,16 @@ def budget_cells(config: PrivacyOptions, measured: Measured) -> RecordCells:
     measured_settings = list(settings(config))
     for setting in measured_settings:
         for epsilon in budgets_of(config, setting):
+            audited = _audits(config, setting, epsilon, measured)
+            found = audited[0] if audited else _NOTHING
             yield {
-                **_place(config, setting, epsilon),
+                **_place(config, setting, epsilon), **found,
                 **_cost(config, setting, epsilon, measured),
-                **_audit(config, setting, epsilon, measured),
-            }
+                "epsilon_audited": found.get("epsilon_claimed"),
+            }  # fmt: skip
         yield from _audited_alone(config, setting, measured)
         yield from _mistaken(config, setting, measured)
-    rows = [setting.row for setting in measured_settings if setting.audit == "one-run audit"]
+    rows = [setting.row for setting in measured_settings if ONE_RUN in setting.audits]
     for row in config.rows_of("audit"):
         if row not in rows:
             yield from _audited_alone(config, Setting(row, "example"), measured, every=True)
@@ -40,14 +45,13 @@ def budget_cells(config: PrivacyOptions, measured: Measured) -> RecordCells:
 def _audited_alone(
     config: PrivacyOptions, setting: Setting, measured: Measured, every: bool = False
 ) -> RecordCells:
-    """Audits of budgets whose accuracy is not measured."""
+    """Audits that stand beside no accuracy: of other budgets, and second ones."""
     known = [] if every else budgets_of(config, setting)
     for epsilon in [None, *config.audited_budgets()]:
-        found = _audit(config, setting, epsilon, measured)
-        if epsilon not in known and found["attack"] != NOT_AUDITED:
+        for found in _audits(config, setting, epsilon, measured)[epsilon in known :]:
             yield {
-                **_place(config, setting, epsilon), "accuracy": None,
-                "payload_bytes": None, **found,
+                **_place(config, setting, epsilon), "accuracy": None, "payload_bytes": None,
+                **found, "epsilon_audited": found["epsilon_claimed"],
             }  # fmt: skip
 
 
@@ -86,31 +90,36 @@ def _cost(
     }  # fmt: skip
 
 
-def _audit(
+def _audits(
     config: PrivacyOptions, setting: Setting, epsilon: float | None, measured: Measured
-) -> dict[str, Any]:
-    """What the setting's audit says; nothing where there is none."""
+) -> list[dict[str, Any]]:
+    """What the setting's audits say of a budget, in their order."""
+    found = []
     audited = epsilon is None or epsilon in config.audited_budgets()
-    if setting.audit == "one-run audit" and audited and setting.row in config.rows_of("audit"):
-        return _one_run(config, setting.row, epsilon, measured)
-    if setting.audit == "repeated audit" and audited and epsilon is not None:
-        runs = _repeated(config, setting, epsilon, 1.0, measured)
-        return {"attack": setting.audit, **bound_of(runs)}
-    return {"attack": NOT_AUDITED, "epsilon_lower_bound": None, "targets": 0}
+    if ONE_RUN in setting.audits and audited and setting.row in config.rows_of("audit"):
+        found.append(_one_run(config, setting.row, epsilon, measured))
+    runs = _repeated(config, setting, epsilon, 1.0, measured)
+    if runs:
+        found.append({"attack": REPEATED, **bound_of(runs)})
+    return found
 
 
 def _one_run(
     config: PrivacyOptions, row: str, epsilon: float | None, measured: Measured
 ) -> dict[str, Any]:
     names = [
-        cell_name("audit", row=row, epsilon=epsilon, repeat=r) for r in range(audit_repeats(config))
+        cell_name("audit", row=row, epsilon=epsilon, repeat=r) for r in range(config.audit_runs)
     ]
     (cell,) = attacks()["audit"].cells(Evidence("server", [measured[name] for name in names]))
     return cell
 
 
 def _repeated(
-    config: PrivacyOptions, setting: Setting, epsilon: float, too_little: float, measured: Measured
+    config: PrivacyOptions,
+    setting: Setting,
+    epsilon: float | None,
+    too_little: float,
+    measured: Measured,
 ) -> list[dict[str, Any]]:
     return [
         measured[cell_name("repeated", **arguments)]
@@ -121,14 +130,13 @@ def _repeated(
 
 def _mistaken(config: PrivacyOptions, setting: Setting, measured: Measured) -> RecordCells:
     """Whether audits catch noise that a wrong accountant has made too small."""
-    if setting.audit != "repeated audit":
-        return
     for epsilon in config.audited_budgets():
         runs = _repeated(config, setting, epsilon, 2.0, measured)
         if runs:
             found = bound_of(runs)
             yield {
                 **_place(config, setting, epsilon, ", noise halved by mistake"),
-                "accuracy": None, "payload_bytes": None, "attack": setting.audit, **found,
+                "accuracy": None, "payload_bytes": None, "attack": REPEATED, **found,
+                "epsilon_audited": found["epsilon_claimed"],
                 "caught": found["epsilon_lower_bound"]["value"] > found["epsilon_claimed"],
             }  # fmt: skip

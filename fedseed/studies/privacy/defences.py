@@ -19,7 +19,12 @@ from fedseed.privacy.protection import (
     RandomisedResponse,
     Unit,
 )
-from fedseed.studies.privacy.attacked_rows import attacked_row, defended_unit, protocol_of
+from fedseed.studies.privacy.attacked_rows import (
+    attacked_row,
+    defended_unit,
+    main_rows,
+    protocol_of,
+)
 from fedseed.studies.privacy.options import PrivacyOptions
 from fedseed.studies.rows import StudyRow
 
@@ -29,6 +34,8 @@ _MECHANISMS: Mapping[type[Protection], str] = {
 }  # fmt: skip
 _FEWEST_UNDER_QUICK = 3
 Audit = Literal["one-run audit", "repeated audit"]
+ONE_RUN: Audit = "one-run audit"
+REPEATED: Audit = "repeated audit"
 
 
 @dataclass(frozen=True)
@@ -76,14 +83,19 @@ class Setting:
         return _MECHANISMS[type(self.protection)]
 
     @property
-    def audit(self) -> Audit | None:
-        """How its budget is put to the test; None where it is not."""
-        if self.unit == "example" and (
-            isinstance(self.protection, CountingNoise) or self.keeps_features
-        ):
-            return "repeated audit"
+    def audits(self) -> tuple[Audit, ...]:
+        """How its budgets are put to the test; the first one stands beside the accuracy."""
+        if self.unit != "example":
+            return ()
+        if isinstance(self.protection, CountingNoise) or self.keeps_features:
+            return (REPEATED,)
         audited = attacks()["audit"].applies("server", protocol_of(self.row))
-        return "one-run audit" if audited and self.unit == "example" else None
+        whole = (ONE_RUN, REPEATED) if self.row in main_rows() else (ONE_RUN,)  # training is alike
+        return whole if audited else ()
+
+    def answers(self, config: PrivacyOptions) -> int:
+        """Answers of a repeated audit on either side: half as many where each is a whole model."""
+        return config.audit_answers // (2 if ONE_RUN in self.audits else 1)
 
     @property
     def trains_by_dp_sgd(self) -> bool:

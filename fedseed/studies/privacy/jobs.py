@@ -12,7 +12,7 @@ from fedseed.studies.privacy.attacked_rows import (
     protocol_of,
 )
 from fedseed.studies.privacy.cells import cell_name
-from fedseed.studies.privacy.defences import Setting, budgets_of, settings
+from fedseed.studies.privacy.defences import ONE_RUN, REPEATED, Setting, budgets_of, settings
 from fedseed.studies.privacy.options import PrivacyOptions
 from fedseed.studies.privacy.plans import can_be_crafted, plan_of
 from fedseed.studies.privacy.planted_run import audited_steps
@@ -25,41 +25,36 @@ _BATCHES = (
 )
 """Texts in a batch, local steps, optimiser and tokens of a text, for what an update gives away."""
 _TRIALS = 5
-_SEEDS = 5
 _MISTAKEN = 4.0
 """The budget that a wrong accountant spends, if it is among those that are asked for."""
 _BODY = 20
 """Tests that a test of a published body costs."""
 _PLANTED = 100
 """Ordinary steps that one of DP-SGD on all planted texts costs."""
+_ANSWER, _WHOLE_ANSWER = 1 / 6, 3.0
+"""Ordinary steps that an answer costs, with a text and without it: of few numbers, of a model."""
 _DP_STEP = 4.0
 """Training steps that a step of DP-SGD costs."""
 
 
-def audit_repeats(config: PrivacyOptions) -> int:
-    """One-run audits of one budget."""
-    return _few(config, _SEEDS)
-
-
 def curve_repeats(config: PrivacyOptions, setting: Setting) -> int:
     """Runs of one point of a curve of accuracy against epsilon."""
-    return _few(config, setting.repeats)
-
-
-def _few(config: PrivacyOptions, most: int) -> int:
-    """Repeats of cells that are no attack's shadows: one under ``--quick``."""
-    return 1 if config.quick else min(most, config.repeats)
+    return 1 if config.quick else min(setting.repeats, config.repeats)
 
 
 def repeated_audits(config: PrivacyOptions, setting: Setting) -> list[dict[str, Any]]:
-    """Audits of many answers, as arguments of cells: five seeds, and noise halved by mistake."""
-    seeds = range(_few(config, _SEEDS))
+    """Audits of many answers, as arguments of cells; also of noise that is halved by mistake.
+
+    Of settings that have a one-run audit only the largest budget: there an answer is a whole model.
+    """
+    if not config.defences or REPEATED not in setting.audits:
+        return []
     budgets = config.audited_budgets()
-    asked = [(epsilon, 1.0) for epsilon in budgets]
+    asked = [(epsilon, 1.0) for epsilon in (budgets[-1:] if ONE_RUN in setting.audits else budgets)]
     asked.append((_MISTAKEN if _MISTAKEN in budgets else budgets[0], 2.0))
     return [
         {"setting": setting.arguments(), "epsilon": epsilon, "too_little": too_little, "repeat": r}
-        for epsilon, too_little in asked for r in seeds
+        for epsilon, too_little in asked for r in range(config.audit_runs)
     ]  # fmt: skip
 
 
@@ -110,9 +105,9 @@ def all_cells(config: PrivacyOptions) -> Iterator[Cell]:
                 yield _cell(
                     "accuracy", cost, setting=setting.arguments(), epsilons=epsilons, repeat=repeat
                 )
-        if setting.audit == "repeated audit":
-            for arguments in repeated_audits(config, setting):
-                yield _cell("repeated", config.audit_answers / 6, **arguments)
+        answer = _WHOLE_ANSWER if ONE_RUN in setting.audits else _ANSWER
+        for arguments in repeated_audits(config, setting):
+            yield _cell("repeated", setting.answers(config) * answer, **arguments)
 
 
 def _observed_runs(config: PrivacyOptions) -> Iterator[Cell]:
@@ -136,7 +131,7 @@ def _single_clients(config: PrivacyOptions) -> Iterator[Cell]:
             yield _cell("update", 20 + batch["steps"] * batch["batch"] / 8, row=row, **batch)
     for row in config.rows_of("audit"):
         for epsilon in [None, *config.audited_budgets()]:
-            for repeat in range(audit_repeats(config)):
+            for repeat in range(config.audit_runs):
                 cost = config.cut(audited_steps(config)) if epsilon is None else _PLANTED
                 yield _cell("audit", cost, row=row, epsilon=epsilon, repeat=repeat)
 

@@ -16,6 +16,8 @@ from fedseed.studies.privacy.attacked_rows import (
     sums_unseen,
 )
 
+_AUDITS = 5
+"""Audits of one budget, at most."""
 MOST_PLANTED = 27_000
 """Texts of one word each, all of them others: so many words there are."""
 
@@ -77,9 +79,10 @@ class PrivacyOptions(RowOptions):
     )  # fmt: skip
     audit_answers: int = Field(
         400,
-        ge=20,
+        ge=40,
         le=1_000_000,
-        description="Answers of the repeated audit, with a text and as many without it.",
+        description="Answers of the repeated audit, with a text and as many without it; half as "
+        "many of whole models.",
     )
 
     @property
@@ -181,3 +184,13 @@ class PrivacyOptions(RowOptions):
     def audited_budgets(self) -> list[float]:
         """Epsilons that are audited, ascending."""
         return sorted({float(word) for word in self.audit_epsilons.split(",")})
+
+    @property
+    def audit_runs(self) -> int:
+        """Audits of one budget."""
+        return 1 if self.quick else min(_AUDITS, self.repeats)
+
+    @property
+    def audit_confidence(self) -> float:
+        """Of the bound of each audit, so that the largest of a budget's holds with 95 %."""
+        return 1 - 0.05 / self.audit_runs

@@ -25,7 +25,7 @@ from fedseed.models.registry import to_state
 from fedseed.protocols.base import Setup
 from fedseed.protocols.rows import BEST, USUAL
 from fedseed.randomness import generator
-from fedseed.studies.privacy.attacked_rows import attacked_row
+from fedseed.studies.privacy.attacked_rows import attacked_row, audited_row
 from fedseed.studies.privacy.options import MOST_PLANTED, PrivacyOptions
 from fedseed.studies.privacy.plans import clients_of, defended, plan_row, world_of
 from fedseed.studies.privacy.single_client import contributed_model
@@ -36,9 +36,11 @@ from fedseed.training.generic import WORD_EMBEDDINGS
 
 _PASSES = 3
 """Over the client's texts, without differential privacy."""
-_ONE_STEP = USUAL.replace(batch_size=65_535, schedule="constant", warmup=0.0)
+_ONE_STEP = USUAL.replace(
+    learning_rate=10.0, batch_size=65_535, schedule="constant", warmup=0.0
+)  # fmt: skip
 """On all texts; by Adam, which takes gradients as they are where they are far below its epsilon."""
-_CLIP = 1e-6
+_CLIP = 1e-9
 """A gradient's length: after division by thousands of texts its entries are far below 1e-8."""
 _REPEATED = 5
 _FIRST_WORD = 2_000
@@ -66,7 +68,7 @@ def planted_run(config: PrivacyOptions, arguments: Mapping[str, Any]) -> dict[st
     epsilon, repeat = arguments["epsilon"], arguments["repeat"]
     recipe = _ONE_STEP if epsilon else BEST.replace(schedule="constant")
     steps = 1 if epsilon else audited_steps(config)
-    row = attacked_row(arguments["row"], recipe=recipe, steps=steps, rounds=1)
+    row = audited_row(attacked_row(arguments["row"]), recipe, steps)
     plan = plan_row(config.replace(clients=1), row)
     world = world_of(config, config.clients, config.shard)
     planted = _plant(world.dataset, config, repeat)
@@ -81,7 +83,10 @@ def planted_run(config: PrivacyOptions, arguments: Mapping[str, Any]) -> dict[st
         federated = replace(federated, config=run)
     watched = watch(replace(plan, federated=federated), run, federated)
     scores = _scores(contributed_model(watched), watched.setup, planted)
-    return {"audit": audit(scores, planted.inside, config.delta), "claimed": claimed}
+    found = audit(
+        scores, planted.inside, config.delta, config.audit_confidence, gaussian=epsilon is not None
+    )  # fmt: skip
+    return {"audit": found, "claimed": claimed}
 
 
 def _plant(dataset: Dataset, config: PrivacyOptions, repeat: int) -> _Planted:

@@ -23,14 +23,17 @@ def repeated_audit(config: PrivacyOptions, arguments: Mapping[str, Any]) -> dict
     setting = Setting(**arguments["setting"])
     make = TrainedAnswers if isinstance(setting.protection, DpSgd) else CountedAnswers
     answers = make(config, setting, arguments)
+    about = f"{setting.name}/{arguments['epsilon']:g}/{arguments['too_little']:g}"
 
     def scores(with_text: bool) -> list[float]:
-        score, drawn = answers.scored(with_text), f"privacy/answers/{with_text}"
-        numbers = range(config.audit_answers)
-        return [score(generator(arguments["repeat"], drawn, number)) for number in numbers]
+        score, drawn = answers.scored(with_text), f"privacy/answers/{about}/{with_text}"
+        asked = range(setting.answers(config))
+        repeat = arguments["repeat"]
+        return [score(generator(config.run_seed, drawn, number, repeat)) for number in asked]
 
-    found = lower_bounds(scores(True), scores(False), config.delta)
+    found = lower_bounds(scores(True), scores(False), config.delta, config.audit_confidence)
     return {
         "claimed": answers.claimed, "epsilon": max(found.general, found.gaussian),
         "general": found.general, "gaussian": found.gaussian, "answers": found.answers,
+        "confidence": config.audit_confidence,
     }  # fmt: skip

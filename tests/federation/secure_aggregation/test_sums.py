@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from fedseed.coding.vectors import Words
 from fedseed.errors import RunError, WireError
 from fedseed.federation.secure_aggregation.coordinator import Coordinator
+from fedseed.federation.secure_aggregation.keys import KeyPair, shares_of
 from fedseed.federation.secure_aggregation.neighbours import Graph, ring
 from fedseed.federation.secure_aggregation.participant import Participant
 
@@ -189,3 +190,29 @@ def test_a_client_that_shares_with_some_alone_is_left_out() -> None:
 def test_thresholds_that_are_no_majority(threshold: int) -> None:
     with pytest.raises(ValueError, match="threshold"):
         ring([1, 2, 3, 4, 5], 4, threshold)
+
+
+def revealed(lost: int) -> tuple[Coordinator, dict[int, dict[int, bytes]]]:
+    """A server that may sum three of four clients, and the shares that it gets."""
+    values = vectors(4)
+    people = {number: Participant(number) for number in values}
+    server = Coordinator(ring(list(values), 4, 3), LENGTH)
+    keys = server.advertised({n: one.advertise() for n, one in people.items()})
+    boxes = server.shared({n: people[n].share(keys[n], 3) for n in people})
+    answered = [n for n in boxes if n != lost]
+    questions = server.masked({n: people[n].mask(boxes[n], values[n]) for n in answered})
+    return server, {n: people[n].reveal(*questions[n]) for n in questions}
+
+
+@pytest.mark.parametrize(
+    ("owner", "secret", "says"),
+    [(1, KeyPair().private, "another key"), (1, bytes(48), "no private key"),
+     (1, bytes(50), "fit together"), (4, bytes(47), "fit together")],
+)  # fmt: skip
+def test_shares_of_something_else_end_the_sum(owner: int, secret: bytes, says: str) -> None:
+    """Of a lost client's key, or of the key of a mask of one that is in the sum."""
+    server, shares = revealed(lost=1)
+    forged = shares_of(secret, 3, len(shares))
+    lies = {n: parts | {owner: lie} for (n, parts), lie in zip(shares.items(), forged, strict=True)}
+    with pytest.raises(RunError, match=f"{says}.*no answer"):
+        server.sum(lies)

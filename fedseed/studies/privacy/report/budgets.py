@@ -59,8 +59,8 @@ class Budget:
     def contradicted(self) -> bool:
         """Whether any audited run had a lower bound above its claim."""
         return any(
-            cell["epsilon_claimed"] is not None
-            and largest_bound(cell) > cell["epsilon_claimed"] + _ROUNDING
+            cell["epsilon_audited"] is not None
+            and largest_bound(cell) > cell["epsilon_audited"] + _ROUNDING
             for cell in self.audits
         )
 

@@ -89,7 +89,7 @@ def audit_figures(view: View) -> list[Figure]:
 
 
 def _audited(budget: Budget, cell: Cell) -> Item:
-    bound, claimed = cell["epsilon_lower_bound"], cell["epsilon_claimed"]
+    bound, claimed = cell["epsilon_lower_bound"], cell["epsilon_audited"]
     low, high = bound.get("ci95") or (None, None)
     proven = "nothing proven" if claimed is None else f"proven {claimed:.2f}"
     words = f"at least {bound['value'] or 0.0:.2f}, {proven}"

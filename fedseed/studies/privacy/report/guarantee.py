@@ -54,9 +54,13 @@ def _bounds_note(view: View) -> str:
         "between. A measured bound of 0 does not say that nothing is given away."
     )
     bounds = [cell["epsilon_lower_bound"] or {} for cell in view.budgets]
-    levels = {bound["each_with_confidence"] for bound in bounds if "each_with_confidence" in bound}
-    for level in sorted(levels):
-        note += f" The bound of a single run holds with a confidence of {percent(level)}."
+    levels = {
+        (bound["each_with_confidence"], bound.get("largest_with_confidence"))
+        for bound in bounds if "each_with_confidence" in bound
+    }  # fmt: skip
+    for each, largest in sorted(levels, key=str):
+        note += f" The bound of a single run holds with a confidence of {percent(each)}"
+        note += f", the largest of a row with {percent(largest)}." if largest else "."
     return note
 
 

@@ -157,7 +157,8 @@ class View:
             "model": self.config["model"], "clients": None, "max_length": None,
             "secure_aggregation": False, "accuracy": None, "payload_bytes": None,
         }  # fmt: skip
-        return {**missing, "epsilon_lower_bound": None, **cell}
+        missing |= {"epsilon_lower_bound": None, "epsilon_audited": cell["epsilon_claimed"]}
+        return {**missing, **cell}
 
 
 def _is_check(cell: Cell) -> bool:
