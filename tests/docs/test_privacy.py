@@ -17,9 +17,12 @@ def audits_line(cells: Sequence[Mapping[str, Any]]) -> str:
         bound: Mapping[str, Any] = found["epsilon_lower_bound"]
         return bound
 
-    asked = [c for c in cells if c["attack"].endswith(" audit") and c["epsilon_audited"]]
+    asked = [c for c in cells if c["attack"].endswith(" audit") and c["epsilon_claimed"]]
     right = [c for c in asked if "caught" not in c]
-    assert all(c["epsilon_lower_bound"]["largest"] <= c["epsilon_audited"] for c in right)
+    assert all(
+        c["epsilon_lower_bound"]["largest"] <= c.get("epsilon_audited", c["epsilon_claimed"])
+        for c in right
+    )
     assert {c["setting"] for c in right} == {f"epsilon {e}" for e in ("0.5", "1", "4", "8")}
     wrong = [c for c in asked if "caught" in c]
     assert wrong
