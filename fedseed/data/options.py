@@ -173,6 +173,7 @@ class ShardOptions(DataOptions):
     def public_texts(self) -> str | None:
         """Which unlabelled texts server and clients share; None when they need none.
 
-        ``sentences``, ``reviews:N`` or a file: see :func:`fedseed.data.public_texts.open_public`.
+        ``sentences``, ``sentences:N``, ``reviews:N`` or a file: see
+        :func:`fedseed.data.public_texts.open_public`.
         """
         return None

@@ -70,7 +70,7 @@ def _split_off(public: str, dataset: Dataset) -> tuple[Rows, Rows]:
 
 def is_named(public: str) -> bool:
     """Whether public texts are known by a name, rather than a file's path."""
-    return public == _SENTENCES or public.startswith(_REVIEWS)
+    return public.partition(":")[0] == _SENTENCES or public.startswith(_REVIEWS)
 
 
 def open_public(
@@ -79,8 +79,9 @@ def open_public(
     """Open public texts, and refuse those that the test split holds as well.
 
     Args:
-        public: ``sentences`` (Rotten Tomatoes, installed with the package), ``reviews:N`` (training
-            texts set aside, whose labels are dropped) or a UTF-8 file of one text a line.
+        public: ``sentences`` (Rotten Tomatoes, installed with the package), ``sentences:N`` (the
+            first N of them), ``reviews:N`` (training texts set aside, whose labels are dropped) or
+            a UTF-8 file of one text a line.
         dataset: has the test split and the training texts.
         tokenizer: a ``tokenizer.json`` file.
         max_length: tokens kept of each text.
@@ -98,14 +99,29 @@ def open_public(
     name, key, read = _read(public)
     tokens, offsets = cached_tokens(f"public/{key}", read, tokenizer, max_length)
     labels = np.zeros(len(offsets) - 1, dtype=np.int64)
-    texts = PublicTexts(name, TokenTable(tokens, offsets, labels), np.arange(len(labels)))
+    rows = np.arange(_wanted(public, len(labels)))
+    texts = PublicTexts(name, TokenTable(tokens, offsets, labels), rows)
     _refuse_overlap(public, texts, dataset)
     return texts, dataset.train
 
 
+def _wanted(public: str, there: int) -> int:
+    """How many of the texts are taken.
+
+    Raises:
+        DataError: no number, or more than there are.
+    """
+    name, colon, words = public.partition(":")
+    if name != _SENTENCES or not colon:
+        return there
+    if not (words.isascii() and words.isdecimal() and 1 <= int(words[:9]) <= there):
+        raise DataError(f"--public {public}: write sentences:N with N from 1 to {there}")
+    return int(words)
+
+
 def _read(public: str) -> tuple[str, str, Callable[[], list[str]]]:
     """Name, a key that changes with the content, and a way to read the texts."""
-    if public == _SENTENCES:
+    if public.partition(":")[0] == _SENTENCES:
         path = bundled_file()
 
         def sentences() -> list[str]:

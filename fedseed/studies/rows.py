@@ -72,6 +72,8 @@ _PUBLIC = "sentences"
 _ARE_PUBLIC = f"bundled:{_PUBLIC}"
 """The data set whose texts are the public ones, of which some are then set aside."""
 _SET_ASIDE = 3000
+_FEW = 500
+"""Public sentences under ``--quick``."""
 
 
 def partition_options(name: str) -> dict[str, Any]:
@@ -120,14 +122,17 @@ def run_config(
 def _row_options(config: RowOptions, row: StudyRow) -> dict[str, Any]:
     """A row's options; texts that the task is made of cannot be public ones."""
     options = dict(row.options)
-    if config.data == _ARE_PUBLIC and options.get("public") == _PUBLIC:
-        options["public"] = f"reviews:{_SET_ASIDE}"
+    if options.get("public") == _PUBLIC:
+        if config.data == _ARE_PUBLIC:
+            options["public"] = f"reviews:{_SET_ASIDE}"
+        elif config.quick:
+            options["public"] = f"{_PUBLIC}:{_FEW}"
     return options
 
 
 def row_words(config: RowOptions, row: StudyRow) -> str:
     """What a row is, on the study's data."""
-    if _row_options(config, row) != row.options:
+    if config.data == _ARE_PUBLIC and row.options.get("public") == _PUBLIC:
         return row.words.replace("public sentences", f"{_SET_ASIDE:,} sentences set aside")
     return row.words if config.data == "bundled" else row.words.replace("reviews", "texts")
 

@@ -119,6 +119,9 @@ def test_bad_public_texts(small: dict[str, Any], reviews: Path, tmp_path: Path) 
     overlapping.write_text("\n".join(texts))
     empty.write_text("\n \n")
     for public, words in (
+        ("sentences:0", "sentences:N with N from 1 to 8530"),
+        ("sentences:9000", "from 1 to 8530"),
+        ("sentences:two", "from 1 to 8530"),
         (str(overlapping), "60 of its texts are test texts"),
         (str(empty), "is empty"),
         ("nowhere.txt", "give sentences, reviews:N"),
@@ -137,6 +140,16 @@ def test_bad_public_texts(small: dict[str, Any], reviews: Path, tmp_path: Path) 
     ):
         with pytest.raises(ConfigError, match=words):
             RunConfig.parse(small | changes)
+
+
+def test_the_first_of_the_installed_sentences(small: dict[str, Any]) -> None:
+    found = {}
+    for public in ("sentences", "sentences:7"):
+        plan = make_plan(RunConfig.parse(small | {"protocol": "labels", "public": public}))
+        assert plan.federated.public is not None
+        found[public] = plan.federated.public.rows.tolist()
+    assert len(found["sentences"]) == 8530
+    assert found["sentences:7"] == found["sentences"][:7]
 
 
 def test_a_file_of_public_texts(small: dict[str, Any], tmp_path: Path) -> None:

@@ -23,8 +23,8 @@ class LabelsOptions(ProtocolOptions):
 
     public: str = Field(
         "sentences", description="Unlabelled texts that server and clients share: sentences "
-        "(8,530 of Rotten Tomatoes, installed with the package), reviews:N (N training texts set "
-        "aside) or a UTF-8 file of one text a line."
+        "(8,530 of Rotten Tomatoes, installed with the package), sentences:N (the first N), "
+        "reviews:N (N training texts set aside) or a UTF-8 file of one text a line."
     )  # fmt: skip
     label_bits: int = Field(1, description="Bits of a soft label, 1, 2, 4 or 8.")
     distil_steps: int = Field(

@@ -138,7 +138,9 @@ class Comparison(Study):
             return 0.0
         options = run.options.model_dump()
         making = sum(int(options[name]) for name in options if name.endswith("_steps"))
-        short = 0.2 if run.public_texts == "sentences" else 1.0  # they cost less than reviews
+        short = (
+            0.2 if run.public_texts.startswith("sentences") else 1.0
+        )  # they cost less than reviews
         clients = self.config.clients * (TEST_COST * 6000 + (run.rounds - 1) * making)
         return short * (clients + run.rounds * making)
 

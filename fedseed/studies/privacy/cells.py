@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from fedseed.studies.federated_run import FederatedRun
-from fedseed.studies.privacy.crafted import ask_for_words
+from fedseed.studies.privacy.crafted import FEW_QUESTIONS, QUESTIONS, ask_for_words
 from fedseed.studies.privacy.defences import Setting
 from fedseed.studies.privacy.options import PrivacyOptions
 from fedseed.studies.privacy.plans import clients_of, plan_of, plan_row, world_of
@@ -65,7 +65,8 @@ def _crafted(config: PrivacyOptions, arguments: Arguments) -> dict[str, Any]:
     world = world_of(config, config.clients, config.shard)
     client_config = clients_of(plan, repeat)
     federated = world.federated(client_config, None, repeat, config.run_seed)
-    return ask_for_words(plan, client_config, federated, world.population)
+    questions = FEW_QUESTIONS if config.quick else QUESTIONS
+    return ask_for_words(plan, client_config, federated, world.population, questions)
 
 
 def _accuracy(config: PrivacyOptions, arguments: Arguments) -> dict[str, Any]:

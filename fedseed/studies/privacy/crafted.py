@@ -16,23 +16,27 @@ from fedseed.models.architecture import architecture
 from fedseed.runs.plan import Plan
 from fedseed.transcript import TRAIN, Transcript
 
-QUESTIONS = 24
-"""Words that are asked for, one request each."""
+QUESTIONS, FEW_QUESTIONS = 24, 6
+"""Words that are asked for, one request each; the second under ``--quick``."""
 
 
 def public_words(
-    federated: FederatedDataset, rows: NDArray[np.int64], max_length: int
+    federated: FederatedDataset, rows: NDArray[np.int64], max_length: int, count: int = QUESTIONS
 ) -> list[int]:
-    """Words of texts that the server knows, evenly from the most to the least frequent."""
+    """So many words of texts that the server knows, evenly from the most to the least frequent."""
     ids, _ = federated.dataset.table.padded(rows, max_length)
     words, counts = np.unique(ids, return_counts=True)
     ordered = [int(w) for w in words[np.argsort(-counts, kind="stable")] if w not in SPECIAL]
-    places = np.unique(np.geomspace(1, len(ordered), QUESTIONS).astype(int)) - 1
+    places = np.unique(np.geomspace(1, len(ordered), count).astype(int)) - 1
     return [ordered[place] for place in places]
 
 
 def ask_for_words(
-    plan: Plan, client_config: RunConfig, federated: FederatedDataset, known: NDArray[np.int64]
+    plan: Plan,
+    client_config: RunConfig,
+    federated: FederatedDataset,
+    known: NDArray[np.int64],
+    questions: int = QUESTIONS,
 ) -> dict[str, Any]:
     """Ask every client for words, one request each, and compare the replies with the truth.
 
@@ -41,8 +45,9 @@ def ask_for_words(
         client_config: what the clients are configured with.
         federated: their shards.
         known: rows of texts that the server knows, of which it takes its words.
+        questions: words that are asked for.
     """
-    words = public_words(federated, known, plan.max_length)
+    words = public_words(federated, known, plan.max_length, questions)
     seeds = [craft([word], architecture(plan.seed.model)) for word in words]
     transcript = Transcript()
     clients = plan.config.clients
