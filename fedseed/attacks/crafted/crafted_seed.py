@@ -28,7 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fedseed.attacks.tokens.vocabulary import SPECIAL
+from fedseed.attacks.tokens.vocabulary import CLS, SEP
 from fedseed.data.tokens import TokenTable
 from fedseed.errors import WireError
 from fedseed.models.architecture import Architecture, State
@@ -45,7 +45,6 @@ from fedseed.training.precision_and_device import PRECISIONS, Precision
 
 Floats = NDArray[np.float64]
 
-_CLS, _SEP = SPECIAL[2:]
 _LOUD = 1000.0
 """The word's embedding, beside what all tokens share."""
 _VALUE_GAIN, _OUTPUT_GAIN, _POOL_GAIN = 100.0, 1e4, 100.0
@@ -86,7 +85,7 @@ def craft(words: Sequence[int], shape: Architecture) -> bytes:
     Raises:
         ValueError: words or architecture do not serve.
     """
-    if not words or not set(words).isdisjoint((_CLS, _SEP)):
+    if not words or not set(words).isdisjoint((CLS, SEP)):
         raise ValueError("ask for at least one word, but not for [CLS] or [SEP]")
     if shape.labels != 2 or shape.hidden < 6:
         raise ValueError("a crafted model has two classes and at least six features")
@@ -144,8 +143,8 @@ def losses(seed: bytes, words: Sequence[int], precision: Precision = "fp32") -> 
     Returns:
         Nats, shape ``(2, 2)``: without or with, by class.
     """
-    plain = next(word for word in range(1, len(words) + 4) if word not in (*words, _CLS, _SEP))
-    texts = np.array([_CLS, plain, _SEP, _CLS, words[0], _SEP])
+    plain = next(word for word in range(1, len(words) + 4) if word not in (*words, CLS, SEP))
+    texts = np.array([CLS, plain, SEP, CLS, words[0], SEP])
     table = TokenTable(texts, np.array([0, 3, 6]), np.zeros(2, dtype=np.int64))
     return -predict(grow(seed), table, np.arange(2), 4, Compute(precision)).astype(np.float64)
 

@@ -29,14 +29,12 @@ from fedseed.attacks.tokens.input_spans import (
 )
 from fedseed.attacks.tokens.optimiser_step import POSITIONS, State, Step, positions_used, read_step
 from fedseed.attacks.tokens.sentence_search import Check, search, spreads_of
-from fedseed.attacks.tokens.vocabulary import WORDS, moved_rows
+from fedseed.attacks.tokens.vocabulary import SEP, WORDS, moved_rows
 from fedseed.attacks.tokens.word_positions import match_positions
 from fedseed.models.bert import BertClassifier
 from fedseed.models.registry import to_state
 from fedseed.recipe import Recipe
 
-SEP = 102
-"""Id of bert-base-uncased, the last token of every text."""
 _MOST_CHOICES = 250
 """Words over all positions among which whole sentences are sought; more would take hours."""
 

@@ -19,6 +19,9 @@ State = Mapping[str, NDArray[Any]]
 WORDS = "bert.embeddings.word_embeddings.weight"
 SPECIAL = (0, 100, 101, 102)
 """[PAD], [UNK], [CLS] and [SEP] of bert-base-uncased's vocabulary, in which nobody has secrets."""
+CLS, SEP = SPECIAL[2:]
+FIRST_WORD = 2000
+"""Whole words begin about there, in the same vocabulary; parts of words stand among them."""
 FALSE_POSITIVE_RATE = 1e-4
 """Share of unused words that may be called used: three words of the vocabulary."""
 _TO_SIGMA = 1.4826

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fedseed.attacks.tokens.vocabulary import CLS, SEP
 from fedseed.attacks.word_counts import Reading
 from fedseed.data.shard import Shard
 from fedseed.discovery import load
@@ -17,7 +18,7 @@ from fedseed.runs.plan import Plan
 from fedseed.studies.privacy.defences import Setting
 from fedseed.studies.privacy.options import PrivacyOptions
 from fedseed.studies.privacy.plans import plan_row
-from fedseed.studies.privacy.world import CLS, SEP, with_texts
+from fedseed.studies.privacy.world import with_texts
 
 _BUCKETS = 4096
 """Numbers of a class in an audited answer: fewer than in a run, so that an answer is quick."""

@@ -17,6 +17,7 @@ from torch import nn
 
 from fedseed.attacks.audit.one_run import audit
 from fedseed.attacks.replay import start_model
+from fedseed.attacks.tokens.vocabulary import FIRST_WORD
 from fedseed.coding.vectors import Vector
 from fedseed.data.federated_dataset import FederatedDataset
 from fedseed.data.splits import Rows
@@ -43,8 +44,6 @@ _ONE_STEP = USUAL.replace(
 _CLIP = 1e-9
 """A gradient's length: after division by thousands of texts its entries are far below 1e-8."""
 _REPEATED = 5
-_FIRST_WORD = 2_000
-"""In the vocabulary of bert-base-uncased; whole words and parts of words follow."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ def planted_run(config: PrivacyOptions, arguments: Mapping[str, Any]) -> dict[st
 
 def _plant(dataset: Dataset, config: PrivacyOptions, repeat: int) -> _Planted:
     rng, count = generator(config.run_seed, "privacy/audit", repeat), config.audit_secrets
-    words = rng.permutation(np.arange(_FIRST_WORD, _FIRST_WORD + MOST_PLANTED))[:count]
+    words = rng.permutation(np.arange(FIRST_WORD, FIRST_WORD + MOST_PLANTED))[:count]
     texts = np.repeat(words[:, None], _REPEATED, axis=1)
     whole = with_texts(dataset.table, texts, rng.integers(dataset.labels, size=count))
     rows = np.arange(len(dataset.table.labels), len(whole.labels))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fedseed.attacks.tokens.vocabulary import CLS, FIRST_WORD, SEP
 from fedseed.config import RunConfig
 from fedseed.data.federated_dataset import FederatedDataset
 from fedseed.data.partition import partition
@@ -22,8 +23,6 @@ from fedseed.randomness import generator
 CANARY_REPEATS = (1, 4, 16)
 """How often a canary stands in its client's shard."""
 _CANARY_WORDS = 10
-_FIRST_WORD, CLS, SEP = 2000, 101, 102
-"""In the vocabulary of bert-base-uncased: whole words begin about there."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ def _canary_texts(
     count: int, classes: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Texts of random words with random labels: ids of shape ``(count, tokens)``, and classes."""
-    words = rng.integers(_FIRST_WORD, 30_000, size=(count, _CANARY_WORDS))
+    words = rng.integers(FIRST_WORD, 30_000, size=(count, _CANARY_WORDS))
     ends = np.full((count, 1), CLS), np.full((count, 1), SEP)
     return np.concatenate([ends[0], words, ends[1]], axis=1), rng.integers(classes, size=count)
 
