@@ -208,6 +208,7 @@ def revealed(lost: int) -> tuple[Coordinator, dict[int, dict[int, bytes]]]:
     ("owner", "secret", "says"),
     [(1, KeyPair().private, "another key"), (1, bytes(48), "no private key"),
      (1, bytes(50), "fit together"), (4, bytes(47), "fit together")],
+    ids=["another key", "no key", "a longer key", "a longer mask key"],
 )  # fmt: skip
 def test_shares_of_something_else_end_the_sum(owner: int, secret: bytes, says: str) -> None:
     """Of a lost client's key, or of the key of a mask of one that is in the sum."""
