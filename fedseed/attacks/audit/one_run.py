@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fedseed.attacks.audit.one_run_gaussian import gaussian_lower_bound
+from fedseed.attacks.audit.one_run_gaussian import gaussian_lower_bound, level_of
 from fedseed.errors import ConfigError
 from fedseed.randomness import generator
 
@@ -91,14 +91,10 @@ def epsilon_lower_bound(
             with epsilon, and the guarantee promises next to nothing anyway.
         ValueError: not 0 <= correct <= guessed <= examples, or ``confidence`` outside (0, 1).
     """
-    if not 0 <= correct <= guessed <= examples:
-        raise ValueError("audit counts need 0 <= correct <= guessed <= examples")
-    if not 0.0 < confidence < 1.0:
-        raise ValueError(f"a confidence lies in (0, 1), not {confidence}")
+    level, low, high = level_of(correct, guessed, examples, confidence), 0.0, 1.0
     if not 0.0 <= delta * 2 * examples <= 1.0:
         raise ConfigError(f"delta {delta:g} cannot be audited with {examples} examples: "
                           "choose one between 0 and 1 / (2 * examples)")  # fmt: skip
-    level, low, high = 1.0 - confidence, 0.0, 1.0
     if p_value(correct, guessed, examples, 0.0, delta) >= level:
         return 0.0
     while p_value(correct, guessed, examples, high, delta) < level:

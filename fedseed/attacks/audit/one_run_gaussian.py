@@ -27,6 +27,19 @@ _LEAST = 1e-3
 """Signals below are none."""
 
 
+def level_of(correct: int, guessed: int, examples: int, confidence: float) -> float:
+    """The chance with which a bound may fail.
+
+    Raises:
+        ValueError: not 0 <= correct <= guessed <= examples, or ``confidence`` outside (0, 1).
+    """
+    if not 0 <= correct <= guessed <= examples:
+        raise ValueError("audit counts need 0 <= correct <= guessed <= examples")
+    if not 0.0 < confidence < 1.0:
+        raise ValueError(f"a confidence lies in (0, 1), not {confidence}")
+    return 1.0 - confidence
+
+
 def possible(correct: int, guessed: int, examples: int, signal: float, level: float) -> bool:
     """Whether so many right guesses may have a chance of ``level`` under Gaussian noise.
 
@@ -67,13 +80,10 @@ def gaussian_lower_bound(
     Raises:
         ValueError: not 0 <= correct <= guessed <= examples, or ``confidence`` outside (0, 1).
     """
-    if not 0 <= correct <= guessed <= examples:
-        raise ValueError("audit counts need 0 <= correct <= guessed <= examples")
-    if not 0.0 < confidence < 1.0:
-        raise ValueError(f"a confidence lies in (0, 1), not {confidence}")
+    level = level_of(correct, guessed, examples, confidence)
 
     def refuted(signal: float) -> bool:
-        return not possible(correct, guessed, examples, signal, 1.0 - confidence)
+        return not possible(correct, guessed, examples, signal, level)
 
     if guessed == 0 or not refuted(_LEAST):
         return 0.0
