@@ -56,9 +56,11 @@ def collect_replies(grid: Grid, messages: Mapping[int, Message]) -> dict[int, Me
     replies: dict[int, Message | None] = dict.fromkeys(messages)
     end = time.monotonic() + _PATIENCE
     while waiting and time.monotonic() < end:
-        for reply in list(grid.pull_messages(list(waiting))):
+        found = list(grid.pull_messages(list(waiting)))
+        for reply in found:
             replies[waiting.pop(reply.metadata.reply_to_message_id)] = reply
-        time.sleep(_PAUSE)
+        if not found:
+            time.sleep(_PAUSE)
     return replies
 
 
