@@ -29,7 +29,7 @@ from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.hostile_answers import NAMES, answers_of
+from benchmarks.hostile_answers import NAMES, answers_of, draw_once
 from benchmarks.hostile_parts import MARKERS, Outcomes, Watch, limit_memory, mutated
 from benchmarks.hostile_worlds import RUNS, Ask, Run, World, costly, make_run, write_inputs
 from fedseed.cli.exit_status import run_app
@@ -244,8 +244,7 @@ def server(
     seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 0,
 ) -> None:
     """Send a node what a malicious server would."""
-    each = -(-requests // processes)
-    total = Outcomes()
+    each, total = -(-requests // processes), Outcomes()
     with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
         parts = [pool.submit(attack, each, minutes, seed * 1000 + n) for n in range(processes)]
         for part in parts:
@@ -281,6 +280,8 @@ def answer(name: str, answers: int, seed: int, minutes: float, whole: bool) -> O
     """One kind's part."""
     if not whole and "lexicon" not in name and "staged" not in name:  # words need 128 features
         REGISTRY["bert-tiny"] = Architecture("bert-tiny", 1, 4, 1, 8)  # reads the same, less of it
+    elif "lexicon" in name:
+        draw_once()
     with tempfile.TemporaryDirectory() as folder:
         _prepare(folder)
         return answers_of(name, answers, seed, minutes, Path(folder))

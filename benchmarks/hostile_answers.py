@@ -28,6 +28,8 @@ from fedseed.protocols.base import ProtocolServer
 from fedseed.protocols.ranges import ranges_of
 from fedseed.protocols.vector_server import VectorServer
 from fedseed.randomness import generator
+from fedseed.seeds.kinds.lexicon import assembly
+from fedseed.seeds.kinds.random import draw
 
 OTHERS = ("counts of tests", "agreement", "secure aggregation")
 """What is tried beside contributions of the protocols."""
@@ -222,6 +224,12 @@ def answers_of(name: str, answers: int, seed: int, minutes: float, folder: Path)
         if outcome in _WRONG:
             outcomes.find(f"{kind}: {outcome}", f"{outcomes.counts[kind, outcome]:,} times")
     return outcomes
+
+
+def draw_once() -> None:
+    """Keep what a key draws for a seed of words: here thousands are assembled."""
+    drawn = functools.cache(draw)
+    vars(assembly)["draw"] = lambda *given: drawn(*given).copy()
 
 
 _WRONG = (

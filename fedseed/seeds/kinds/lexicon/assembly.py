@@ -48,7 +48,8 @@ def _base(key: int, shapes: Shapes, classes: int) -> State:
     state = {name: draw(key, "scaled", name, shape) for name, shape in shapes.items()}
     state[_TYPE][:, :classes] = 0
     for name in (_WORD, _TYPE):
-        state[name] *= SCALE
+        if name in state:
+            state[name] *= SCALE
     for name, values in state.items():
         if values.ndim != 2 or "embeddings" in name:
             continue
@@ -120,7 +121,8 @@ def slope_of(lexicon: Lexicon, key: int, shapes: Shapes) -> float:
     is made, and travels in the seed: it need not come out the same everywhere.
     """
     entries = _entries(lexicon.weights(), key, shapes)
-    state = _base(key, shapes, entries.shape[1])
+    few = {name: shape for name, shape in shapes.items() if name != _WORD}  # the large one
+    state = _base(key, few, entries.shape[1])
     common = state[_TYPE][0].astype(np.float64)
     hidden, slope = (common - common.mean()) / np.sqrt(_variance(state[_TYPE][0])), 1.0
     for prefix in _layers(shapes):
