@@ -11,8 +11,9 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from cluster import Cell, Cluster
+from cluster import Cell, Cluster, Run
 from texts import accuracy_line, node_configs, write_sites
+from traffic import Traffic, expected, payloads
 
 APP = Path(__file__).with_name("app")
 COMMON: dict[str, Cell] = {
@@ -76,14 +77,25 @@ def _deploy(folder: Path, studies: Mapping[str, Mapping[str, Cell]], strangers: 
                 say(f"the run is {done.status} ({done.details}):\n{done.output[-2000:]}")
                 return 1
             say(f"{name}: {accuracy_line(record)}")
-            say(
-                f"bytes as Flower counts them: {done.bytes_from_server:,} to the nodes, "
-                f"{done.bytes_to_server:,} from them"
-            )
+            say_bytes(done, record, len(configs), asked_for_classes="classes" not in options)
         if strangers:
             show_strangers(cluster)
     print(f"record: {record}", flush=True)
     return 0
+
+
+def say_bytes(done: Run, record: Path, nodes: int, *, asked_for_classes: bool) -> None:
+    """Print what travelled: payloads, what they come to with all around them, Flower's count."""
+    transcript = record.with_name("transcript.jsonl")
+    held = payloads(transcript)
+    told = expected(transcript, nodes, asked_for_classes=asked_for_classes)
+    counted = Traffic(done.bytes_from_server, done.bytes_to_server)
+    for way, where in (("down", "to the nodes"), ("up", "from them")):
+        most, count = getattr(told, way), getattr(counted, way)
+        say(
+            f"bytes {where}: payloads {getattr(held, way):,}, with what Flower puts around them "
+            f"{most:,}; Flower counts {count:,} ({100 * (most / count - 1):+.2f} %)"
+        )
 
 
 def show_strangers(cluster: Cluster) -> None:

@@ -2,6 +2,7 @@
 
 import configparser
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -72,5 +73,8 @@ def test_three_sites_over_tls(tmp_path: Path) -> None:
     pooled = record["results"]["aggregated"]["pooled"]
     assert pooled["n"] > 700
     assert pooled["ci95"][0] > pooled["majority_baseline"]
+    off = re.findall(r"Flower counts [\d,]+ \(([+-][\d.]+) %\)", done.stdout)
+    assert len(off) == 2
+    assert all(abs(float(one)) < 2 for one in off), done.stdout
     spent = [json.loads(path.read_text()) for path in tmp_path.glob("states/*/spent.json")]
     assert [list(one.values()) for one in spent] == [[4.0]] * 3
