@@ -1,7 +1,7 @@
 """Nodes that are played in this process, some of which answer what no node of ours would."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from flwr.app import Message
@@ -64,6 +64,19 @@ class Play:
             return encode_parts(person.reveal(*decode_question(payload)))
         except WireError:
             return b""
+
+
+class Serial:
+    """In place of a pool of threads, which take longer to start than a short secret to share."""
+
+    map = staticmethod(map)
+
+    def __init__(self, **_: Any) -> None: ...
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
 
 
 class Answers(Grid):

@@ -67,15 +67,31 @@ def _baseline_name(name: str) -> str:
     return f"baseline: {words}, {length}"
 
 
-def accuracy_table(results: Mapping[str, Any]) -> Table:
-    """Accuracy with interval, n, balanced accuracy and majority baseline."""
+_DETAILS = ("worst of them", "best of them", "baseline: bigrams")
+"""What rows that a screen can do without have in their names."""
+
+
+def brief_rows(results: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Those of :func:`accuracy_rows` that sum a run up: means of clients, one baseline."""
+    rows = [row for row in accuracy_rows(results) if not any(word in row[0] for word in _DETAILS)]
+    baselines = [name for name, _ in rows if name.startswith("baseline")]
+    return [row for row in rows if row[0] not in baselines[1:]]
+
+
+def accuracy_table(results: Mapping[str, Any], *, brief: bool = False) -> Table:
+    """Accuracy with interval, n, balanced accuracy and majority baseline.
+
+    Args:
+        results: of a federated run's record.
+        brief: leave rows out that a summary can do without.
+    """
     title = "Accuracy on the common test split (of several clients: their mean)"
     if "pooled" in results["given"]:
         title = "Accuracy on texts that the clients hold out"
     table = new_table(title)
     for name in ("model", "accuracy", "95 % interval", "n", "balanced", "majority"):
         table.add_column(name, justify="left" if name == "model" else "right", no_wrap=True)
-    for name, accuracy in accuracy_rows(results):
+    for name, accuracy in brief_rows(results) if brief else accuracy_rows(results):
         low, high = accuracy["ci95"]
         table.add_row(
             name, percent(accuracy["value"]), f"{100 * low:.1f} - {100 * high:.1f}",
@@ -103,11 +119,16 @@ PRODUCTS = {"recipe": "aggregated recipe", "seed": "aggregated seed", "model": "
 """What a run ends with, by ``ends_with`` of the protocol's description."""
 
 
-def summary(record: Mapping[str, Any]) -> Group:
-    """Everything that is printed at the end of a federated run."""
+def summary(record: Mapping[str, Any], *, brief: bool = False) -> Group:
+    """A federated run's tables, and what is to be known about them.
+
+    Args:
+        record: of a federated run.
+        brief: leave rows out, as at the end of a run, where all has to fit a screen.
+    """
     ledger = record["ledger"]
     return Group(
-        accuracy_table(record["results"]),
+        accuracy_table(record["results"], brief=brief),
         bytes_table(ledger, len(record["rounds"])),
         *(Text(line) for line in [*_about_retention(record), *_about_the_test(record)]),
     )

@@ -74,7 +74,7 @@ def run_command(
         record = _run_in_folder(folder, options, resume is not None, display)
     finally:
         display.stop()
-    console.print(summary(record), highlight=False, soft_wrap=True)
+    console.print(summary(record, brief=True), highlight=False, soft_wrap=True)
     for line in _what_next(folder):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
@@ -85,7 +85,8 @@ def _what_next(folder: Path) -> list[str]:
     knows = has_model or (folder / "lexicon.fseed").is_file()
     pack = f"  fedseed package {folder} --out NAME.fseed      # one file, for others to grow from"
     return [
-        f"report: {folder / REPORT}", *([f"model: {folder / FOLDER}"] if has_model else []),
+        f"all rows: fedseed show {folder}", f"report: {folder / REPORT}",
+        *([f"model: {folder / FOLDER}"] if has_model else []),
         "next:", *([pack] if knows else []),
         "  fedseed run --data YOUR.csv --dry-run        # what is understood of your own texts",
         "  fedseed run --protocol weights --codec int8  # another protocol; fedseed protocols",
