@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from fedseed.data.options import ShardOptions
+from fedseed.options import refuse_no_path
 
 SITES = "sites"
 """``--data`` where every node opens its own table; ``sites:FOLDER`` in a simulation."""
@@ -62,6 +63,15 @@ class SiteOptions(ShardOptions):
         None, ge=1, description="With --data sites: fewest training texts of a site, which DP-SGD "
         "is accounted for; a site of fewer refuses."
     )  # fmt: skip
+    server_test: str | None = Field(
+        None, description="With --data sites: a .toml file like a site's, of a labelled table that "
+        "the server has; what the run ends with is tested on all of its texts too."
+    )  # fmt: skip
+
+    @field_validator("server_test")
+    @classmethod
+    def _names_a_file(cls, path: str | None) -> str | None:
+        return refuse_no_path(path)
 
     @field_validator("classes")
     @classmethod
@@ -103,7 +113,7 @@ class SiteOptions(ShardOptions):
             ValueError: with one line that says what to do.
         """
         if not self.of_sites:
-            for name in ("classes", "smallest_site"):
+            for name in ("classes", "smallest_site", "server_test"):
                 if getattr(self, name) is not None:
                     flag = "--" + name.replace("_", "-")
                     raise ValueError(f"{flag} works with --data sites only: leave it out")

@@ -2,8 +2,9 @@
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 from flwr.app import Message
 from flwr.serverapp import Grid
@@ -17,6 +18,8 @@ _SHORTEST, _LONGEST = 0.05, 0.5
 """Seconds between two looks for replies, on a grid that does not wait itself: twice as long each
 time that there are none, since every look costs a SuperLink as much as a message."""
 
+_BATCH, _BATCH_BYTES = 256, 1 << 20
+"""Most messages, and bytes of their payloads, that are handed to the grid at once."""
 _RAISED = re.compile(r"<class '(?:\w+\.)*\w+'>:<'(.*)'>", re.DOTALL)
 """How Flower words what a ClientApp raised."""
 Requests = Mapping[tuple[str, int], bytes]
@@ -60,6 +63,20 @@ class _Sent:
         return replace(self.without_reply("ok", "", lengths), up=payload)
 
 
+def _batches(sent: Sequence[_Sent]) -> Iterator[list[_Sent]]:
+    """Messages that are pushed together: a node waits until all of its batch are under way."""
+    batch: list[_Sent] = []
+    size = 0
+    for one in sent:
+        if batch and (size + len(one.payload) > _BATCH_BYTES or len(batch) == _BATCH):
+            yield batch
+            batch, size = [], 0
+        batch.append(one)
+        size += len(one.payload)
+    if batch:
+        yield batch
+
+
 @dataclass
 class Wire:
     """A grid, who is on it, and the transcript."""
@@ -92,19 +109,31 @@ class Wire:
         """
         groups = list(dict.fromkeys(group for group, _ in requests))
         done = {(group, pid) for group in groups for pid in self.transcript.of(phase, group)}
-        waiting: dict[str, _Sent] = {}
+        sent: list[_Sent] = []
         for (group, pid), payload in requests.items():
             if (group, pid) in done:
                 continue
             message = Message(content(payload), self.nodes[pid], phase, group_id=group)
-            sent = _Sent(phase, group, pid, payload, message)
+            one = _Sent(phase, group, pid, payload, message)
             if pid in lost:
-                self._note(sent.without_reply("dropped", ""), noted)
-                continue
-            for message_id in self.grid.push_messages([message]):
-                waiting[message_id] = sent
+                self._note(one.without_reply("dropped", ""), noted)
+            else:
+                sent.append(one)
+        waiting = self._push(sent, noted)
         self._collect(waiting, noted)
         return [e for group in groups for e in self.transcript.of(phase, group).values()]
+
+    def _push(self, sent: Sequence[_Sent], noted: Noted) -> dict[str, _Sent]:
+        """Hand messages to the grid, small ones many at a time; returns them by id."""
+        waiting: dict[str, _Sent] = {}
+        for batch in _batches(sent):
+            ids = list(self.grid.push_messages([one.message for one in batch]))
+            for one, message_id in zip_longest(batch, ids):
+                if message_id:
+                    waiting[message_id] = one
+                else:  # Flower's grid has logged why
+                    self._note(one.without_reply("failed", "the message was not sent"), noted)
+        return waiting
 
     def _collect(self, waiting: dict[str, _Sent], noted: Noted) -> None:
         turns = -(-len(waiting) // self.parallel)

@@ -31,6 +31,8 @@ def accuracy_rows(results: Mapping[str, Any]) -> list[tuple[str, Mapping[str, An
         ):
             if results[name].get(role) is not None:
                 rows.append((f"{name}: {words}", results[name][role]))
+    if own := results.get("server_test"):
+        rows.append((f"{own['of']}, server's texts", own))
     rows += _by_clients(results)
     if "original" in results:
         rows.append(("original", results["original"]))

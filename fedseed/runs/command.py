@@ -166,7 +166,7 @@ def _planned(begun: Begun, folder: Path, display: Display) -> Plan:
 
 
 def _print_plan(plan: Plan, console: Console) -> None:
-    config, dataset = plan.config, plan.federated.dataset
+    config, dataset, own = plan.config, plan.federated.dataset, plan.server_test
     counts = plan.federated.label_counts()
     console.print(plan_table(counts, dataset.classes, config.clients, console.width))
     estimate = plan.server().payload_estimate()
@@ -180,6 +180,7 @@ def _print_plan(plan: Plan, console: Console) -> None:
         f"data: {dataset.source}, {len(dataset.train):,} training and {tested:,} test examples, "
         f"{dataset.duplicates_dropped} duplicates dropped, {dataset.empty_dropped} empty",
         *(f"data: {note}" for note in dataset.notes),
+        *([] if own is None else [f"data: {len(own.test):,} texts of the server's own to test on"]),
         f"model: {plan.seed.model}, seed of kind {plan.seed.kind}, {len(plan.encoded_seed)} bytes",
         *plan.model_notes,
         f"rounds: {config.rounds} of {cohort} clients, {config.steps} steps each: "

@@ -89,6 +89,7 @@ def _refuse_relative_paths(config: RunConfig, folder: str) -> None:
         "model": model if is_folder else None,
         "recipe": config.recipe,
         "seed-file": config.seed_file,
+        "server-test": config.server_test,
         "public": None if public is None or is_named(public) else public,
     }
     for name, path in paths.items():

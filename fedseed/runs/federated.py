@@ -32,6 +32,7 @@ from fedseed.runs.evaluate import judge, tested_model
 from fedseed.runs.model_folder import save_of_run
 from fedseed.runs.original import describe_dataset
 from fedseed.runs.plan import Plan
+from fedseed.runs.server_test import tested_by_server
 from fedseed.seeds.codec import write_seed
 from fedseed.transcript import Transcript
 
@@ -156,7 +157,7 @@ class RecordedRun:
         session.train(server, config, self._after_round(server))
         if config.tested_by_clients:
             self.display.phase("testing on texts that the clients hold out")
-            self.record.results = self._tests.results(server)
+            self.record.results = self._tests.results(server) | tested_by_server(self.plan, server)
         else:
             self._evaluate(session, server)
         self._save_products(server)

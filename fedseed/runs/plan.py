@@ -12,6 +12,7 @@ from fedseed.data.site_options import SITES
 from fedseed.data.sites.federated import (
     dataset_of_sites,
     empty_dataset,
+    open_server_test,
     sites_of,
     told_classes,
 )
@@ -53,6 +54,8 @@ class Plan:
     """What differential privacy costs; the configuration has its noise and rounds."""
     sites: tuple[str, ...] | None = None
     """Names of a simulation's sites, by partition; None without sites, or before they are asked."""
+    server_test: Dataset | None = None
+    """Texts that the server itself has, to test on."""
 
     @property
     def encoded_seed(self) -> bytes:
@@ -162,7 +165,7 @@ def make_plan(
         assemble(seed, find_model(seed.model, seed.labels).shapes())
     _refuse_another_order(seed, dataset)
     config, budget = within_budget(config, given, federated)
-    return Plan(config, given, seed, federated, budget, sites)
+    return Plan(config, given, seed, federated, budget, sites, _server_test(config, progress))
 
 
 _Opened = tuple[RunConfig, FederatedDataset, tuple[str, ...] | None]
@@ -195,6 +198,18 @@ def _opened_sites(config: RunConfig, progress: Progress | None) -> _Opened:
         return config, empty_dataset(config), None
     federated = dataset_of_sites(config, sites, progress)
     return config, federated, tuple(site.name for site in sites[: len(federated.parts)])
+
+
+def _server_test(config: RunConfig, progress: Progress | None) -> Dataset | None:
+    """The server's own texts; refused where it ends with nothing that it could test."""
+    own = open_server_test(config, progress)
+    ends_with = find_protocol(config.protocol).ends_with
+    if own is not None and ends_with == "recipe" and config.start_options is None:
+        raise ConfigError(
+            f"--server-test: with --protocol {config.protocol} and --start {config.start} the "
+            "server has no model: give --start lexicon, or another protocol"
+        )
+    return own
 
 
 def _usual(config: RunConfig, stored: Seed | None) -> Recipe:

@@ -111,6 +111,8 @@ def test_a_node_s_own_words_count_first(tmp_path: Path) -> None:
     ("options", "words"),
     [
         ({"classes": "a,b"}, "--classes works with --data sites only"),
+        ({"server_test": "own.toml"}, "--server-test works with --data sites only"),
+        ({"data": "sites", "server_test": ""}, "no name or path"),
         ({"data": "sites", "smallest_site": 3, "text_column": "x"}, "are the sites' own"),
         ({"data": "sites", "evaluate": "common"}, "nobody has a common test split"),
         ({"data": "sites", "classes": "a,a"}, "give two names at least, none of them twice"),

@@ -86,6 +86,40 @@ def test_nobody_opens_the_table_of_another(
     assert record["status"] == "completed"
 
 
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [(COUNTS, "model"), ({"protocol": "weights"}, "model"), ({"start": "lexicon"}, "seed")],
+    ids=["words", "weights", "recipes after words"],
+)
+def test_a_server_tests_on_a_table_of_its_own(
+    of_sites: dict[str, Any], sites: Path, tmp_path: Path, options: dict[str, Any], what: str
+) -> None:
+    """No client opens it, all of its texts are tested on, and a simulation does the same."""
+    rows = ["said,verdict", *(f"fine {n},good\npoor {n},bad" for n in range(8))]
+    (tmp_path / "own.csv").write_text("\n".join(rows))
+    file = tmp_path / "own.toml"
+    file.write_text(
+        "data = 'own.csv'\ntext-column = 'said'\nlabel-column = 'verdict'\n"
+        "labels = { good = 'positive', bad = 'negative' }\n"
+    )
+    options = of_sites | options | {"server_test": str(file)}
+    record = deployed(Nodes(node_configs(sites), options), tmp_path / "deployed")
+    tested = record["results"]["server_test"]
+    assert (tested["name"], tested["of"], tested["n"]) == ("own", what, 16)
+    assert tested["class_counts"] == [8, 8]
+    same = simulated(options, sites, tmp_path / "simulated")
+    assert without_envelopes(record) == without_envelopes(same)
+
+
+def test_a_server_with_nothing_to_test(of_sites: dict[str, Any], sites: Path) -> None:
+    file = str(next(sites.glob("*.toml")))
+    options = of_sites | {"data": f"sites:{sites}", "protocol": "recipe", "start": "random"}
+    with pytest.raises(ConfigError, match="the server has no model: give --start lexicon"):
+        make_plan(RunConfig.parse(options | {"server_test": file}))
+    with pytest.raises(ConfigError, match=r"/none\.toml"):
+        make_plan(RunConfig.parse(options | {"server_test": "/none.toml"}))
+
+
 def refusal(nodes: Nodes, folder: Path) -> str:
     with pytest.raises(RunError, match="nodes do not take part") as refused:
         serve(nodes, nodes.run_config | {FOLDER: str(folder)})

@@ -2,8 +2,10 @@
 
 import functools
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -122,6 +124,27 @@ def dataset_of_sites(
         config, whole, tuple(start + one.train for start, one in pairs),
         _public(config, whole), tests=tuple(start + one.test for start, one in pairs),
     )  # fmt: skip
+
+
+def open_server_test(config: SiteOptions, progress: Progress | None = None) -> Dataset | None:
+    """The server's own table, of which all texts are in ``test``; None where it has none.
+
+    Args:
+        config: the run's options, with its classes.
+        progress: see :func:`open_site`.
+
+    Raises:
+        ConfigError: its file cannot be used.
+        DataError: the table cannot be read, or its labels are not the run's.
+    """
+    if config.server_test is None:
+        return None
+    path = Path(os.path.expanduser(config.server_test))
+    site = Site.of(read_site_file(path), f"--server-test {config.server_test}")
+    own = open_site(site, tokenizer_file(config.model), config.length, progress)
+    dataset = under_classes(site, own, config.class_names).dataset
+    every = np.sort(np.concatenate([dataset.train, dataset.test]))
+    return replace(dataset, source=site.name, train=_NONE, test=every)
 
 
 def _opened(config: SiteOptions, site: Site, progress: Progress | None = None) -> Dataset:
