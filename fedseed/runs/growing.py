@@ -171,7 +171,7 @@ def _opened(package: Package, seed: Seed, site: Site, display: Display) -> Datas
     labels = dict(site.labels) or _by_number(own.classes, package.card.classes)
     site = site.model_copy(update={"labels": labels})
     _refuse_other_labels(own.classes, labels, package.card.classes)
-    dataset = under_classes(site, own, package.card.classes).dataset
+    dataset = under_classes(site, own, package.card.classes)
     if len(np.unique(dataset.table.labels[dataset.test])) < 2:
         raise DataError(
             "too few texts to test on, or all of one class: give a table with some five labelled "

@@ -34,14 +34,13 @@ def opened(folder: Path, cells: list[str], classes: list[str], **says: Any) -> A
 def test_labels_are_what_the_run_calls_them(tmp_path: Path) -> None:
     labels = ["1", "5", "3"] * 10
     named = {"labels": {"1": "bad", "5": "good", "3": "fair"}}
-    numbers = opened(tmp_path, labels, ["good", "bad", "fair"], **named).dataset.table.labels
+    numbers = opened(tmp_path, labels, ["good", "bad", "fair"], **named).table.labels
     assert sorted(np.bincount(numbers).tolist()) == [10, 10, 10]
     assert numbers[:3].tolist() == [1, 0, 2]
     left = opened(tmp_path, labels, ["good", "bad"], **named, other_labels="leave-out")
-    assert left.left_out == 10
-    rows = np.concatenate([left.dataset.train, left.dataset.test])
+    rows = np.concatenate([left.train, left.test])
     assert len(rows) == 20
-    alike = opened(tmp_path, ["Good", "BAD "] * 10, ["bad", "good"]).dataset.table.labels
+    alike = opened(tmp_path, ["Good", "BAD "] * 10, ["bad", "good"]).table.labels
     assert alike[:2].tolist() == [1, 0]
 
 
@@ -56,12 +55,12 @@ def test_a_label_of_no_class_is_named_where_it_may_be(
 
 
 def test_a_site_may_have_one_class_and_few_texts(tmp_path: Path) -> None:
-    one = opened(tmp_path, ["good"] * 3, ["bad", "good"]).dataset
+    one = opened(tmp_path, ["good"] * 3, ["bad", "good"])
     assert len(one.train) + len(one.test) == 3
     assert len(one.train) >= 2
-    none = opened(tmp_path, ["good", "bad"] * 10, ["bad", "good"], held_out=0.0).dataset
+    none = opened(tmp_path, ["good", "bad"] * 10, ["bad", "good"], held_out=0.0)
     assert len(none.test) == 0
-    half = opened(tmp_path, ["good", "bad"] * 10, ["bad", "good"], held_out=0.5).dataset
+    half = opened(tmp_path, ["good", "bad"] * 10, ["bad", "good"], held_out=0.5)
     assert len(half.test) == 10
     assert not set(half.test) & set(half.train)
     with pytest.raises(DataError, match="no text of the run's classes is left to train on"):

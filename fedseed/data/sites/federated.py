@@ -142,14 +142,14 @@ def open_server_test(config: SiteOptions, progress: Progress | None = None) -> D
     path = Path(os.path.expanduser(config.server_test))
     site = Site.of(read_site_file(path), f"--server-test {config.server_test}")
     own = open_site(site, tokenizer_file(config.model), config.length, progress)
-    dataset = under_classes(site, own, config.class_names).dataset
+    dataset = under_classes(site, own, config.class_names)
     every = np.sort(np.concatenate([dataset.train, dataset.test]))
     return replace(dataset, source=site.name, train=_NONE, test=every)
 
 
 def _opened(config: SiteOptions, site: Site, progress: Progress | None = None) -> Dataset:
     own = open_site(site, tokenizer_file(config.model), config.length, progress)
-    dataset = under_classes(site, own, config.class_names).dataset
+    dataset = under_classes(site, own, config.class_names)
     smallest_allowed(dataset.train, config.smallest_site)
     return dataset
 

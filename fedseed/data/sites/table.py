@@ -1,7 +1,7 @@
 """A site's table, opened: tokenised, with texts held out for tests, and the run's classes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,28 +42,21 @@ def open_site(
     return load_dataset(source, tokenizer, max_length, progress, rules)
 
 
-@dataclass(frozen=True)
-class SiteTable:
-    """A site's texts under the run's classes."""
-
-    dataset: Dataset
-    """``train`` and ``test`` hold texts of the run's classes alone."""
-    left_out: int
-    """Texts of other classes."""
-
-
 def own_names(site: Site, classes: Sequence[str]) -> list[str]:
     """What a site's classes are called in a run: as its file says, else as they are."""
     return [site.labels.get(name, name) for name in classes]
 
 
-def under_classes(site: Site, dataset: Dataset, classes: Sequence[str]) -> SiteTable:
+def under_classes(site: Site, dataset: Dataset, classes: Sequence[str]) -> Dataset:
     """Number a site's texts as a run numbers its classes.
 
     Args:
         site: says what its labels are called in the run, and what becomes of others.
         dataset: its table.
         classes: names of the run's classes, by number.
+
+    Returns:
+        The dataset, whose ``train`` and ``test`` hold texts of the run's classes alone.
 
     Raises:
         DataError: a label is none of the run's classes and is not to be left out, or nothing is
@@ -81,9 +74,7 @@ def under_classes(site: Site, dataset: Dataset, classes: Sequence[str]) -> SiteT
     if not len(train):
         raise DataError("no text of the run's classes is left to train on: check labels")
     table = replace(dataset.table, labels=np.maximum(labels, 0))
-    left_out = len(dataset.train) + len(dataset.test) - len(train) - len(test)
-    renamed = replace(dataset, classes=tuple(classes), table=table, train=train, test=test)
-    return SiteTable(renamed, left_out)
+    return replace(dataset, classes=tuple(classes), table=table, train=train, test=test)
 
 
 def _numbers(site: Site, dataset: Dataset, classes: Sequence[str]) -> list[int]:
