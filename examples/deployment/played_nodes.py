@@ -4,9 +4,11 @@
 for a message every three seconds, as Flower's do, and answers with as many bytes as it got.
 """
 
+import os
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -83,6 +85,15 @@ def main(address: str, certificate: str, count: int) -> None:
 
 
 def _turns(nodes: list[Played]) -> None:
+    """Play some nodes; whatever goes wrong ends the process, so that nobody waits for them."""
+    try:
+        _play(nodes)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+
+
+def _play(nodes: list[Played]) -> None:
     while True:
         for node in nodes:
             time.sleep(max(0.0, node.due - time.monotonic()))

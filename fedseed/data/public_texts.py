@@ -101,7 +101,7 @@ def open_public(
     labels = np.zeros(len(offsets) - 1, dtype=np.int64)
     rows = np.arange(_wanted(public, len(labels)))
     texts = PublicTexts(name, TokenTable(tokens, offsets, labels), rows)
-    _refuse_overlap(public, texts, dataset)
+    refuse_overlap(public, texts, dataset)
     return texts, dataset.train
 
 
@@ -150,8 +150,12 @@ def _distinct(texts: list[str]) -> list[str]:
     return list(dict.fromkeys(text for text in texts if fold(text)))
 
 
-def _refuse_overlap(public: str, texts: PublicTexts, dataset: Dataset) -> None:
-    """Compare what a model would see of the texts: their kept tokens."""
+def refuse_overlap(public: str, texts: PublicTexts, dataset: Dataset) -> None:
+    """Compare what a model would see of the texts: their kept tokens.
+
+    Raises:
+        DataError: some of them are test texts of the dataset.
+    """
     tested = _tested(dataset)
     shared = sum(_digest(texts.table, row) in tested for row in texts.rows)
     if shared:

@@ -52,7 +52,9 @@ def collect_replies(grid: Grid, messages: Mapping[int, Message]) -> dict[int, Me
         grid: the way to the nodes.
         messages: what to ask, by partition.
     """
-    waiting = {next(iter(grid.push_messages([one]))): pid for pid, one in messages.items()}
+    sent = set(grid.push_messages(list(messages.values())))
+    numbers = {pid: one.metadata.message_id for pid, one in messages.items()}
+    waiting = {number: pid for pid, number in numbers.items() if number in sent}
     replies: dict[int, Message | None] = dict.fromkeys(messages)
     end = time.monotonic() + _PATIENCE
     while waiting and time.monotonic() < end:

@@ -4,7 +4,6 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import zip_longest
 
 from flwr.app import Message
 from flwr.serverapp import Grid
@@ -127,12 +126,14 @@ class Wire:
         """Hand messages to the grid, small ones many at a time; returns them by id."""
         waiting: dict[str, _Sent] = {}
         for batch in _batches(sent):
-            ids = list(self.grid.push_messages([one.message for one in batch]))
-            for one, message_id in zip_longest(batch, ids):
-                if message_id:
-                    waiting[message_id] = one
-                else:  # Flower's grid has logged why
-                    self._note(one.without_reply("failed", "the message was not sent"), noted)
+            ids = set(self.grid.push_messages([one.message for one in batch]))
+            for one in batch:
+                if one.message.metadata.message_id in ids:
+                    waiting[one.message.metadata.message_id] = one
+                else:  # the SuperLink's log says why
+                    unsent = replace(one, payload=b"")
+                    reason = "the message was not sent"
+                    self._note(unsent.without_reply("failed", reason, (0, 0)), noted)
         return waiting
 
     def _collect(self, waiting: dict[str, _Sent], noted: Noted) -> None:

@@ -16,8 +16,19 @@ def percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f} %"
 
 
-def accuracy_rows(results: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    """The accuracies of a federated run, by what they are the accuracy of."""
+_DETAILS = ("participants_worst", "participants_best")
+"""Roles that the end of a run can do without."""
+
+
+def accuracy_rows(
+    results: Mapping[str, Any], *, brief: bool = False
+) -> list[tuple[str, Mapping[str, Any]]]:
+    """The accuracies of a federated run, by what they are the accuracy of.
+
+    Args:
+        results: of its record.
+        brief: only those that sum it up: means of clients, one baseline.
+    """
     rows = [("seed, untrained", results["zero_shot"])] if "zero_shot" in results else []
     if "aggregated_seed" in results:
         rows.append(("aggregated seed, 0 steps", results["aggregated_seed"]))
@@ -29,7 +40,7 @@ def accuracy_rows(results: Mapping[str, Any]) -> list[tuple[str, Mapping[str, An
             ("participants_best", "best of them"),
             ("pooled", "all clients' texts"),
         ):
-            if results[name].get(role) is not None:
+            if results[name].get(role) is not None and not (brief and role in _DETAILS):
                 rows.append((f"{name}: {words}", results[name][role]))
     if own := results.get("server_test"):
         rows.append((f"{own['of']}, server's texts", own))
@@ -38,9 +49,9 @@ def accuracy_rows(results: Mapping[str, Any]) -> list[tuple[str, Mapping[str, An
         rows.append(("original", results["original"]))
     if linear := results.get("linear_of_equal_bytes"):
         rows.append((f"linear, {linear['bytes']:,} bytes", linear))
-    for name, accuracy in results.get("baselines", {}).items():
-        if name != "majority":  # it has a column
-            rows.append((_baseline_name(name), accuracy))
+    baselines = [name for name in results.get("baselines", {}) if name != "majority"]  # a column
+    for name in baselines[:1] if brief else baselines:
+        rows.append((_baseline_name(name), results["baselines"][name]))
     return rows
 
 
@@ -69,17 +80,6 @@ def _baseline_name(name: str) -> str:
     return f"baseline: {words}, {length}"
 
 
-_DETAILS = ("worst of them", "best of them", "baseline: bigrams")
-"""What rows that a screen can do without have in their names."""
-
-
-def brief_rows(results: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    """Those of :func:`accuracy_rows` that sum a run up: means of clients, one baseline."""
-    rows = [row for row in accuracy_rows(results) if not any(word in row[0] for word in _DETAILS)]
-    baselines = [name for name, _ in rows if name.startswith("baseline")]
-    return [row for row in rows if row[0] not in baselines[1:]]
-
-
 def accuracy_table(results: Mapping[str, Any], *, brief: bool = False) -> Table:
     """Accuracy with interval, n, balanced accuracy and majority baseline.
 
@@ -93,7 +93,7 @@ def accuracy_table(results: Mapping[str, Any], *, brief: bool = False) -> Table:
     table = new_table(title)
     for name in ("model", "accuracy", "95 % interval", "n", "balanced", "majority"):
         table.add_column(name, justify="left" if name == "model" else "right", no_wrap=True)
-    for name, accuracy in brief_rows(results) if brief else accuracy_rows(results):
+    for name, accuracy in accuracy_rows(results, brief=brief):
         low, high = accuracy["ci95"]
         table.add_row(
             name, percent(accuracy["value"]), f"{100 * low:.1f} - {100 * high:.1f}",
@@ -132,7 +132,7 @@ def summary(record: Mapping[str, Any], *, brief: bool = False) -> Group:
     return Group(
         accuracy_table(record["results"], brief=brief),
         bytes_table(ledger, len(record["rounds"])),
-        *(Text(line) for line in [*_about_retention(record), *_about_the_test(record)]),
+        *(Text(line) for line in [*_about_retention(record), *_about_the_test(record, brief)]),
     )
 
 
@@ -175,7 +175,7 @@ def _about_the_seed(seed: Mapping[str, Any]) -> str:
     return f"aggregated seed: {kind}, {size}"
 
 
-def _about_the_test(record: Mapping[str, Any]) -> list[str]:
+def _about_the_test(record: Mapping[str, Any], brief: bool) -> list[str]:
     """What the bytes, the test split and the baselines are."""
     results, size = record["results"], record["ledger"]["fp32_model_bytes"]
     classes = record["provenance"]["dataset"]["classes"]
@@ -184,10 +184,15 @@ def _about_the_test(record: Mapping[str, Any]) -> list[str]:
         f"* of one client in one round; the weights in fp32 would be {size:,} bytes",
         f"test examples: {class_balance(counts, classes)}",
     ]
-    if "baselines" in results:
+    if own := results.get("server_test"):
         lines.append(
-            "baselines: TF-IDF of words (and bigrams) with logistic regression, all shards "
-            "together, whole texts or their first tokens"
+            f"server's texts ({own['name']}): {class_balance(own['class_counts'], classes)}"
+        )
+    if "baselines" in results:
+        which = "of words" if brief else "of words (and bigrams)"
+        kept = "whole texts" if brief else "whole texts or their first tokens"
+        lines.append(
+            f"baselines: TF-IDF {which} with logistic regression, all shards together, {kept}"
         )
     if "alone" in results:
         lines.append(

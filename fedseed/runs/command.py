@@ -9,10 +9,11 @@ from typing import Any
 from rich.console import Console
 
 from fedseed.config import RunConfig
+from fedseed.data.tokens import Dataset
 from fedseed.errors import OutputError
 from fedseed.evaluation.alone import ALONE
 from fedseed.federation.engines import count_workers
-from fedseed.results.class_counts import plan_table
+from fedseed.results.class_counts import class_balance, plan_table
 from fedseed.results.display import Display, Workload
 from fedseed.results.folder import REPORT, STATE, default_folder, is_begun
 from fedseed.results.live import make_display
@@ -21,7 +22,7 @@ from fedseed.results.tensorboard import ForTensorBoard
 from fedseed.runs.by_clients import can_be_alone
 from fedseed.runs.model_folder import FOLDER
 from fedseed.runs.plan import Plan, make_plan
-from fedseed.runs.plan_object import plan_object
+from fedseed.runs.plan_object import class_counts, plan_object
 from fedseed.runs.resume import Begun, find_run, goes_on, run_folder
 from fedseed.runs.unchanged import refuse_changes
 
@@ -165,6 +166,12 @@ def _planned(begun: Begun, folder: Path, display: Display) -> Plan:
     return plan
 
 
+def _about_server_test(own: Dataset) -> list[str]:
+    balance = class_balance(class_counts(own, own.test), own.classes)
+    said = f"the server's own, to test on: {balance}"
+    return [f"data: {line}" for line in (said, *own.notes)]
+
+
 def _print_plan(plan: Plan, console: Console) -> None:
     config, dataset, own = plan.config, plan.federated.dataset, plan.server_test
     counts = plan.federated.label_counts()
@@ -180,7 +187,7 @@ def _print_plan(plan: Plan, console: Console) -> None:
         f"data: {dataset.source}, {len(dataset.train):,} training and {tested:,} test examples, "
         f"{dataset.duplicates_dropped} duplicates dropped, {dataset.empty_dropped} empty",
         *(f"data: {note}" for note in dataset.notes),
-        *([] if own is None else [f"data: {len(own.test):,} texts of the server's own to test on"]),
+        *([] if own is None else _about_server_test(own)),
         f"model: {plan.seed.model}, seed of kind {plan.seed.kind}, {len(plan.encoded_seed)} bytes",
         *plan.model_notes,
         f"rounds: {config.rounds} of {cohort} clients, {config.steps} steps each: "

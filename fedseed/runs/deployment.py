@@ -8,6 +8,7 @@ from pathlib import Path
 from fedseed.config import FOLDER, Cell, RunConfig
 from fedseed.data.public_texts import is_named
 from fedseed.data.site_options import SITES
+from fedseed.data.sites.federated import server_site
 from fedseed.data.sources import CORPORA
 from fedseed.errors import ConfigError, OutputError, WireError
 from fedseed.federation.agreement import Agreement
@@ -47,6 +48,7 @@ def serve(grid: Grid, run_config: Mapping[str, Cell]) -> None:
     folder = Path(named).expanduser() if named else default_folder(KIND)
     with run_folder(folder, KIND, config.values(), RunConfig, resume=bool(named)) as begun:
         nodes = None
+        server_site(config)  # refused before anybody is asked
         if config.of_sites and config.classes is None:
             nodes = find_nodes(grid, config.clients + config.newcomers)
             config = config.replace(classes=Agreement(grid, nodes).classes())

@@ -165,7 +165,8 @@ def make_plan(
         assemble(seed, find_model(seed.model, seed.labels).shapes())
     _refuse_another_order(seed, dataset)
     config, budget = within_budget(config, given, federated)
-    return Plan(config, given, seed, federated, budget, sites, _server_test(config, progress))
+    own = open_server_test(config, federated.public, progress)
+    return Plan(config, given, seed, federated, budget, sites, own)
 
 
 _Opened = tuple[RunConfig, FederatedDataset, tuple[str, ...] | None]
@@ -194,22 +195,21 @@ def _opened_sites(config: RunConfig, progress: Progress | None) -> _Opened:
     if config.classes is None:
         config = config.replace(classes=told_classes(config, sites))
     config = _with_start(config.for_classes(len(config.class_names)), empty_dataset(config).dataset)
+    _refuse_nothing_to_test(config)
     if not sites:
         return config, empty_dataset(config), None
     federated = dataset_of_sites(config, sites, progress)
     return config, federated, tuple(site.name for site in sites[: len(federated.parts)])
 
 
-def _server_test(config: RunConfig, progress: Progress | None) -> Dataset | None:
-    """The server's own texts; refused where it ends with nothing that it could test."""
-    own = open_server_test(config, progress)
+def _refuse_nothing_to_test(config: RunConfig) -> None:
+    """Refuse a server's test of a run that ends with recipes alone."""
     ends_with = find_protocol(config.protocol).ends_with
-    if own is not None and ends_with == "recipe" and config.start_options is None:
+    if config.server_test and ends_with == "recipe" and config.start_options is None:
         raise ConfigError(
             f"--server-test: with --protocol {config.protocol} and --start {config.start} the "
             "server has no model: give --start lexicon, or another protocol"
         )
-    return own
 
 
 def _usual(config: RunConfig, stored: Seed | None) -> Recipe:

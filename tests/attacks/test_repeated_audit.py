@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import beta, norm
 
 from fedseed.attacks.audit.repeated import lower_bounds
 from fedseed.config import RunConfig
@@ -23,6 +24,23 @@ def gaussian_scores(epsilon: float, answers: int, seed: int, too_little: float =
     noise = calibrate(epsilon, DELTA, 1.0, 1) / too_little
     rng = np.random.default_rng(seed)
     return 1 + noise * rng.standard_normal(answers), noise * rng.standard_normal(answers)
+
+
+def ones(first: int, then: int) -> list[float]:
+    """Scores of 0 and 1: so many ones among 100 that choose, and among 300 that are counted."""
+    return [1.0] * first + [0.0] * (100 - first) + [1.0] * then + [0.0] * (300 - then)
+
+
+@pytest.mark.parametrize("chosen_on", [(67, 2), (95, 0), (55, 45)], ids=["usual", "far", "near"])
+def test_what_a_bound_is_sure_of(chosen_on: tuple[int, int]) -> None:
+    """Each side at a quarter of what may go wrong, on answers that chose no threshold."""
+    inside, outside = ones(chosen_on[0], 200), ones(chosen_on[1], 5)
+    bounds = lower_bounds(inside, outside, DELTA, 0.99)
+    least, most = beta.ppf(0.0025, 200, 101), beta.ppf(0.9975, 6, 295)
+    assert bounds.answers == 300
+    assert bounds.general == pytest.approx(np.log((least - DELTA) / most), abs=1e-9)
+    distance = norm.ppf(least) - norm.ppf(most)
+    assert calibrate(bounds.gaussian, DELTA, 1.0, 1) == pytest.approx(1 / distance, abs=1e-3)
 
 
 @pytest.mark.parametrize("epsilon", [0.5, 1.0, 4.0, 8.0])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fedseed.config import FOLDER, RunConfig
-from fedseed.errors import ConfigError, RunError
+from fedseed.errors import ConfigError, DataError, RunError
 from fedseed.results.display import Quiet
 from fedseed.results.folder import locked, make_folder
 from fedseed.runs.command import run_plan
@@ -116,8 +116,33 @@ def test_a_server_with_nothing_to_test(of_sites: dict[str, Any], sites: Path) ->
     options = of_sites | {"data": f"sites:{sites}", "protocol": "recipe", "start": "random"}
     with pytest.raises(ConfigError, match="the server has no model: give --start lexicon"):
         make_plan(RunConfig.parse(options | {"server_test": file}))
-    with pytest.raises(ConfigError, match=r"/none\.toml"):
-        make_plan(RunConfig.parse(options | {"server_test": "/none.toml"}))
+    with pytest.raises(ConfigError, match=r"--server-test: .*/none\.toml"):
+        make_plan(RunConfig.parse(options | {"start": "lexicon", "server_test": "/none.toml"}))
+
+
+def test_a_server_s_own_texts_are_refused_before_anything(
+    of_sites: dict[str, Any], sites: Path, tmp_path: Path
+) -> None:
+    """All of one class, another's labels, or texts that models learn from."""
+    own = {"data": f"sites:{sites}", "start": "lexicon", "server_test": str(tmp_path / "own.toml")}
+    options = of_sites | own | {"classes": "negative,positive"}
+    (tmp_path / "own.toml").write_text("data = 'own.csv'\nheld-out = 0.9\n")
+    rows = [f"fine {n},positive" for n in range(4)]
+    for more, words in (
+        ([], "all of one class"),
+        (["x,ugly"], r"--server-test: its label.s. ugly"),
+    ):
+        (tmp_path / "own.csv").write_text("\n".join(["text,label", *rows, *more]))
+        with pytest.raises(DataError, match=words):
+            make_plan(RunConfig.parse(options))
+    (tmp_path / "own.csv").write_text("\n".join(["text,label", *rows, "poor,negative"]))
+    plan = make_plan(RunConfig.parse(options))
+    assert plan.server_test is not None
+    assert len(plan.server_test.test) == 5
+    (tmp_path / "public.txt").write_text("fine 2\nanother\n")
+    public = {"protocol": "labels", "start": "random", "public": str(tmp_path / "public.txt")}
+    with pytest.raises(DataError, match="1 of its texts are test texts"):
+        make_plan(RunConfig.parse(options | public))
 
 
 def refusal(nodes: Nodes, folder: Path) -> str:

@@ -19,7 +19,7 @@ def main(grid: Grid, context: Context) -> None:
     options = context.run_config
     while len(nodes := sorted(grid.get_node_ids())) < int(options["nodes"]):
         time.sleep(1.0)
-    wire = Wire(_Timed(grid), dict(enumerate(nodes)), Transcript(None))
+    wire = Wire(_Timed(grid), dict(enumerate(nodes)), Transcript(None), 600.0)
     for number in range(1, int(options["rounds"]) + 1):
         began, done = time.monotonic(), list[Exchange]()
         payload = bytes([number]) * int(options["payload-bytes"])

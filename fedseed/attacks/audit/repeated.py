@@ -5,7 +5,9 @@ threshold, and how often answers with the text, and without it, are above. Two b
 (epsilon, delta) alone (Jagielski, Ullman and Oprea 2020, arXiv 2006.07709, theorem 1), and that of
 the whole trade-off curve where the noise is said to be Gaussian (Nasr et al. 2023, arXiv
 2302.07956, section 5, after Dong, Roth and Su 2019): the second is near the truth with far fewer
-answers. The threshold comes from answers that are not counted.
+answers. Of whole numbers under discrete noise it holds where a score's standard deviation is
+several units: a sum of one or two such numbers can have a larger share above a threshold than the
+curve allows. The threshold comes from answers that are not counted.
 """
 
 import math

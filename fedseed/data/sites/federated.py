@@ -11,7 +11,7 @@ import numpy as np
 
 from fedseed.data.federated_dataset import FederatedDataset
 from fedseed.data.labels import MAX_CLASSES
-from fedseed.data.public_texts import PublicTexts, open_public
+from fedseed.data.public_texts import PublicTexts, open_public, refuse_overlap
 from fedseed.data.site_options import SiteOptions
 from fedseed.data.sites.site import Site, read_site_file, site_files
 from fedseed.data.sites.table import open_site, own_names, smallest_allowed, under_classes
@@ -126,25 +126,52 @@ def dataset_of_sites(
     )  # fmt: skip
 
 
-def open_server_test(config: SiteOptions, progress: Progress | None = None) -> Dataset | None:
-    """The server's own table, of which all texts are in ``test``; None where it has none.
-
-    Args:
-        config: the run's options, with its classes.
-        progress: see :func:`open_site`.
+def server_site(config: SiteOptions) -> Site | None:
+    """What the file of the server's own table says; None where it has none.
 
     Raises:
-        ConfigError: its file cannot be used.
-        DataError: the table cannot be read, or its labels are not the run's.
+        ConfigError: the file cannot be used.
     """
     if config.server_test is None:
         return None
     path = Path(os.path.expanduser(config.server_test))
-    site = Site.of(read_site_file(path), f"--server-test {config.server_test}")
-    own = open_site(site, tokenizer_file(config.model), config.length, progress)
-    dataset = under_classes(site, own, config.class_names)
-    every = np.sort(np.concatenate([dataset.train, dataset.test]))
-    return replace(dataset, source=site.name, train=_NONE, test=every)
+    try:
+        site = Site.of(read_site_file(path), f"the file {path}")
+    except ConfigError as error:
+        raise ConfigError(f"--server-test: {error}") from error
+    return site.model_copy(update={"held_out": 0.0, "tell_labels": True})  # tested, by itself
+
+
+def open_server_test(
+    config: SiteOptions, public: PublicTexts | None, progress: Progress | None = None
+) -> Dataset | None:
+    """The server's own table, of which all texts are in ``test``; None where it has none.
+
+    Args:
+        config: the run's options, with its classes.
+        public: texts that models learn from; none of them may be in the table.
+        progress: see :func:`open_site`.
+
+    Raises:
+        ConfigError: its file cannot be used.
+        DataError: the table cannot be read, its labels are not the run's or one alone, or it has
+            public texts.
+    """
+    site = server_site(config)
+    if site is None:
+        return None
+    try:
+        own = open_site(site, tokenizer_file(config.model), config.length, progress)
+        dataset = under_classes(site, own, config.class_names)
+        every = np.sort(np.concatenate([dataset.train, dataset.test]))
+        if len(np.unique(dataset.table.labels[every])) < 2:
+            raise DataError("its texts are all of one class, on which accuracy means nothing")
+    except DataError as error:
+        raise DataError(f"--server-test: {error}") from error
+    tested = replace(dataset, source=site.name, notes=own.notes, train=_NONE, test=every)
+    if public is not None:
+        refuse_overlap(str(config.public_texts), public, tested)
+    return tested
 
 
 def _opened(config: SiteOptions, site: Site, progress: Progress | None = None) -> Dataset:

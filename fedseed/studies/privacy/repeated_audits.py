@@ -18,7 +18,7 @@ def repeated_audit(config: PrivacyOptions, arguments: Mapping[str, Any]) -> dict
     Args:
         config: of the study.
         arguments: ``setting``, ``epsilon``, ``repeat``, and ``too_little``: by which the noise is
-            divided, as a wrong accountant would.
+            divided, as an accountant would that is wrong about the noise's scale.
     """
     setting = Setting(**arguments["setting"])
     make = TrainedAnswers if isinstance(setting.protection, DpSgd) else CountedAnswers
