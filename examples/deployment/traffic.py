@@ -27,6 +27,8 @@ from fedseed.transcript import Exchange
 _ID = (1 << 63) + 1
 """A node's or a run's, of the usual length."""
 _HASH, _SESSION = "0" * 64, "0" * 36
+_ENOUGH = 1 << 16
+"""Bytes of a payload from which on what is around it does not grow, but for its lengths."""
 _TERMS = 250
 """Bytes of the agreed terms, about."""
 _ANSWER = 25
@@ -62,8 +64,9 @@ def expected(transcript: Path, nodes: int, *, asked_for_classes: bool) -> Traffi
     total = Traffic(0, 0)
     for one in _exchanges(transcript):
         size = one.payload_bytes
-        total += _exchange(one.phase, one.group, content(bytes(size["down"])),
-                           content(bytes(size["up"])))  # fmt: skip
+        down, up = (min(size[way], _ENOUGH) for way in ("down", "up"))
+        total += _exchange(one.phase, one.group, content(bytes(down)), content(bytes(up)))
+        total += Traffic(size["down"] - down, size["up"] - up)
     number = RecordDict({PARTITION: MetricRecord({PARTITION: 1})})
     introduced = _exchange("query", "0", RecordDict(), number)
     agreed = _exchange("query.agree", "0", content(bytes(_TERMS)), content(bytes(_ANSWER)))
