@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from fedseed.config import RunConfig
+from fedseed.data.partition import label_counts
 from fedseed.data.tokens import Dataset
 from fedseed.errors import OutputError
 from fedseed.evaluation.alone import ALONE
@@ -22,7 +23,7 @@ from fedseed.results.tensorboard import ForTensorBoard
 from fedseed.runs.by_clients import can_be_alone
 from fedseed.runs.model_folder import FOLDER
 from fedseed.runs.plan import Plan, make_plan
-from fedseed.runs.plan_object import class_counts, plan_object
+from fedseed.runs.plan_object import plan_object
 from fedseed.runs.resume import Begun, find_run, goes_on, run_folder
 from fedseed.runs.unchanged import refuse_changes
 
@@ -167,7 +168,8 @@ def _planned(begun: Begun, folder: Path, display: Display) -> Plan:
 
 
 def _about_server_test(own: Dataset) -> list[str]:
-    balance = class_balance(class_counts(own, own.test), own.classes)
+    [counts] = label_counts(own.table.labels, [own.test], own.labels)
+    balance = class_balance(counts, own.classes)
     said = f"the server's own, to test on: {balance}"
     return [f"data: {line}" for line in (said, *own.notes)]
 

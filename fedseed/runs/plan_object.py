@@ -2,17 +2,9 @@
 
 from typing import Any
 
-import numpy as np
-
-from fedseed.data.splits import Rows
-from fedseed.data.tokens import Dataset
+from fedseed.data.partition import label_counts
 from fedseed.runs.original import describe_dataset
 from fedseed.runs.plan import Plan
-
-
-def class_counts(dataset: Dataset, rows: Rows) -> list[int]:
-    """Examples of each class among some rows."""
-    return [int(n) for n in np.bincount(dataset.table.labels[rows], minlength=dataset.labels)]
 
 
 def plan_object(plan: Plan) -> dict[str, Any]:
@@ -27,9 +19,10 @@ def plan_object(plan: Plan) -> dict[str, Any]:
         not turn out as it was asked for, a line each.
     """
     dataset, own = plan.federated.dataset, plan.server_test
-    splits = (("train", dataset.train), ("test", dataset.test))
-    counts = {name: class_counts(dataset, rows) for name, rows in splits}
-    tested = None if own is None else class_counts(own, own.test)
+    splits = [dataset.train, dataset.test]
+    train, test = label_counts(dataset.table.labels, splits, dataset.labels)
+    counts = {"train": train, "test": test}
+    tested = [] if own is None else label_counts(own.table.labels, [own.test], own.labels)[0]
     return {
         "dataset": {**describe_dataset(dataset), "class_counts": counts},
         **({} if own is None else {"server_test": {"name": own.source, "class_counts": tested}}),
